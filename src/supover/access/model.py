@@ -1,0 +1,330 @@
+"""The nouns of access."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from supover.access.permissions import OWNER, Role, held
+from supover.kit.problems import Conflict, Forbidden, NotFound, Stale, TooManyRequests, Unauthorized, Unavailable
+
+COUNTABLE: Final = ("pending", "confirmed", "processing", "shipped", "delivered", "cancelled", "returned")
+"""The statuses of orders, in the order in which an order goes through them."""
+
+COUNTING: Final = ("confirmed", "processing", "shipped", "delivered", "returned")
+"""The statuses that count in a new workspace."""
+
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="supover"'}
+
+
+Typed = Annotated[str, Meta(max_length=1024)]
+"""What somebody types as a password; hashing it must not take for ever."""
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking: an API key, a signed-in member of staff, or the operator at the command line.
+
+    `permissions` has everything that is implied too. `id` is the key's or the staff member's; `session_id`, `email`
+    and `role` are of staff only. `rate_limit` is in requests a minute.
+    """
+
+    workspace_id: UUID
+    kind: Literal["key", "staff", "cli", "system"]
+    id: UUID | None
+    name: str
+    permissions: frozenset[str]
+    rate_limit: int | None = None
+    expires_at: datetime | None = None
+    session_id: UUID | None = None
+    email: str | None = None
+    role: Role | None = None
+
+    @property
+    def actor(self) -> str:
+        """As it stands in the audit log: 'key:ID', 'staff:ID', 'cli' or 'system'."""
+        return self.kind if self.id is None else f"{self.kind}:{self.id}"
+
+    def may(self, permission: str) -> bool:
+        """Whether this caller holds the permission."""
+        return permission in self.permissions
+
+
+def operator(workspace_id: UUID) -> Caller:
+    """Whoever runs the command line: may do everything in this workspace."""
+    return Caller(workspace_id=workspace_id, kind="cli", id=None, name="command line", permissions=held([OWNER]))
+
+
+# --- workspaces ------------------------------------------------------------------------------------------------------
+
+
+class Workspace(msgspec.Struct, frozen=True, rename="camel"):
+    """A seller. Amounts are summed in `currency`, which has `digits` behind the point.
+
+    `countingStatuses` are those of orders that count in customers' figures; `timezone` is an IANA name.
+    """
+
+    id: UUID
+    name: str
+    currency: str
+    digits: int
+    timezone: str
+    counting_statuses: Sequence[str]
+    created_at: datetime
+    version: int
+
+
+class NewWorkspace(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A workspace to make."""
+
+    name: str
+    currency: str
+    timezone: str
+
+
+class WorkspaceChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What to change of a workspace. The currency can change only before the first order and exchange rate."""
+
+    name: str | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    counting_statuses: list[str] | UnsetType = UNSET
+
+
+class WorkspaceLine(msgspec.Struct, frozen=True, rename="camel"):
+    """A workspace in the operator's list."""
+
+    id: UUID
+    name: str
+    currency: str
+    timezone: str
+    created_at: datetime
+
+
+class WorkspaceNotFound(NotFound):
+    """No such workspace."""
+
+
+class WorkspaceStale(Stale):
+    """Somebody else has changed the workspace since it was read."""
+
+
+class CurrencyFixed(Conflict):
+    """The currency is fixed after the first order or exchange rate."""
+
+
+# --- staff -----------------------------------------------------------------------------------------------------------
+
+
+class Member(msgspec.Struct, frozen=True, rename="camel"):
+    """A member of staff in this workspace. Staff are one in all workspaces; their role is each workspace's own."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class AddedMember(msgspec.Struct, frozen=True, rename="camel"):
+    """A member who was just added.
+
+    `temporaryPassword` is shown here only, and only for somebody new: who has an account already keeps their password.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None
+    temporary_password: str | None
+
+
+class NewStaff(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Somebody to let into this workspace; `name` is needed for who has no account yet."""
+
+    email: str
+    role: Role
+    name: str = ""
+
+
+class StaffChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A member's new role."""
+
+    role: Role
+
+
+class StaffNotFound(NotFound):
+    """No such member of staff in this workspace."""
+
+
+class StaffKnown(Conflict):
+    """Somebody with this email is a member already."""
+
+
+class LastOwner(Conflict):
+    """A workspace needs an owner who can sign in."""
+
+
+class CannotGrant(Forbidden):
+    """Nobody can give what they do not hold."""
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+class ApiKey(msgspec.Struct, frozen=True, rename="camel"):
+    """An API key without its secret; `rateLimit` in requests a minute, null is none. `prefix` is how it begins."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: Sequence[str]
+    rate_limit: int | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class CreatedKey(msgspec.Struct, frozen=True, rename="camel"):
+    """An API key that was just made. `apiKey` is shown here only; an answer that is replayed has it null."""
+
+    id: UUID
+    api_key: str | None
+    name: str
+    prefix: str
+    scopes: Sequence[str]
+    rate_limit: int | None
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """An API key to make. Without `rateLimit` the default holds, without `expiresAt` it does not expire."""
+
+    name: str
+    scopes: list[str]
+    expires_at: datetime | None = None
+    rate_limit: int | None = None
+
+
+class KeyNotFound(NotFound):
+    """No API key with this id in this workspace."""
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Email and password; `workspaceId` chooses among several workspaces, else it is the first by name."""
+
+    email: Annotated[str, Meta(max_length=320)]
+    password: Typed
+    workspace_id: UUID | None = None
+
+
+class SwitchWorkspace(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """The workspace to go on in."""
+
+    workspace_id: UUID
+
+
+class PasswordChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """The signed-in person's old and new password."""
+
+    current: Typed
+    new: Typed
+
+
+class Choice(msgspec.Struct, frozen=True, rename="camel"):
+    """A workspace that the signed-in person can work in; `role` is null for an API key."""
+
+    id: UUID
+    name: str
+    currency: str
+    timezone: str
+    role: Role | None
+
+
+class Session(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Who is asking, and where.
+
+    `csrfToken` goes into the header X-CSRF-Token of every write that the cookie signs; it is null for an API key.
+    """
+
+    kind: Literal["key", "staff"]
+    id: UUID
+    name: str
+    email: str | None
+    role: Role | None
+    permissions: Sequence[str]
+    workspace: Choice
+    workspaces: Sequence[Choice]
+    csrf_token: str | None
+    expires_at: datetime | None
+
+
+class SignInNeeded(Unauthorized):
+    """An API key or a session is needed."""
+
+
+class KeyRefused(Unauthorized):
+    """This API key is unknown, was revoked or has expired."""
+
+
+class SessionEnded(Unauthorized):
+    """This session has ended."""
+
+
+class SignInRefused(Unauthorized):
+    """Email or password is wrong."""
+
+
+class NoWorkspace(Forbidden):
+    """This account belongs to no such workspace."""
+
+
+class StaffOnly(Forbidden):
+    """Only a signed-in member of staff can do this, not an API key."""
+
+
+class CsrfRefused(Forbidden):
+    """A write in a browser's session needs that session's token in the header X-CSRF-Token."""
+
+
+class RateLimited(TooManyRequests):
+    """This API key has used up its requests for now."""
+
+
+class TooManyAttempts(TooManyRequests):
+    """Too many failed attempts to sign in."""
+
+
+class SignInBusy(Unavailable):
+    """Too many people are signing in just now."""
+
+
+# --- the audit log ---------------------------------------------------------------------------------------------------
+
+
+class AuditEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """A write: by whom, when, from where, with old and new values in `changes`."""
+
+    id: UUID
+    at: datetime
+    actor: str
+    actor_name: str
+    action: str
+    subject_id: UUID | None
+    request_id: str | None
+    ip: str | None
+    changes: Sequence[Any]

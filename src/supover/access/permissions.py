@@ -1,0 +1,125 @@
+"""Who may do what, in one table: operation → permission, role → permissions, and what implies what."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final, Literal
+
+PUBLIC: Final = "public"
+"""Anybody, without a key or session."""
+
+KNOWN: Final = "known"
+"""Everybody who is known: each key and each signed-in member of staff."""
+
+OWNER: Final = "owner"
+"""What only owners hold: making, demoting and removing owners. No API key holds it."""
+
+SCOPES: Final[Mapping[str, str]] = {
+    "customers:read": "Customers, their addresses, notes, timeline and duplicates.",
+    "customers:write": "Change them.",
+    "orders:read": "Orders and exchange rates.",
+    "orders:write": "Change them.",
+    "events:read": "The event log.",
+    "imports:read": "Imports and their errors.",
+    "imports:write": "Start, cancel and resume imports.",
+    "admin": "Everything, with the workspace, staff, keys and the audit log.",
+}
+"""What an API key can be given."""
+
+Role = Literal["owner", "admin", "agent", "viewer"]
+
+_VIEWER: Final = ("customers:read", "orders:read", "events:read", "imports:read")
+ROLES: Final[Mapping[Role, tuple[str, ...]]] = {
+    "owner": (OWNER, "admin"),
+    "admin": ("admin",),
+    "agent": (*_VIEWER, "customers:write", "orders:write"),
+    "viewer": _VIEWER,
+}
+
+PERMISSIONS: Final[Mapping[str, str]] = {
+    "access.sign_in": PUBLIC,
+    "access.find_session": KNOWN,
+    "access.switch_workspace": KNOWN,
+    "access.change_password": KNOWN,
+    "access.sign_out": KNOWN,
+    "access.find_workspace": KNOWN,
+    "access.change_workspace": "admin",
+    "access.search_staff": "admin",
+    "access.add_staff": "admin",
+    "access.change_staff": "admin",
+    "access.remove_staff": "admin",
+    "access.search_keys": "admin",
+    "access.create_key": "admin",
+    "access.revoke_key": "admin",
+    "access.search_audit": "admin",
+    "customers.search": "customers:read",
+    "customers.create": "customers:write",
+    "customers.put_external": "customers:write",
+    "customers.find": "customers:read",
+    "customers.replace": "customers:write",
+    "customers.change": "customers:write",
+    "customers.delete": "customers:write",
+    "customers.restore": "customers:write",
+    "customers.block": "customers:write",
+    "customers.unblock": "customers:write",
+    "addresses.search": "customers:read",
+    "addresses.create": "customers:write",
+    "addresses.find": "customers:read",
+    "addresses.replace": "customers:write",
+    "addresses.delete": "customers:write",
+    "addresses.make_default": "customers:write",
+    "notes.search": "customers:read",
+    "notes.create": "customers:write",
+    "notes.find": "customers:read",
+    "notes.replace": "customers:write",
+    "notes.delete": "customers:write",
+    "timeline.search": "customers:read",
+    "orders.search": "orders:read",
+    "orders.create": "orders:write",
+    "orders.create_batch": "orders:write",
+    "orders.find": "orders:read",
+    "orders.change": "orders:write",
+    "orders.cancel": "orders:write",
+    "orders.refund": "orders:write",
+    "orders.deliver": "orders:write",
+    "orders.of_customer": "orders:read",
+    "orders.identity": "orders:read",
+    "events.search": "events:read",
+    "imports.create_orders": "imports:write",
+    "imports.search": "imports:read",
+    "imports.find": "imports:read",
+    "imports.errors": "imports:read",
+    "imports.cancel": "imports:write",
+    "imports.resume": "imports:write",
+    "duplicates.search": "customers:read",
+    "rates.search_rates": "orders:read",
+    "rates.keep_rates": "orders:write",
+    "jobs.search": "admin",
+    "jobs.find": "admin",
+    "jobs.retry": "admin",
+    "jobs.cancel": "admin",
+}
+"""The permission that each operation needs. An operation that is not here is refused to everybody."""
+
+_ALL: Final = frozenset({KNOWN, *SCOPES, *PERMISSIONS.values()}) - {PUBLIC, OWNER}
+
+
+@lru_cache(maxsize=1024)
+def _held(granted: frozenset[str]) -> frozenset[str]:
+    held = {KNOWN, *granted}
+    for permission in granted:
+        area, _, verb = permission.partition(":")
+        if verb == "write":
+            held.add(f"{area}:read")
+    if OWNER in granted:
+        held.add("admin")
+    return frozenset(held | _ALL if "admin" in held else held)
+
+
+def held(granted: Iterable[str]) -> frozenset[str]:
+    """Everything that these permissions amount to: `x:write` implies `x:read`, `admin` all but `owner`."""
+    return _held(frozenset(granted))
+
+
+def of_role(role: Role) -> frozenset[str]:
+    """Everything that a member with this role may do."""
+    return held(ROLES[role])

@@ -1,0 +1,204 @@
+"""What can be asked about workspaces, staff, keys, sessions and the audit log."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from supover.access.model import (
+    ApiKey,
+    AuditEntry,
+    Caller,
+    Choice,
+    KeyNotFound,
+    Member,
+    NoWorkspace,
+    Session,
+    StaffNotFound,
+    Workspace,
+    WorkspaceLine,
+    WorkspaceNotFound,
+)
+from supover.access.permissions import SCOPES
+from supover.kit.db import Database, Reader
+from supover.kit.sql import Listing, Page, Sort, Where
+
+# --- workspaces ------------------------------------------------------------------------------------------------------
+
+WORKSPACE: Final = """
+    select workspace_id, name, currency, digits, timezone, counting_statuses, created_at, version
+      from workspace
+     where workspace_id = $1"""
+
+
+async def find_workspace(db: Reader) -> Workspace:
+    """The workspace that this handle is in. Raises WorkspaceNotFound."""
+    return await db.one(Workspace, WORKSPACE, missing=WorkspaceNotFound)
+
+
+WORKSPACES: Final = "select workspace_id, name, currency, timezone, created_at from workspace_list()"
+
+
+async def search_workspaces(database: Database) -> list[WorkspaceLine]:
+    """Every workspace of this installation, the oldest first. For the operator only."""
+    async with database.across() as con:
+        return [WorkspaceLine(*row) for row in await con.fetch(WORKSPACES)]
+
+
+# --- staff -----------------------------------------------------------------------------------------------------------
+
+MEMBERS: Final = "select m.staff_id, m.email, m.name, m.role, m.created_at, m.disabled_at from members($1) m"
+
+
+async def search_staff(db: Reader) -> list[Member]:
+    """Every member of this workspace, by name."""
+    return await db.all(Member, MEMBERS)
+
+
+MEMBER: Final = f"{MEMBERS} where m.staff_id = $2"
+
+
+async def find_staff(db: Reader, id: UUID) -> Member:
+    """One member of this workspace. Raises StaffNotFound."""
+    return await db.one(Member, MEMBER, id, missing=StaffNotFound)
+
+
+MEMBER_BY_EMAIL: Final = f"{MEMBERS} where lower(m.email) = lower($2)"
+
+
+async def find_staff_by_email(db: Reader, email: str) -> Member:
+    """The member with this email, whatever its case. Raises StaffNotFound."""
+    return await db.one(Member, MEMBER_BY_EMAIL, email, missing=StaffNotFound)
+
+
+CHOICES: Final = "select w.workspace_id, w.name, w.currency, w.timezone, w.role from staff_workspaces($1) w"
+
+
+async def workspaces_of(database: Database, staff_id: UUID) -> list[Choice]:
+    """The workspaces that a person is a member of, by name."""
+    async with database.across() as con:
+        return [Choice(*row) for row in await con.fetch(CHOICES, staff_id)]
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+KEYS: Final = """
+    select id, name, prefix, scopes, rate_limit, created_by, created_at, expires_at, revoked_at, last_used_at
+      from api_key
+     where {}
+     order by {}
+     limit {}"""
+
+# Ids are in the order in which the keys were made.
+KEY_SORTS: Final = (Sort("createdAt", "id", "id", UUID, descending_first=True),)
+
+
+COUNT_KEYS: Final = "select count(*) from api_key where {}"
+
+
+async def search_keys(db: Reader, page: Page, *, revoked: bool = False, count: bool = False) -> Listing[ApiKey]:
+    """A page of this workspace's keys, the newest first; revoked ones only when asked for."""
+    where = Where("workspace_id = $1")
+    if not revoked:
+        where.add("revoked_at is null")
+    total: int | None = await db.value(COUNT_KEYS.format(where.text()), *where.values) if count else None
+    page.seek(where)
+    limit = where.arg(page.limit + 1 + page.skip)
+    found = await db.all(ApiKey, KEYS.format(where.text(), page.order(), limit), *where.values)
+    return _listing(found, page, total)
+
+
+KEY: Final = """
+    select id, name, prefix, scopes, rate_limit, created_by, created_at, expires_at, revoked_at, last_used_at
+      from api_key
+     where workspace_id = $1 and id = $2"""
+
+
+async def find_key(db: Reader, id: UUID) -> ApiKey:
+    """One key of this workspace, also a revoked one. Raises KeyNotFound."""
+    return await db.one(ApiKey, KEY, id, missing=KeyNotFound)
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+CHOICES_FROM_HERE: Final = """
+    select w.workspace_id, w.name, w.currency, w.timezone, w.role
+      from staff_workspaces($2) w
+     where $1::uuid is not null"""
+
+
+async def session_of(db: Reader, caller: Caller, csrf_token: str | None) -> Session:
+    """Who this caller is and where they can work."""
+    if caller.kind == "staff":
+        choices = await db.all(Choice, CHOICES_FROM_HERE, caller.id)
+    else:
+        workspace = await find_workspace(db)
+        choices = [Choice(workspace.id, workspace.name, workspace.currency, workspace.timezone, None)]
+    return describe(caller, choices, csrf_token)
+
+
+def describe(caller: Caller, choices: Sequence[Choice], csrf_token: str | None) -> Session:
+    """A caller in one of their workspaces, as they are told. Raises NoWorkspace."""
+    here = next((choice for choice in choices if choice.id == caller.workspace_id), None)
+    if here is None:
+        raise NoWorkspace
+    return Session(
+        kind="staff" if caller.kind == "staff" else "key",
+        id=caller.id or here.id,
+        name=caller.name,
+        email=caller.email,
+        role=caller.role,
+        permissions=[scope for scope in SCOPES if caller.may(scope)],
+        workspace=here,
+        workspaces=choices,
+        csrf_token=csrf_token,
+        expires_at=caller.expires_at,
+    )
+
+
+# --- the audit log ---------------------------------------------------------------------------------------------------
+
+AUDIT: Final = """
+    select id, at, actor, '', action, subject_id, request_id, ip, changes
+      from audit_log
+     where {}
+     order by {}
+     limit {}"""
+AUDIT_SORTS: Final = (Sort("at", "id", "id", UUID, descending_first=True),)
+
+KEY_NAMES: Final = "select 'key:' || id, name from api_key where workspace_id = $1 and id = any($2::uuid[])"
+STAFF_NAMES: Final = "select 'staff:' || m.staff_id, m.name from members($1) m where m.staff_id = any($2::uuid[])"
+
+
+COUNT_AUDIT: Final = "select count(*) from audit_log where {}"
+
+
+async def search_audit(
+    db: Reader, page: Page, *, subject_id: UUID | None = None, actor: str | None = None, count: bool = False
+) -> Listing[AuditEntry]:
+    """A page of what was written in this workspace, the newest first."""
+    where = Where("workspace_id = $1")
+    if subject_id is not None:
+        where.add("subject_id = {}", subject_id)
+    if actor is not None:
+        where.add("actor = {}", actor)
+    total: int | None = await db.value(COUNT_AUDIT.format(where.text()), *where.values) if count else None
+    page.seek(where)
+    limit = where.arg(page.limit + 1 + page.skip)
+    found = await db.all(AuditEntry, AUDIT.format(where.text(), page.order(), limit), *where.values)
+    names: dict[str, Any] = {}
+    for kind, sql in (("key:", KEY_NAMES), ("staff:", STAFF_NAMES)):
+        ids = {entry.actor.removeprefix(kind) for entry in found if entry.actor.startswith(kind)}
+        if ids:
+            names.update((who, name) for who, name in await db.rows(sql, list(ids)))
+    named = [msgspec.structs.replace(entry, actor_name=names.get(entry.actor, entry.actor)) for entry in found]
+    return _listing(named, page, total)
+
+
+def _listing(found: list[Any], page: Page, total: int | None) -> Listing[Any]:
+    """The page, with the cursor after its last row where there are more."""
+    found = found[page.skip :]
+    more = len(found) > page.limit
+    data = found[: page.limit]
+    return Listing(data, page.cursor(data[-1].id, data[-1].id) if more else None, total)

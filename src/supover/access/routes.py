@@ -1,0 +1,276 @@
+"""/api/session, /api/workspace, /api/staff, /api/keys and /api/audit."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from litestar.params import JSONBody, QueryParameter
+from litestar.response.base import ASGIResponse
+
+from supover.access import commands, queries, sessions
+from supover.access.authenticate import Authenticator
+from supover.access.model import (
+    AddedMember,
+    ApiKey,
+    AuditEntry,
+    Caller,
+    CreatedKey,
+    Member,
+    NewKey,
+    NewStaff,
+    PasswordChange,
+    Session,
+    SignIn,
+    StaffChange,
+    StaffOnly,
+    SwitchWorkspace,
+    Workspace,
+    WorkspaceChange,
+)
+from supover.kit.api import Answer, Count, Cursor, Handler, IfMatch, Limit, Listing, PageNumber, Routes, version_of
+from supover.kit.db import Reader, Tx
+from supover.kit.sql import page
+
+AnyRequest = Request[Any, Any, Any]
+
+F = TypeVar("F", bound=Callable[..., Awaitable[Session]])
+
+routes = Routes("access")
+
+
+def _door(request: AnyRequest) -> Authenticator:
+    return cast("Authenticator", request.app.state.door.authenticate)
+
+
+def _caller(request: AnyRequest) -> Caller:
+    return cast("Caller", request.scope["user"])
+
+
+def _staff(request: AnyRequest) -> Caller:
+    caller = _caller(request)
+    if caller.session_id is None:
+        raise StaffOnly
+    return caller
+
+
+# --- the session -----------------------------------------------------------------------------------------------------
+
+# Who signs in is in no workspace yet, and a password is verified without holding a connection: these two answer by
+# themselves, what they return is the body that the reference shows.
+
+
+def _handed_over(request: AnyRequest, opened: sessions.Opened) -> Session:
+    settings = _door(request).settings
+    expires_at = opened.session.expires_at
+    assert expires_at is not None
+    answer = ASGIResponse(
+        body=msgspec.json.encode(opened.session),
+        headers={"Set-Cookie": sessions.cookie(settings, opened.token, expires_at)},
+        media_type="application/json",
+    )
+    return cast("Session", answer)
+
+
+def _alone(method: Literal["POST", "PUT"], path: str) -> Callable[[F], F]:
+    def register(fn: F) -> F:
+        operation = f"access.{fn.__name__}"
+        summary, description = inspect.cleandoc(fn.__doc__ or "").split("\n\n", 1)
+        routes.handlers.append(
+            Handler(
+                path,
+                http_method=method,
+                operation_id=operation,
+                status_code=200,
+                summary=summary.rstrip("."),
+                description=description,
+                tags=[routes.tag],
+                opt={"operation": operation},
+            )(fn)
+        )
+        return fn
+
+    return register
+
+
+@_alone("POST", "/api/session")
+async def sign_in(request: AnyRequest, data: JSONBody[SignIn]) -> Session:
+    """Sign in with email and password.
+
+    The answer sets the session's cookie; its `csrfToken` goes into the header X-CSRF-Token of every write from then on.
+    Ten failed attempts at one account within fifteen minutes are answered with 429.
+    """
+    door = _door(request)
+    opened = await sessions.sign_in(door.database, door.settings, door.attempts, data, request)
+    return _handed_over(request, opened)
+
+
+@_alone("PUT", "/api/session/password")
+async def change_password(request: AnyRequest, data: JSONBody[PasswordChange]) -> Session:
+    """Change the signed-in person's password.
+
+    Ends all their sessions and opens another in this one's place.
+    """
+    door, caller = _door(request), _staff(request)
+    assert caller.id is not None
+    door.doubt(caller.id)
+    opened = await sessions.change_password(door.database, door.settings, door.attempts, caller, data, request)
+    return _handed_over(request, opened)
+
+
+@routes.get("/api/session")
+async def find_session(db: Reader, request: AnyRequest) -> Session:
+    """Who is asking, in which workspace, and with which permissions."""
+    caller = _caller(request)
+    token = _door(request).csrf_token(request) if caller.session_id is not None else None
+    return await queries.session_of(db, caller, token)
+
+
+@routes.put("/api/session")
+async def switch_workspace(tx: Tx, request: AnyRequest, data: SwitchWorkspace) -> Answer[Session]:
+    """Go on in another workspace.
+
+    The session's cookie and CSRF token are new; the old ones end.
+    """
+    caller, door = _staff(request), _door(request)
+    assert caller.session_id is not None
+    opened = await sessions.switch(tx, caller, data.workspace_id)
+    door.doubt(caller.session_id)
+    expires_at = opened.session.expires_at
+    assert expires_at is not None
+    return Answer(opened.session, headers={"Set-Cookie": sessions.cookie(door.settings, opened.token, expires_at)})
+
+
+@routes.delete("/api/session")
+async def sign_out(tx: Tx, request: AnyRequest) -> Answer[None]:
+    """Sign out: the session ends here and now."""
+    caller, door = _staff(request), _door(request)
+    assert caller.session_id is not None
+    assert caller.expires_at is not None
+    door.doubt(caller.session_id)
+    await sessions.sign_out(tx, caller)
+    return Answer(None, 204, {"Set-Cookie": sessions.cookie(door.settings, "", caller.expires_at)})
+
+
+# --- the workspace ---------------------------------------------------------------------------------------------------
+
+
+@routes.get("/api/workspace")
+async def find_workspace(db: Reader) -> Workspace:
+    """The workspace that the key or session is in."""
+    return await queries.find_workspace(db)
+
+
+@routes.patch("/api/workspace")
+async def change_workspace(tx: Tx, data: WorkspaceChange, if_match: IfMatch = None) -> Workspace:
+    """Change the workspace's name, time zone, currency or counting statuses.
+
+    The currency is fixed after the first order or exchange rate (409). Other counting statuses recount all figures.
+    """
+    return await commands.change_workspace(tx, data, version_of(if_match))
+
+
+# --- staff -----------------------------------------------------------------------------------------------------------
+
+
+@routes.get("/api/staff")
+async def search_staff(db: Reader) -> Listing[Member]:
+    """Every member of this workspace, by name."""
+    members = await queries.search_staff(db)
+    return Listing(members, None, len(members))
+
+
+@routes.post("/api/staff", status=201)
+async def add_staff(tx: Tx, request: AnyRequest, data: NewStaff) -> Answer[AddedMember]:
+    """Let somebody into this workspace.
+
+    Who has no account yet gets one, with a temporary password that this answer shows once.
+    """
+    member = await commands.add_staff(tx, _caller(request), data)
+    return Answer(member, 201, kept=msgspec.structs.replace(member, temporary_password=None))
+
+
+@routes.patch("/api/staff/{id:uuid}")
+async def change_staff(tx: Tx, request: AnyRequest, id: UUID, data: StaffChange) -> Member:
+    """Give a member another role."""
+    member = await commands.change_role(tx, _caller(request), id, data.role)
+    _door(request).doubt(id)
+    return member
+
+
+@routes.delete("/api/staff/{id:uuid}")
+async def remove_staff(tx: Tx, request: AnyRequest, id: UUID) -> None:
+    """End a membership of this workspace; the account stays."""
+    await commands.remove_staff(tx, _caller(request), id)
+    _door(request).doubt(id)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+ListSort = Annotated[
+    str | None, QueryParameter(name="sort", required=False, description="`createdAt` or `-createdAt`.")
+]
+WithRevoked = Annotated[
+    Literal["revoked"] | None, QueryParameter(name="include", required=False, description="`revoked`: those too.")
+]
+
+
+@routes.get("/api/keys")
+async def search_keys(
+    db: Reader,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    number: PageNumber = None,
+    sort: ListSort = None,
+    count: Count = None,
+    include: WithRevoked = None,
+) -> Listing[ApiKey]:
+    """This workspace's API keys, the newest first, without their secrets."""
+    wanted = page(queries.KEY_SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
+    return await queries.search_keys(db, wanted, revoked=include == "revoked", count=bool(count))
+
+
+@routes.post("/api/keys", status=201)
+async def create_key(tx: Tx, request: AnyRequest, data: NewKey) -> Answer[CreatedKey]:
+    """Make an API key. `apiKey` is shown here only.
+
+    It holds no more than who makes it: neither scopes nor requests a minute nor time.
+    """
+    most = _door(request).settings.rate_limit_per_minute
+    key = await commands.create_key(tx, _caller(request), data, most_a_minute=most)
+    return Answer(key, 201, kept=msgspec.structs.replace(key, api_key=None))
+
+
+@routes.delete("/api/keys/{id:uuid}")
+async def revoke_key(tx: Tx, request: AnyRequest, id: UUID) -> None:
+    """Revoke an API key, for good."""
+    await commands.revoke_key(tx, id)
+    _door(request).doubt(id)
+
+
+# --- the audit log ---------------------------------------------------------------------------------------------------
+
+AuditSort = Annotated[str | None, QueryParameter(name="sort", required=False, description="`at` or `-at`.")]
+SubjectId = Annotated[UUID | None, QueryParameter(name="subjectId", required=False, description="Writes to this.")]
+Actor = Annotated[
+    str | None,
+    QueryParameter(name="actor", required=False, description="Writes by `key:ID`, `staff:ID`, `cli` or `system`."),
+]
+
+
+@routes.get("/api/audit", search=True)
+async def search_audit(
+    db: Reader,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    number: PageNumber = None,
+    sort: AuditSort = None,
+    count: Count = None,
+    subject_id: SubjectId = None,
+    actor: Actor = None,
+) -> Listing[AuditEntry]:
+    """What was written in this workspace, by whom, with old and new values; the newest first."""
+    wanted = page(queries.AUDIT_SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
+    return await queries.search_audit(db, wanted, subject_id=subject_id, actor=actor, count=bool(count))

@@ -1,0 +1,42 @@
+"""Facts that make a customer's figures stale leave a mark in the publisher's transaction."""
+
+from collections.abc import Sequence
+
+from supover.access.events import CountingStatusesChanged
+from supover.analytics import commands
+from supover.customers.events import CustomerCreated
+from supover.kit.db import Tx
+from supover.kit.events import Event, on
+from supover.orders.events import (
+    OrderCancelled,
+    OrderChanged,
+    OrderDelivered,
+    OrderPlaced,
+    OrderRateKnown,
+    OrderReassigned,
+    OrderRefunded,
+)
+
+
+@on(CustomerCreated)
+async def give_figures(tx: Tx, created: Sequence[CustomerCreated]) -> None:
+    """A new customer has figures from the first moment: zeros."""
+    await commands.add(tx, [e.customer_id for e in created if e.customer_id is not None])
+
+
+@on(OrderPlaced, OrderChanged, OrderCancelled, OrderDelivered, OrderRefunded, OrderRateKnown)
+async def mark(tx: Tx, events: Sequence[Event]) -> None:
+    """The customer of the order is to be recounted."""
+    await commands.mark(tx, [e.customer_id for e in events if e.customer_id is not None])
+
+
+@on(OrderReassigned)
+async def mark_both(tx: Tx, events: Sequence[OrderReassigned]) -> None:
+    """Both customers are to be recounted."""
+    await commands.mark(tx, [id for e in events for id in (e.customer_id, e.former_id) if id is not None])
+
+
+@on(CountingStatusesChanged)
+async def mark_all(tx: Tx, events: Sequence[CountingStatusesChanged]) -> None:
+    """Which orders count has changed: everybody is to be recounted."""
+    await commands.mark_all(tx)

@@ -1,0 +1,60 @@
+"""What happens to customers."""
+
+from typing import Any
+from uuid import UUID
+
+from supover.kit.events import Event
+
+
+class CustomerCreated(Event, frozen=True):
+    """A customer is known for the first time; `by` says through what."""
+
+    by: str
+    source: str
+
+
+class CustomerChanged(Event, frozen=True):
+    """Fields of a profile changed: name → [old, new]."""
+
+    changes: dict[str, list[Any]]
+
+
+class CustomerDeleted(Event, frozen=True):
+    """A customer was put away; the contacts are free again."""
+
+
+class CustomerRestored(Event, frozen=True):
+    """A deleted customer is back."""
+
+
+class CustomerBlocked(Event, frozen=True):
+    """New orders of this customer are held."""
+
+
+class CustomerUnblocked(Event, frozen=True):
+    """The customer's orders are no longer held."""
+
+
+class IdentityAdded(Event, frozen=True):
+    """One more contact leads to this customer."""
+
+    identity_kind: str
+    source: str
+    value: str
+    quality: str
+
+
+class DuplicateSuspected(Event, frozen=True):
+    """Two customers may be one person: `other_id` is the second."""
+
+    other_id: UUID
+    score: float
+    level: str
+    reasons: list[str]
+
+
+class HubFound(Event, frozen=True):
+    """A contact came with too many different names to say who somebody is."""
+
+    identity_kind: str
+    value: str

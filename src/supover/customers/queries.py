@@ -1,0 +1,302 @@
+"""Customers are found and listed, with their figures."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from supover.customers.model import Address, Customer, CustomerMerged, CustomerNotFound, Status
+from supover.customers.rules import PREFIX_LENGTH, Term
+from supover.kit import text
+from supover.kit.db import Reader
+from supover.kit.sql import Page, Sort, Where, like
+
+_COLUMNS: Final = """c.id, c.external_id, c.email, c.name, c.phone, c.date_of_birth, c.gender,
+           case when c.avatar_key is not null then '/api/customers/' || c.id || '/avatar' end,
+           c.status, c.status = 'BLOCKED', c.source, c.country,
+           round(coalesce(m.total_spent, 0), w.digits), coalesce(m.order_count, 0),
+           round(coalesce(m.average_order_value, 0), w.digits), m.first_order_at, m.last_order_at,
+           round(coalesce(m.lifetime_value, 0), w.digits), coalesce(m.total_orders, 0), coalesce(m.total_orders, 0) > 1,
+           coalesce(m.orders_count, 0), w.currency, coalesce(m.by_currency, jsonb_build_object()), null::text, null::text,
+           c.tags, c.custom_fields, c.created_at, c.updated_at, c.deleted_at, c.merged_into_id, c.version"""
+_FROM: Final = """customer c
+      join workspace w on w.workspace_id = $1
+      left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id"""
+_ADDRESSES: Final = """(
+           select coalesce(jsonb_agg(jsonb_build_array(
+                      a.id, a.customer_id, a.type, a.is_default, a.line1, a.line2, a.city, a.state, a.postal_code, a.country,
+                      a.recipient_name, a.phone, a.validated_at, a.validation_skipped, a.created_at, a.updated_at, a.version)
+                      order by a.is_default desc, a.id), '[]')
+             from address a where a.workspace_id = $1 and a.customer_id = c.id)"""
+
+FIND: Final = f"""
+    select {_COLUMNS}
+      from {_FROM}
+     where c.workspace_id = $1 and c.id = $2"""
+FIND_WITH_ADDRESSES: Final = f"""
+    select {_COLUMNS}, {_ADDRESSES}
+      from {_FROM}
+     where c.workspace_id = $1 and c.id = $2"""
+
+
+async def find(
+    db: Reader, id: UUID, *, deleted: bool = False, addresses: bool = False, below: str = ""
+) -> Customer:
+    """One customer; a deleted one only where asked. Raises CustomerNotFound, CustomerMerged."""
+    if addresses:
+        rows = await db.rows(FIND_WITH_ADDRESSES, id)
+        customer = _with_addresses(rows[0]) if rows else None
+    else:
+        customer = await db.maybe(Customer, FIND, id)
+    if customer is None:
+        raise CustomerNotFound
+    if customer.merged_into_id is not None:
+        raise CustomerMerged.into(customer.merged_into_id, below)
+    if customer.deleted_at is not None and not deleted:
+        raise CustomerNotFound
+    return customer
+
+
+def _with_addresses(row: Sequence[Any]) -> Customer:
+    addresses = [Address(*a[:12], _time(a[12]), a[13], _time(a[14]), _time(a[15]), a[16]) for a in row[32]]
+    return Customer(*row[:32], addresses)
+
+
+def _time(written: str | None) -> Any:
+    return None if written is None else datetime.fromisoformat(written).astimezone(UTC)
+
+
+EXISTS: Final = "select deleted_at, merged_into_id, name from customer where workspace_id = $1 and id = $2"
+
+
+async def exists(db: Reader, id: UUID, below: str = "") -> str | None:
+    """Makes sure that this customer is living, and returns the name. Raises CustomerNotFound, CustomerMerged.
+
+    A merged one's answer leads to what stands `below` the survivor, such as '/notes'.
+    """
+    rows = await db.rows(EXISTS, id)
+    if not rows:
+        raise CustomerNotFound
+    [(deleted_at, merged_into_id, name)] = rows
+    if merged_into_id is not None:
+        raise CustomerMerged.into(merged_into_id, below)
+    if deleted_at is not None:
+        raise CustomerNotFound
+    return name
+
+
+ZONE: Final = "select timezone from workspace where workspace_id = $1"
+
+
+async def zone(db: Reader) -> ZoneInfo:
+    """The workspace's time zone."""
+    return ZoneInfo(await db.value(ZONE))
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------------
+
+# Word for word the expressions of the indexes customer_name, customer_email_order and customer_metrics_last.
+SORTS: Final = (
+    Sort("createdAt", "c.created_at", "c.id", datetime, descending_first=True),
+    Sort("updatedAt", "c.updated_at", "c.id", datetime),
+    Sort("name", r"left(coalesce(ext.fold(c.name), U&'\+10FFFF'), 200)", "c.id", str),
+    Sort("email", r"coalesce(lower(c.email), U&'\+10FFFF')", "c.id", str),
+    Sort("totalSpent", "m.total_spent", "m.customer_id", Decimal),
+    Sort("orderCount", "m.order_count", "m.customer_id", int),
+    Sort("averageOrderValue", "m.average_order_value", "m.customer_id", Decimal),
+    Sort("lifetimeValue", "m.lifetime_value", "m.customer_id", Decimal),
+    Sort(
+        "lastOrderDate",
+        "coalesce(m.last_order_at, timestamptz '0001-01-01 00:00:00+00')",
+        "m.customer_id",
+        datetime,
+    ),
+)
+
+LIST: Final = f"""
+    select {{key}}, {_COLUMNS}
+      from {_FROM}
+     where {{where}}
+     order by {{order}}
+     limit {{limit}}"""
+LIST_WITH_ADDRESSES: Final = f"""
+    select {{key}}, {_COLUMNS}, {_ADDRESSES}
+      from {_FROM}
+     where {{where}}
+     order by {{order}}
+     limit {{limit}}"""
+_FIGURES: Final = "join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id"
+SKIP: Final = """
+    select passed.key, passed.id, passed.n
+      from (select {key} as key, c.id, row_number() over (order by {order}) as n
+              from customer c
+              {figures}
+             where {where}
+             order by {order}
+             limit {limit}) as passed
+     order by passed.n desc
+     limit 1"""
+COUNT: Final = """
+    select count(*)
+      from customer c
+      {figures}
+     where {where}"""
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of customers is narrowed by; None or nothing does not narrow."""
+
+    terms: Sequence[Term] = ()
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    status: Sequence[Status] = ()
+    source: Sequence[str] = ()
+    tag: Sequence[str] = ()
+    country: str | None = None
+    min_spent: Decimal | None = None
+    max_spent: Decimal | None = None
+    min_orders: int | None = None
+    is_repeat: bool | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    deleted: bool = False
+
+
+# The shortest numbers come first, so that an exact one is among those that are looked at. More than a thousand orders
+# that begin alike tell nothing about a customer.
+_BY_NUMBER: Final = """c.id = any(array(
+           select o.customer_id from "order" o
+            where o.workspace_id = $1 and {numbers} and o.customer_id is not null
+            order by lower(o.number) using ~<~ limit 1000))"""
+
+
+def _add_term(where: Where, term: Term) -> None:
+    found = where.arg(term.text)
+    if term.exact:
+        # Every value begins after a space.
+        ways = [
+            f"(c.search like ext.search_pattern(' ' || {found}) and (lower(c.email) = lower({found})"
+            f" or ext.fold(c.name) = ext.fold({found}) or lower(c.external_id) = lower({found})))"
+        ]
+    else:
+        ways = [f"c.search like ext.search_pattern({_prefixed(term.text, found)})"]
+    for given in term.digits:
+        digits = where.arg(given)
+        ways.append(
+            _phone_is(digits) if term.exact else f"c.search like ext.search_pattern({_prefixed(given, digits)})"
+        )
+    if term.number is not None:
+        if term.exact or len(term.number) <= PREFIX_LENGTH:
+            plain, marked = where.arg(term.number), where.arg("#" + term.number)
+            numbers = f"(lower(o.number) = lower({plain}) or lower(o.number) = lower({marked}))"
+        else:
+            plain, marked = where.arg(like(term.number) + "%"), where.arg("#" + like(term.number) + "%")
+            numbers = f"(lower(o.number) like lower({plain}) or lower(o.number) like lower({marked}))"
+        ways.append(_BY_NUMBER.replace("{numbers}", numbers))
+    where.add("(" + " or ".join(ways) + ")")
+
+
+def _phone_is(digits: str) -> str:
+    return (
+        f"(c.search like ext.search_pattern(' ' || {digits})"
+        rf" and (regexp_replace(c.phone, '\D', '', 'g') = {digits} or c.phone_e164 = '+' || {digits}))"
+    )
+
+
+def _prefixed(term: str, placeholder: str) -> str:
+    # One or two letters are looked for where a word begins.
+    return f"' ' || {placeholder}" if len(term) <= PREFIX_LENGTH else placeholder
+
+
+def _where(f: Filters) -> Where:
+    where = Where("c.workspace_id = $1", "c.merged_into_id is null" if f.deleted else "c.deleted_at is null")
+    for term in f.terms:
+        _add_term(where, term)
+    if f.email is not None:
+        # Only an index without a condition tells the planner how few have one email.
+        where.add(r"coalesce(lower(c.email), U&'\+10FFFF') = lower({})", f.email)
+    if f.phone is not None:
+        where.add(_phone_is(where.arg(text.phone_digits(f.phone))))
+    if f.external_id is not None:
+        # Found by the trigrams of the search; equality alone has no index.
+        external_id = where.arg(f.external_id)
+        where.add(f"c.external_id = {external_id} and c.search like ext.search_pattern(' ' || {external_id})")
+    if f.status:
+        where.add("c.status = any({}::text[])", list(f.status))
+    if f.source:
+        where.add("c.source = any({}::text[])", list(f.source))
+    if f.tag:
+        where.add("c.tags @> {}::text[]", list(f.tag))
+    if f.country is not None:
+        where.add("lower(c.country) = lower({})", f.country)
+    if f.min_spent is not None:
+        where.add("m.total_spent >= {}", f.min_spent)
+    if f.max_spent is not None:
+        where.add("m.total_spent <= {}", f.max_spent)
+    if f.min_orders is not None:
+        where.add("m.order_count >= {}", f.min_orders)
+    if f.is_repeat is not None:
+        where.add("m.total_orders > 1" if f.is_repeat else "m.total_orders <= 1")
+    if f.created_from is not None:
+        where.add("c.created_at >= {}", f.created_from)
+    if f.created_to is not None:
+        where.add("c.created_at < {}", f.created_to)
+    return where
+
+
+async def search(
+    db: Reader, filters: Filters, page: Page, *, count: bool = False, addresses: bool = False
+) -> tuple[list[Customer], str | None, int | None]:
+    """A page of customers, the cursor of the next one, and how many there are where asked. One statement for each.
+
+    A list sorted by a figure has no customer without figures; each gets them when created.
+    """
+    where = _where(filters)
+    if page.sort.id == "m.customer_id":
+        where.add("m.workspace_id = $1")
+    total = None
+    if count:
+        counting = COUNT.format(where=where.text(), figures=_figures(where))
+        total = await db.value(counting, *where.values)
+    if page.skip:
+        page = await _skipped(db, where, page)
+        if page.skip:
+            return [], None, total
+    page.seek(where)
+    limit = where.arg(page.limit + 1)
+    statement = LIST_WITH_ADDRESSES if addresses else LIST
+    sql = statement.format(key=page.sort.key, where=where.text(), order=page.order(), limit=limit)
+    rows = await db.rows(sql, *where.values)
+    make = _with_addresses if addresses else _without_addresses
+    found = [make(row[1:]) for row in rows[: page.limit]]
+    if len(rows) <= page.limit:
+        return found, None, total
+    return found, page.cursor(rows[page.limit - 1][0], found[-1].id), total
+
+
+def _without_addresses(row: Sequence[Any]) -> Customer:
+    return Customer(*row)
+
+
+async def _skipped(db: Reader, where: Where, page: Page) -> Page:
+    """The page that starts after the rows to skip; left as it is when there are no more than those."""
+    asked = Where()
+    asked.values = list(where.values)
+    limit = asked.arg(page.skip)
+    sql = SKIP.format(
+        key=page.sort.key, where=where.text(), order=page.order(), limit=limit, figures=_figures(where)
+    )
+    rows = await db.rows(sql, *asked.values)
+    if not rows or rows[0][2] < page.skip:
+        return page
+    [(key, id, _)] = rows
+    return msgspec.structs.replace(page, after=(key, id), skip=0)
+
+
+def _figures(where: Where) -> str:
+    return _FIGURES if " m." in where.text() or "(m." in where.text() else ""

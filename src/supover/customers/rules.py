@@ -1,0 +1,267 @@
+"""What a profile may hold, and what a search asks for. Nothing here reads or writes anything."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from supover.customers.model import Profile, Status
+from supover.kit import countries, money, text
+from supover.kit.problems import FieldError, Invalid
+
+NAME_LENGTH: Final = 200
+EXTERNAL_ID_LENGTH: Final = 255
+SOURCE_LENGTH: Final = 40
+GENDER_LENGTH: Final = 50
+TAG_LENGTH: Final = 100
+MAX_TAGS: Final = 250
+KEY_LENGTH: Final = 100
+CUSTOM_FIELDS_BYTES: Final = 16 * 1024
+EARLIEST_BIRTH: Final = date(1850, 1, 1)
+
+
+class _Wrong(Exception):
+    """A value cannot be taken."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+# --- profiles ------------------------------------------------------------------------------------------------------------
+
+
+def checked(given: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """Fields of a profile as they are kept: on one line, without what nobody sees. Raises Invalid with all that is wrong."""
+    kept: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for field, value in given.items():
+        try:
+            kept[field] = value if value is None else _CHECKS[field](value, today)
+        except _Wrong as wrong:
+            errors.append(FieldError(f"/{_POINTERS[field]}", wrong.code, wrong.message))
+    if errors:
+        raise Invalid(errors)
+    return kept
+
+
+def with_phone(profile: Profile) -> Profile:
+    """The profile with its phone as E.164, read as dialled in its country."""
+    number = None if profile.phone is None else text.phone_e164(profile.phone, profile.country)
+    return msgspec.structs.replace(profile, phone_e164=number)
+
+
+def must_be_somebody(profile: Profile) -> None:
+    """Raises Invalid when nothing says who this is."""
+    if not (profile.email or profile.phone or profile.name or profile.external_id):
+        raise Invalid.at("", "required", "at least one of email, phone, name and externalId is needed")
+
+
+def merged_fields(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Custom fields after a change of some: a null removes its key."""
+    return {key: value for key, value in {**old, **given}.items() if value is not None}
+
+
+def status_to_return_to(old: Status | None, new: Status, before: Status | None) -> Status | None:
+    """What unblocking leads back to, after the status went from old to new; None unless it is blocked."""
+    if new != "BLOCKED":
+        return None
+    return before if old == "BLOCKED" else old or "ACTIVE"
+
+
+def _line(most: int) -> Callable[[str, date], str | None]:
+    def check(value: str, today: date) -> str | None:
+        del today
+        kept = text.clean(value)
+        if len(kept) > most:
+            raise _Wrong("length", f"can have at most {most} characters")
+        return kept or None
+
+    return check
+
+
+def _email(value: str, today: date) -> str | None:
+    del today
+    if not text.clean(value):
+        return None
+    kept = text.email_shown(value)
+    if kept is None:
+        raise _Wrong("email", "must be an email address such as ann@example.com")
+    return kept
+
+
+def _phone(value: str, today: date) -> str | None:
+    kept = _line(text.PHONE_LENGTH)(value, today)
+    if kept is not None and not text.phone_digits(kept):
+        raise _Wrong("phone", "must be a phone number")
+    return kept
+
+
+def _source(value: str, today: date) -> str:
+    kept = _line(SOURCE_LENGTH)(value, today)
+    if kept is None:
+        raise _Wrong("required", "cannot be empty")
+    return kept
+
+
+def _country(value: str, today: date) -> str | None:
+    kept = _line(countries.NAME_LENGTH)(value, today)
+    return None if kept is None else countries.code(kept) or kept
+
+
+def _birth(value: date, today: date) -> date:
+    if not EARLIEST_BIRTH <= value <= today:
+        raise _Wrong("range", f"must be from {EARLIEST_BIRTH} to today")
+    return value
+
+
+def _tags(value: Sequence[str], today: date) -> list[str]:
+    del today
+    kept = list(dict.fromkeys(tag for tag in map(text.clean, value) if tag))
+    if len(kept) > MAX_TAGS:
+        raise _Wrong("length", f"can be at most {MAX_TAGS} tags")
+    if any(len(tag) > TAG_LENGTH for tag in kept):
+        raise _Wrong("length", f"can have at most {TAG_LENGTH} characters each")
+    return kept
+
+
+def _custom_fields(value: Mapping[str, Any], today: date) -> dict[str, Any]:
+    del today
+    for key in value:
+        if not 1 <= len(key) <= KEY_LENGTH or text.clean(key) != key:
+            raise _Wrong("key", f"must have keys of 1 to {KEY_LENGTH} characters, with nothing unseen in them")
+    size = len(msgspec.json.encode(value))
+    if size > CUSTOM_FIELDS_BYTES:
+        raise _Wrong("size", f"take {size} bytes of JSON; {CUSTOM_FIELDS_BYTES} are the most")
+    return dict(value)
+
+
+def _status(value: Status, today: date) -> Status:
+    del today
+    return value
+
+
+_CHECKS: Final[Mapping[str, Callable[[Any, date], Any]]] = {
+    "source": _source,
+    "external_id": _line(EXTERNAL_ID_LENGTH),
+    "email": _email,
+    "name": _line(NAME_LENGTH),
+    "phone": _phone,
+    "date_of_birth": _birth,
+    "gender": _line(GENDER_LENGTH),
+    "status": _status,
+    "country": _country,
+    "tags": _tags,
+    "custom_fields": _custom_fields,
+}
+FIELDS: Final = tuple(_CHECKS)
+"""What people edit of a profile."""
+_POINTERS: Final = {f.name: f.encode_name for f in msgspec.structs.fields(Profile)}
+
+
+def changes(old: Profile, new: Profile) -> dict[str, list[Any]]:
+    """What differs, by the names of JSON: [old, new]."""
+    return {
+        _POINTERS[field]: [was, now]
+        for field in FIELDS
+        if (was := _comparable(getattr(old, field))) != (now := _comparable(getattr(new, field)))
+    }
+
+
+def _comparable(value: object) -> object:
+    return list(cast("Sequence[object]", value)) if isinstance(value, (list, tuple)) else value
+
+
+# --- lists ---------------------------------------------------------------------------------------------------------------
+
+SEARCH_LENGTH: Final = 200
+MAX_TERMS: Final = 10
+PREFIX_LENGTH: Final = 2
+_TOKENS: Final = re.compile(r'"([^"]*)"|(\S+)')
+_DIALLED: Final = re.compile(r"[+\d\s().\-/]+")
+_LEAST_DIALLED: Final = 7
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One thing that a customer must match: `text` anywhere, or `digits` in a phone, or an order's `number`.
+
+    `exact` asks for the whole value; a `number` is without its #.
+    """
+
+    text: str
+    digits: tuple[str, ...] = ()
+    number: str | None = None
+    exact: bool = False
+
+
+def terms(search: str) -> list[Term]:
+    """What a search asks for: every word, or what stands in quotes. Raises Invalid."""
+    wanted = text.clean(search)
+    if len(wanted) > SEARCH_LENGTH:
+        raise Invalid.at("search", "length", f"can have at most {SEARCH_LENGTH} characters")
+    if _DIALLED.fullmatch(wanted) and len(text.phone_digits(wanted)) >= _LEAST_DIALLED:
+        return [_term(wanted, exact=False)]
+    found: list[Term] = []
+    for quoted, word in cast("list[tuple[str, str]]", _TOKENS.findall(wanted)):
+        if quoted.strip():
+            found.append(_term(quoted.strip(), exact=True))
+        elif bare := word.strip('"'):
+            found.append(_term(bare, exact=False))
+    if len(found) > MAX_TERMS:
+        raise Invalid.at("search", "length", f"can have at most {MAX_TERMS} words")
+    return found
+
+
+def _term(written: str, *, exact: bool) -> Term:
+    digits: list[str] = []
+    if not any(letter.isalpha() for letter in written):
+        dialled = text.phone_digits(written)
+        digits = [dialled] if dialled and (exact or dialled != written) else []
+        # The zeros that begin a number within its country, or lead out of it, are not part of its international form.
+        bare = dialled.lstrip("0")
+        if bare != dialled and len(bare) >= _LEAST_DIALLED - 1:
+            digits.append(bare)
+    number = written.removeprefix("#")
+    has_digit = any(letter.isdigit() for letter in number)
+    return Term(written, tuple(digits), number if has_digit else None, exact)
+
+
+def bound(value: str, zone: ZoneInfo, name: str, *, end: bool = False) -> datetime:
+    """A date or time as a moment; without a zone it is the workspace's, and an `end` date is the whole day. Raises Invalid."""
+    # A plus sign that was not escaped in an address arrives as a space.
+    written = re.sub(r" (\d\d:?\d\d)$", r"+\1", value.strip()) if "T" in value or ":" in value else value.strip()
+    try:
+        if len(written) == len("2026-01-31"):
+            day = date.fromisoformat(written) + timedelta(days=1 if end else 0)
+            found = datetime.combine(day, time.min, zone)
+        else:
+            found = datetime.fromisoformat(written)
+            found = found if found.tzinfo else found.replace(tzinfo=zone)
+        if 1 < found.year < 9999:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid.at(name, "time", "must be a date such as 2026-01-31 or a time such as 2026-01-31T12:00:00Z")
+
+
+def amount(value: Decimal | None, name: str) -> Decimal | None:
+    """An amount to compare with. Raises Invalid for one that money cannot be."""
+    if value is not None and not money.fits(value):
+        raise Invalid.at(name, "range", "must be an amount of money")
+    return value
+
+
+INCLUDABLE: Final = frozenset({"addresses", "deleted"})
+
+
+def includes(include: str | None, allowed: frozenset[str] = INCLUDABLE) -> frozenset[str]:
+    """What `include` asks for, separated by commas. Raises Invalid for what is not known."""
+    asked = frozenset(part.strip() for part in (include or "").split(",") if part.strip())
+    if unknown := sorted(asked - allowed):
+        raise Invalid.at("include", "unknown", f"cannot be {unknown[0]!r}: choose among {', '.join(sorted(allowed))}")
+    return asked

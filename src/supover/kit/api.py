@@ -1,0 +1,517 @@
+"""The edge: routes that open one transaction, callers, bodies, answers, idempotency, problem details.
+
+A room writes `routes = Routes("customers")` and decorates plain functions. A reading function takes `db: Reader`, a
+writing one `tx: Tx`; path, query, header parameters and the body (`data`) are Litestar's, by annotation. What the function
+returns is encoded before the commit, and the commit happens before the answer is sent.
+"""
+
+import hashlib
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, cast, get_args, get_origin
+from urllib.parse import quote
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.enums import MediaType
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
+
+from supover.kit import clock, problems
+from supover.kit.db import Database, Tx, json_bytes
+from supover.kit.problems import FieldError, Invalid, Malformed
+from supover.kit.sql import Listing
+
+MAX_DEPTH: Final = 32
+T = TypeVar("T")
+
+
+# --- callers -------------------------------------------------------------------------------------------------------------
+
+
+class Caller(Protocol):
+    """Who is asking, as the edge needs to know it."""
+
+    @property
+    def workspace_id(self) -> UUID:
+        """The workspace that the key or session decides."""
+        ...
+
+    @property
+    def actor(self) -> str:
+        """'key:ID', 'staff:ID' or 'system'."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """A name for people."""
+        ...
+
+    def may(self, permission: str) -> bool:
+        """Whether this caller holds the permission."""
+        ...
+
+
+Authenticate = Callable[["ASGIConnection[Any, Any, Any, Any]"], Awaitable[Caller]]
+Audit = Callable[[Tx, str, UUID | None, "Request[Any, Any, Any]"], Awaitable[None]]
+PUBLIC: Final = "public"
+
+
+class Door:
+    """What every request goes through, put together once in wiring: the database, who may do what, the audit log."""
+
+    def __init__(
+        self, database: Database, authenticate: Authenticate, audit: Audit, permissions: Mapping[str, str]
+    ) -> None:
+        self.database = database
+        self.authenticate = authenticate
+        self.audit = audit
+        self.permissions = permissions
+
+
+async def guard(connection: "ASGIConnection[Any, Any, Any, Any]", handler: BaseRouteHandler) -> None:
+    """Lets through who may: an operation that the table of permissions does not name is refused to everybody."""
+    door: Door = connection.app.state.door
+    permission = door.permissions.get(_operation(handler))
+    if permission == PUBLIC:
+        return
+    caller = await door.authenticate(connection)
+    if permission is None or not caller.may(permission):
+        raise NotAllowed(f"This needs the permission {permission!r}.")
+    connection.scope["user"] = caller
+
+
+def _operation(handler: BaseRouteHandler) -> str:
+    return cast("str", handler.opt.get("operation", ""))
+
+
+class NotAllowed(problems.Forbidden):
+    """This caller may not do that."""
+
+
+# --- bodies --------------------------------------------------------------------------------------------------------------
+
+
+class BodyMissing(Malformed):
+    """A JSON body is expected."""
+
+
+class BodyTooLarge(problems.TooLarge):
+    """The body is larger than is taken here."""
+
+
+class NotJson(problems.UnsupportedMediaType):
+    """The body must be sent as application/json."""
+
+
+class BodyUnreadable(Malformed):
+    """The body is not JSON."""
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """Reads a JSON body strictly into its struct. Raises BodyUnreadable, or Invalid with every field that is wrong."""
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise BodyUnreadable(f"It is nested deeper than {MAX_DEPTH} levels.")
+    if b"\\u0000" in body and re.search(rb"(?<!\\)(?:\\\\)*\\u0000", body):
+        raise Invalid.at("", "nul", "text cannot hold the character NUL")
+    decoder = _decoders.get(shape)
+    if decoder is None:
+        decoder = _decoders[shape] = msgspec.json.Decoder(shape)
+    try:
+        return cast("T", decoder.decode(body))
+    except msgspec.ValidationError as error:
+        raise Invalid(_all_errors(body, shape, error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyUnreadable(str(error)) from None
+
+
+def _depth(body: bytes) -> int:
+    depth = deepest = 0
+    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', body):
+        match found[0]:
+            case b"{" | b"[":
+                depth += 1
+                deepest = max(deepest, depth)
+            case b"}" | b"]":
+                depth -= 1
+            case _:
+                pass
+    return deepest
+
+
+def _all_errors(body: bytes, shape: Any, first: msgspec.ValidationError) -> list[FieldError]:
+    """The decoder stops at the first field; people want them all."""
+    found = [_field_error(first)]
+    try:
+        fields = msgspec.structs.fields(shape)
+        raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (TypeError, msgspec.MsgspecError):
+        return found
+    errors = [
+        FieldError(f"/{name}", "unknown", "is not a field here")
+        for name in raw
+        if shape.__struct_config__.forbid_unknown_fields and name not in {f.encode_name for f in fields}
+    ]
+    for field in fields:
+        if field.encode_name in raw:
+            try:
+                msgspec.json.decode(raw[field.encode_name], type=field.type)
+            except msgspec.ValidationError as error:
+                errors.append(_field_error(error, field.encode_name))
+        elif field.required:
+            errors.append(FieldError(f"/{field.encode_name}", "required", "is required"))
+    return errors or found
+
+
+_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+
+
+def _field_error(error: msgspec.ValidationError, under: str = "") -> FieldError:
+    found = _AT.match(str(error))
+    what, path = (found["what"], found["path"] or "") if found else (str(error), "")
+    pointer = (
+        (f"/{under}" if under else "") + re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path.replace(".", "/"))
+        if path
+        else (f"/{under}" if under else "")
+    )
+    code = (
+        "unknown"
+        if "unknown field" in what
+        else "required"
+        if "missing required" in what
+        else "type"
+        if "Expected" in what
+        else "invalid"
+    )
+    return FieldError(pointer, code, what[:1].lower() + what[1:])
+
+
+class TypedRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is read straight into the handler's struct."""
+
+    async def json(self) -> Any:
+        """The body as the struct that the handler's `data` asks for."""
+        field = self.route_handler.parsed_data_field
+        if field is None:
+            return None
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise NotJson(f"It came as {kind or 'nothing that was named'}.")
+        return decode(await self.body(), cast("type[Any]", field.annotation))
+
+
+# --- answers -------------------------------------------------------------------------------------------------------------
+
+
+class Answer(msgspec.Struct, Generic[T], frozen=True):
+    """A body with its own status and headers.
+
+    `kept` is what an Idempotency-Key keeps in its place, where the body holds a secret that is shown once.
+    """
+
+    value: T
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    kept: T | None = None
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """A body that is sent as it is."""
+
+    body: bytes
+    media_type: str
+    status: int = 200
+    headers: Mapping[str, str] = {}
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _respond(request: "Request[Any, Any, Any]", value: object, status: int) -> tuple[bytes, int, dict[str, str], str]:
+    headers: dict[str, str] = {}
+    media_type = "application/json"
+    if isinstance(value, Raw):
+        return value.body, value.status, dict(value.headers), value.media_type
+    if isinstance(value, Answer):
+        answer = cast("Answer[object]", value)
+        headers.update(answer.headers)
+        value, status = answer.value, answer.status
+    if value is None:
+        return b"", 204 if status == 200 else status, headers, media_type
+    version = getattr(value, "version", None)
+    if version is not None:
+        headers.setdefault("ETag", f'"{version}"')
+        if request.method == "GET" and request.headers.get("if-none-match") == headers["ETag"]:
+            return b"", 304, headers, media_type
+    elif isinstance(value, Listing) and value.next_cursor is not None:  # pyright: ignore[reportUnknownMemberType]
+        others = [
+            f"{k}={quote(v, safe='')}" for k, v in request.query_params.multi_items() if k not in ("cursor", "page")
+        ]
+        headers["Link"] = f'<{request.url.path}?{"&".join([*others, "cursor=" + value.next_cursor])}>; rel="next"'
+    return _encode(value), status, headers, media_type
+
+
+def version_of(if_match: str | None) -> int | None:
+    """The version that an If-Match header asks for; None when any will do. Raises Stale for one that no row can have."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise problems.Stale("If-Match must be an ETag that this resource gave.")
+    return int(text)
+
+
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", required=False, description="The ETag that was read; another version is answered with 412."
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description="Kept for 24 hours: the same key and body are answered with the first answer.",
+    ),
+]
+Limit = Annotated[
+    int | None, QueryParameter(name="limit", required=False, description="Rows a page, 1 to 200; 25 unless told.")
+]
+Cursor = Annotated[
+    str | None, QueryParameter(name="cursor", required=False, description="`nextCursor` of the page before.")
+]
+PageNumber = Annotated[
+    int | None, QueryParameter(name="page", required=False, description="A numbered page within the first 10,000 rows.")
+]
+Count = Annotated[
+    bool | None, QueryParameter(name="count", required=False, description="Also count all rows, as `total`.")
+]
+
+
+# --- idempotency ---------------------------------------------------------------------------------------------------------
+
+
+class KeyInUse(problems.Conflict):
+    """A request with this Idempotency-Key is still running."""
+
+
+class KeyReused(problems.Problem):
+    """This Idempotency-Key came before with another request."""
+
+    status = 422
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    request_hash: bytes
+    status: int | None
+    headers: Any
+    body: bytes | None
+
+
+KEY_LOCK: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || $2 || $3, 71))"
+KEY_FIND: Final = """
+    select request_hash, status, headers, body from idempotency
+     where workspace_id = $1 and caller = $2 and key = $3 and created_at > $4::timestamptz - interval '24 hours'"""
+KEY_KEEP: Final = """
+    insert into idempotency (workspace_id, caller, key, request_hash, status, headers, body, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
+    on conflict (workspace_id, caller, key) do update
+       set request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+           body = excluded.body, created_at = excluded.created_at"""
+
+
+async def _replay(tx: Tx, key: str, request_hash: bytes) -> _Stored | None:
+    """The stored answer, if this key was answered; holds the key until the transaction ends."""
+    if not await tx.value(KEY_LOCK, tx.actor, key):
+        raise KeyInUse(headers={"Retry-After": "1"})
+    stored = await tx.maybe(_Stored, KEY_FIND, tx.actor, key, clock.now())
+    if stored is not None and stored.request_hash != request_hash:
+        raise KeyReused
+    return stored
+
+
+# --- routes --------------------------------------------------------------------------------------------------------------
+
+
+class Handler(HTTPRouteHandler):
+    """A route whose function already answers as an ASGI application."""
+
+    async def to_response(self, app: Any, data: Any, request: Any) -> ASGIApp:
+        """The function's own answer."""
+        return cast("ASGIApp", data)
+
+
+_RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+_TRIES: Final = 4
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Routes:
+    """A room's routes. The operation is named after the room and the function: `customers.search`."""
+
+    def __init__(self, room: str, tag: str | None = None) -> None:
+        self.room = room
+        self.tag = tag or room.capitalize()
+        self.handlers: list[HTTPRouteHandler] = []
+
+    def get(self, path: str, *, search: bool = False, status: int = 200, name: str = "") -> Callable[[F], F]:
+        """A read; its function takes `db: Reader`. With `search` every statement is planned for its values."""
+        return self._route("GET", path, status, search, name)
+
+    def post(self, path: str, *, status: int = 200) -> Callable[[F], F]:
+        """A write that may carry an Idempotency-Key; its function takes `tx: Tx`."""
+        return self._route("POST", path, status)
+
+    def put(self, path: str, *, status: int = 200, name: str = "") -> Callable[[F], F]:
+        """A write that replaces."""
+        return self._route("PUT", path, status, name=name)
+
+    def patch(self, path: str) -> Callable[[F], F]:
+        """A write that changes what is given."""
+        return self._route("PATCH", path, 200)
+
+    def delete(self, path: str) -> Callable[[F], F]:
+        """A write that removes; answers 204 without a body."""
+        return self._route("DELETE", path, 204)
+
+    def _route(self, method: Method, path: str, status: int, search: bool = False, name: str = "") -> Callable[[F], F]:
+        def register(fn: F) -> F:
+            operation = f"{self.room}.{name or fn.__name__}"
+            doc = inspect.cleandoc(fn.__doc__ or fn.__name__).split("\n\n", 1)
+            act = (
+                _reading(fn, path, status, search)
+                if "db" in inspect.signature(fn).parameters
+                else _writing(fn, path, operation, method, status)
+            )
+            self.handlers.append(
+                Handler(
+                    path,
+                    http_method=method,
+                    operation_id=operation,
+                    status_code=status,
+                    summary=doc[0].replace("\n", " ").rstrip("."),
+                    description=doc[1] if len(doc) > 1 else None,
+                    tags=[self.tag],
+                    media_type=MediaType.JSON,
+                    opt={"operation": operation},
+                )(act)
+            )
+            return fn
+
+        return register
+
+
+def _sign(act: Callable[..., Any], fn: Callable[..., Any], path: str, without: str, extra: dict[str, Any]) -> None:
+    """Gives the wrapper its function's signature, less the handle, plus the request; marks path parameters and body."""
+    signature = inspect.signature(fn)
+    kept = {n: p for n, p in signature.parameters.items() if n != without}
+    parameters = [inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)]
+    in_path = set(re.findall(r"\{(\w+):", path))
+    for name, parameter in kept.items():
+        if name != "request":
+            annotation = parameter.annotation
+            if get_origin(annotation) is not Annotated and (name in in_path or name == "data"):
+                annotation = FromPath[annotation] if name in in_path else JSONBody[annotation]
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation))
+    parameters += [
+        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, annotation=a, default=None) for n, a in extra.items()
+    ]
+    returns = _body_type(signature.return_annotation)
+    act.__name__, act.__doc__, act.__module__ = fn.__name__, fn.__doc__, fn.__module__
+    act.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
+    setattr(act, "__signature__", inspect.Signature(parameters, return_annotation=returns))  # noqa: B010
+
+
+def _body_type(annotation: Any) -> Any:
+    if get_origin(annotation) is Answer:
+        return get_args(annotation)[0]
+    return bytes if annotation is Raw else annotation
+
+
+def _reading(
+    fn: Callable[..., Awaitable[Any]], path: str, status: int, search: bool
+) -> Callable[..., Awaitable[ASGIApp]]:
+    wants_request = "request" in inspect.signature(fn).parameters
+
+    async def act(*, request: "Request[Any, Any, Any]", **given: Any) -> ASGIApp:
+        door: Door = request.app.state.door
+        if wants_request:
+            given["request"] = request
+        caller = cast("Caller", request.scope["user"])
+        async with door.database.reader(caller.workspace_id, search=search) as db:
+            value = await fn(db=db, **given)
+        body, code, headers, media_type = _respond(request, value, status)
+        return ASGIResponse(body=body, status_code=code, headers=headers, media_type=media_type)
+
+    _sign(act, fn, path, "db", {})
+    return act
+
+
+def _writing(
+    fn: Callable[..., Awaitable[Any]], path: str, operation: str, method: Method, status: int
+) -> Callable[..., Awaitable[ASGIApp]]:
+    wants_request = "request" in inspect.signature(fn).parameters
+    keyed = method == "POST"
+
+    async def act(*, request: "Request[Any, Any, Any]", **given: Any) -> ASGIApp:
+        door: Door = request.app.state.door
+        key: str | None = given.pop("idempotency_key", None)
+        if key is not None and not 1 <= len(key) <= 255:
+            raise Invalid.at("Idempotency-Key", "length", "must have 1 to 255 characters")
+        if wants_request:
+            given["request"] = request
+        for left in reversed(range(_TRIES)):
+            try:
+                return await _attempt(door, request, key, given)
+            except _RACES:
+                # Another request was quicker: the next try sees what it did. The last one tells.
+                if left == 0:
+                    raise
+        raise AssertionError
+
+    async def _attempt(
+        door: Door, request: "Request[Any, Any, Any]", key: str | None, given: dict[str, Any]
+    ) -> ASGIApp:
+        caller = cast("Caller", request.scope["user"])
+        async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+            request_hash = b""
+            if key is not None:
+                asked = f"{method} {request.url.path}?{request.scope['query_string'].decode('latin-1')}\n".encode()
+                request_hash = hashlib.sha256(asked + await request.body()).digest()
+                stored = await _replay(tx, key, request_hash)
+                if stored is not None:
+                    return ASGIResponse(
+                        body=stored.body or b"",
+                        status_code=stored.status or 200,
+                        headers={**stored.headers, "Idempotent-Replayed": "true"},
+                        media_type="application/json",
+                    )
+            value = await fn(tx=tx, **given)
+            body, code, headers, media_type = _respond(request, value, status)
+            await door.audit(tx, operation, _subject(value, given), request)
+            if key is not None:
+                kept = cast("Answer[object]", value).kept if isinstance(value, Answer) else None
+                stored_body = body if kept is None else _encode(kept)
+                await tx.run(KEY_KEEP, tx.actor, key, request_hash, code, json_bytes(headers), stored_body, clock.now())
+        return ASGIResponse(body=body, status_code=code, headers=headers, media_type=media_type)
+
+    _sign(act, fn, path, "tx", {"idempotency_key": IdempotencyKey} if keyed else {})
+    return act
+
+
+def _subject(value: object, given: Mapping[str, Any]) -> UUID | None:
+    if isinstance(value, Answer):
+        value = cast("Answer[object]", value).value
+    found = getattr(value, "id", None) or given.get("id")
+    return found if isinstance(found, UUID) else None

@@ -1,0 +1,156 @@
+"""Orders are found, listed and explained."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from supover.kit import money
+from supover.kit.db import Reader
+from supover.kit.sql import Page, Sort, Where, like
+from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFound
+
+_COLUMNS: Final = """o.id, o.external_id, o.number, o.source, o.shop, o.customer_id, o.status, o.financial_status, o.on_hold,
+           o.hold_reason, o.needs_review, o.currency, o.subtotal, o.shipping, o.tax, o.discount, o.total, o.refunded,
+           o.exchange_rate, o.placed_at, o.cancelled_at, o.delivered_at, o.email, o.phone, o.name, o.shipping_address,
+           o.billing_address,
+           (select coalesce(jsonb_agg(jsonb_build_array(l.id, l.sku, l.title, l.quantity, l.unit_price::text, l.properties)
+                                      order by l.position), '[]')
+              from order_line l where l.workspace_id = $1 and l.order_id = o.id),
+           o.tags, o.note, o.created_at, o.updated_at, o.version"""
+FIND: Final = f"""
+    select {_COLUMNS}
+      from "order" o
+     where o.workspace_id = $1 and o.id = $2"""
+LIST: Final = f"""
+    select {_COLUMNS}
+      from "order" o
+     where {{where}}
+     order by {{order}}
+     limit {{limit}}"""
+COUNT: Final = """select count(*) from "order" o where {where}"""
+
+SORTS: Final = (
+    Sort("placedAt", "o.placed_at", "o.id", datetime, descending_first=True),
+    Sort("total", "o.total", "o.id", Decimal),
+    Sort("createdAt", "o.created_at", "o.id", datetime),
+)
+
+
+def _order(row: Sequence[Any]) -> Order:
+    lines = [
+        OrderLine(UUID(id), sku, title, quantity, None if price is None else Decimal(price), properties)
+        for id, sku, title, quantity, price, properties in row[27]
+    ]
+    currency: str = row[11]
+    amounts = [None if amount is None else money.at_digits(amount, currency) for amount in row[12:18]]
+    values: list[Any] = [*row[:12], *amounts, *row[18:27], lines, *row[28:]]
+    return Order(*values)
+
+
+async def find(db: Reader, id: UUID) -> Order:
+    """One order of this workspace. Raises OrderNotFound."""
+    rows = await db.rows(FIND, id)
+    if not rows:
+        raise OrderNotFound
+    return _order(rows[0])
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of orders is narrowed by; None does not narrow."""
+
+    customer_id: UUID | None = None
+    status: Sequence[str] | None = None
+    source: str | None = None
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+    number: str | None = None
+    min_total: Decimal | None = None
+    max_total: Decimal | None = None
+    on_hold: bool | None = None
+    rate_missing: bool | None = None
+    needs_review: bool | None = None
+
+
+def _where(f: Filters) -> Where:
+    where = Where("o.workspace_id = $1")
+    if f.customer_id is not None:
+        where.add("o.customer_id = {}", f.customer_id)
+    if f.status:
+        where.add("o.status = any({}::text[])", list(f.status))
+    if f.source is not None:
+        where.add("o.source = {}", f.source)
+    if f.placed_from is not None:
+        where.add("o.placed_at >= {}", f.placed_from)
+    if f.placed_to is not None:
+        where.add("o.placed_at < {}", f.placed_to)
+    if f.number is not None:
+        where.add("lower(o.number) like {}", like(f.number.lower()) + "%")
+    if f.min_total is not None:
+        where.add("o.total >= {}", f.min_total)
+    if f.max_total is not None:
+        where.add("o.total <= {}", f.max_total)
+    for claim, column in (
+        (f.on_hold, "o.on_hold"),
+        (f.needs_review, "o.needs_review"),
+        (f.rate_missing, "(o.exchange_rate is null)"),
+    ):
+        if claim is not None:
+            where.add(column if claim else f"not {column}")
+    return where
+
+
+async def search(
+    db: Reader, filters: Filters, page: Page, *, count: bool = False
+) -> tuple[list[Order], str | None, int | None]:
+    """A page of orders, the cursor of the next one, and how many there are where asked."""
+    where = _where(filters)
+    total = await db.value(COUNT.format(where=where.text()), *where.values) if count else None
+    page.seek(where)
+    limit = where.arg(page.limit + 1 + page.skip)
+    rows = await db.rows(LIST.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    found = [_order(row) for row in rows[page.skip :]]
+    more = len(found) > page.limit
+    found = found[: page.limit]
+    if not more:
+        return found, None, total
+    last = found[-1]
+    key = {"placedAt": last.placed_at, "total": last.total, "createdAt": last.created_at}[page.sort.name]
+    return found, page.cursor(key, last.id), total
+
+
+DECISIONS: Final = """
+    select order_id, customer_id, method, evidence, decided_at
+      from order_decision
+     where workspace_id = $1 and order_id = $2
+     order by id desc
+     limit 50"""
+
+
+async def decisions(db: Reader, id: UUID) -> list[IdentityDecision]:
+    """Why an order went to its customer, newest first. Raises OrderNotFound."""
+    found = await db.all(IdentityDecision, DECISIONS, id)
+    if not found:
+        await find(db, id)
+    return found
+
+
+CURRENCY_AND_ZONE: Final = "select currency, timezone from workspace where workspace_id = $1"
+
+
+async def currency_and_zone(db: Reader) -> tuple[str, ZoneInfo]:
+    """The workspace's currency and time zone."""
+    [(currency, timezone)] = await db.rows(CURRENCY_AND_ZONE)
+    return currency, ZoneInfo(timezone)
+
+
+HAS_REFUND: Final = "select 1 from order_refund where workspace_id = $1 and order_id = $2 and external_id = $3"
+
+
+async def has_refund(db: Reader, id: UUID, external_id: str) -> bool:
+    """Whether this refund is known."""
+    return await db.value(HAS_REFUND, id, external_id) is not None

@@ -1,0 +1,179 @@
+"""Exchange rates: kept by day, applied to the orders that lack one."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from supover.kit import money, tables
+from supover.kit.db import Reader, Tx
+from supover.kit.events import publish
+from supover.kit.problems import FieldError, Invalid
+from supover.kit.sql import Where
+from supover.orders import queries
+from supover.orders.events import OrderRateKnown
+
+BATCH: Final = 5_000
+
+
+class Rate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Units of the workspace's currency for one unit of `currency` on a day."""
+
+    currency: str
+    date: date
+    rate: Decimal
+
+
+class RatesKept(msgspec.Struct, frozen=True, rename="camel"):
+    """How many rates were taken, and how many orders lack one now."""
+
+    kept: int
+    orders_without_rate: int
+
+
+KEEP: Final = """
+    insert into exchange_rate (workspace_id, currency, on_date, rate)
+    select $1, n.currency, n.on_date, n.rate from unnest($2::text[], $3::date[], $4::numeric[]) as n (currency, on_date, rate)
+        on conflict (workspace_id, currency, on_date) do update set rate = excluded.rate
+     where exchange_rate.rate is distinct from excluded.rate"""
+LACKING: Final = """select count(*) from "order" where workspace_id = $1 and exchange_rate is null"""
+
+
+def errors_of(rates: Sequence[Rate], own: str, pointer: str = "") -> list[FieldError]:
+    """What keeps rates from being taken."""
+    found: list[FieldError] = []
+    for n, rate in enumerate(rates):
+        if rate.currency not in money.CURRENCIES:
+            found.append(
+                FieldError(f"{pointer}/{n}/currency", "currency", f"{rate.currency!r} is not a currency of ISO 4217")
+            )
+        elif rate.currency == own:
+            found.append(FieldError(f"{pointer}/{n}/currency", "own", "is the workspace's own currency: its rate is 1"))
+        if not (rate.rate.is_finite() and Decimal("0.0000000001") <= rate.rate < 10**9):
+            found.append(FieldError(f"{pointer}/{n}/rate", "range", "must be a positive number"))
+    return found
+
+
+async def keep(tx: Tx, rates: Sequence[Rate], pointer: str = "") -> RatesKept:
+    """Keeps rates; a day's second rate replaces its first. Orders already counted keep the rate they were counted at."""
+    own, _ = await queries.currency_and_zone(tx)
+    if errors := errors_of(rates, own, pointer):
+        raise Invalid(errors)
+    last = {(r.currency, r.date): r.rate for r in rates}
+    await tx.run(KEEP, [c for c, _ in last], [d for _, d in last], list(last.values()))
+    return RatesKept(len(last), await tx.value(LACKING))
+
+
+APPLY: Final = """
+    update "order" o
+       set exchange_rate = f.rate, updated_at = now()
+      from (select n.id, r.rate
+              from "order" n
+              join workspace w on w.workspace_id = $1
+             cross join lateral (
+                   select x.rate from exchange_rate x
+                    where x.workspace_id = $1 and x.currency = n.currency
+                      and x.on_date <= (n.placed_at at time zone w.timezone)::date
+                      and x.on_date > (n.placed_at at time zone w.timezone)::date - 32
+                    order by x.on_date desc limit 1) as r
+             where n.workspace_id = $1 and n.exchange_rate is null
+             order by n.id
+             limit $2
+               for update of n) as f
+     where o.workspace_id = $1 and o.id = f.id
+    returning o.id, o.customer_id, o.exchange_rate"""
+
+
+async def apply(tx: Tx) -> int:
+    """Gives up to 5,000 orders the rate they lacked; their customers are recounted. Returns how many."""
+    rows = await tx.rows(APPLY, BATCH)
+    await publish(
+        tx, [OrderRateKnown(order_id=id, customer_id=customer_id, rate=rate) for id, customer_id, rate in rows]
+    )
+    return len(rows)
+
+
+def read(path: Path, own: str, *, base: str = "EUR") -> Iterable[Sequence[Rate]]:
+    """The rates of a file, in batches.
+
+    Either columns `date`, `currency`, `rate` (units of the workspace's currency `own` for one of it), or a bank's wide
+    table: a `date` column and one a currency, each cell the units that one unit of `base` buys; other columns and empty
+    cells are passed over. Raises Invalid naming row and column, TableUnreadable.
+    """
+    if base not in money.CURRENCIES:
+        raise Invalid.at("base", "currency", f"{base!r} is not a currency of ISO 4217")
+    with tables.read(path) as table:
+        names = [h.strip().lower() for h in table.header]
+        if "date" not in names:
+            raise Invalid.at("date", "required", "the file needs a column named date")
+        long = "currency" in names and "rate" in names
+        codes = [h.strip().upper() for h in table.header]
+        if not long and own != base and own not in codes:
+            raise Invalid.at(
+                own, "required", f"a table of units for one {base} needs a column {own} to be turned into {own}"
+            )
+        batch: list[Rate] = []
+        for number, cells in table.rows:
+            if not any(cells):
+                continue
+            row = dict(zip(names, cells, strict=False))
+            day = _day(row.get("date", ""), number)
+            found = (
+                [Rate(row.get("currency", "").upper(), day, _rate(row.get("rate", ""), number, "rate"))]
+                if long
+                else _wide(day, dict(zip(codes, cells, strict=False)), own, base, number)
+            )
+            if errors := errors_of(found, own):
+                error = errors[0]
+                field = error.pointer.rsplit("/", 1)[-1]
+                raise Invalid.at(f"row {number}/{field}", error.code, error.message)
+            batch += found
+            if len(batch) >= BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _wide(day: date, cells: dict[str, str], own: str, base: str, number: int) -> list[Rate]:
+    units = {c: _rate(v, number, c) for c, v in cells.items() if c in money.CURRENCIES and v not in ("", "N/A", "-")}
+    units[base] = Decimal(1)
+    if own not in units:
+        return []
+    return [Rate(code, day, round(units[own] / per_base, 10)) for code, per_base in units.items() if code != own]
+
+
+def _day(cell: str, number: int) -> date:
+    try:
+        return date.fromisoformat(cell[:10])
+    except ValueError:
+        raise Invalid.at(f"row {number}/date", "date", f"{cell[:40]!r} is not a date like 2026-01-31") from None
+
+
+def _rate(cell: str, number: int, column: str) -> Decimal:
+    rate = money.parse(cell)
+    if rate is None or rate <= 0:
+        raise Invalid.at(f"row {number}/{column}", "number", f"{cell[:40]!r} is not a positive number")
+    return rate
+
+
+LIST: Final = """
+    select r.currency, r.on_date, r.rate
+      from exchange_rate r
+     where {where}
+     order by r.on_date desc, r.currency
+     limit {limit}"""
+
+
+async def search(db: Reader, *, currency: str | None, before: date | None, limit: int) -> list[Rate]:
+    """The newest rates, one currency's or all."""
+    where = Where("r.workspace_id = $1")
+    if currency is not None:
+        where.add("r.currency = {}", currency)
+    if before is not None:
+        where.add("r.on_date < {}", before)
+    rows = LIST.format(where=where.text(), limit=where.arg(limit))
+    return await db.all(Rate, rows, *where.values)

@@ -1,0 +1,255 @@
+"""The web addresses of orders."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar.params import Parameter
+
+from supover.customers import queries as customers
+from supover.kit import sql
+from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, PageNumber, Routes, decode, version_of
+from supover.kit.db import Reader, Tx
+from supover.kit.jobs import defer
+from supover.kit.problems import FieldError, Invalid
+from supover.orders import commands, queries, rates
+from supover.orders.model import (
+    BatchAnswer,
+    BatchRow,
+    Cancellation,
+    Delivery,
+    IdentityDecision,
+    NewOrder,
+    NewRefund,
+    Order,
+    OrderChange,
+    OrderStatus,
+)
+from supover.orders.rates import Rate, RatesKept
+
+routes = Routes("orders")
+
+MAX_BATCH = 1_000
+
+
+class OrderBatch(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Up to 1,000 orders; each is taken or refused by itself."""
+
+    orders: Sequence[msgspec.Raw]
+
+
+class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The decision that holds, and those before it."""
+
+    order_id: UUID
+    customer_id: UUID | None
+    method: str
+    evidence: dict[str, object]
+    decided_at: datetime
+    history: Sequence[IdentityDecision]
+
+
+CustomerIdQuery = Annotated[UUID | None, Parameter(query="customerId", required=False)]
+StatusQuery = Annotated[
+    list[OrderStatus] | None, Parameter(query="status", required=False, description="Repeat for several.")
+]
+FromQuery = Annotated[datetime | None, Parameter(query="placedFrom", required=False, description="Placed at or after.")]
+ToQuery = Annotated[datetime | None, Parameter(query="placedTo", required=False, description="Placed before.")]
+NumberQuery = Annotated[
+    str | None, Parameter(query="number", required=False, description="The number or its beginning.")
+]
+SortQuery = Annotated[
+    str | None, Parameter(query="sort", required=False, description="placedAt, total or createdAt; - descends.")
+]
+
+
+@routes.get("/api/orders")
+async def search(
+    db: Reader,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    page: PageNumber = None,
+    count: Count = None,
+    sort: SortQuery = None,
+    customer_id: CustomerIdQuery = None,
+    status: StatusQuery = None,
+    source: Annotated[str | None, Parameter(query="source", required=False)] = None,
+    placed_from: FromQuery = None,
+    placed_to: ToQuery = None,
+    number: NumberQuery = None,
+    min_total: Annotated[Decimal | None, Parameter(query="minTotal", required=False)] = None,
+    max_total: Annotated[Decimal | None, Parameter(query="maxTotal", required=False)] = None,
+    on_hold: Annotated[bool | None, Parameter(query="onHold", required=False)] = None,
+    rate_missing: Annotated[
+        bool | None, Parameter(query="rateMissing", required=False, description="No exchange rate is known.")
+    ] = None,
+    needs_review: Annotated[
+        bool | None, Parameter(query="needsReview", required=False, description="It has no customer.")
+    ] = None,
+) -> Listing[Order]:
+    """List orders.
+
+    Newest first unless sorted otherwise.
+    """
+    _, zone = await queries.currency_and_zone(db)
+    filters = queries.Filters(
+        customer_id=customer_id,
+        status=status,
+        source=source,
+        placed_from=commands.aware(placed_from, zone),
+        placed_to=commands.aware(placed_to, zone),
+        number=number,
+        min_total=min_total,
+        max_total=max_total,
+        on_hold=on_hold,
+        rate_missing=rate_missing,
+        needs_review=needs_review,
+    )
+    wanted = sql.page(queries.SORTS, limit=limit, sort=sort, cursor=cursor, number=page)
+    found, following, total = await queries.search(db, filters, wanted, count=bool(count))
+    return Listing(found, following, total)
+
+
+@routes.post("/api/orders", status=201)
+async def create(tx: Tx, data: NewOrder) -> Answer[Order]:
+    """Take an order in.
+
+    Mapped to its customer by `customerId`, else the channel's buyer id, a real email, a real phone with a compatible first
+    name; else a new customer is made. The same source, shop and externalId again answers 200 with the order as it is then.
+    """
+    order, is_new = await commands.create(tx, data)
+    return Answer(order, 201 if is_new else 200, {"Location": f"/api/orders/{order.id}"})
+
+
+@routes.post("/api/orders/batch")
+async def create_batch(tx: Tx, data: OrderBatch) -> BatchAnswer:
+    """Take up to 1,000 orders in.
+
+    Good rows are taken, bad ones are told row by row.
+    """
+    if not 1 <= len(data.orders) <= MAX_BATCH:
+        raise Invalid.at("/orders", "length", f"must hold 1 to {MAX_BATCH} orders")
+    rows: list[NewOrder | Invalid] = []
+    for raw in data.orders:
+        try:
+            rows.append(decode(bytes(raw), NewOrder))
+        except Invalid as error:
+            rows.append(error)
+    answers: list[BatchRow] = []
+    for n, (taken, errors) in enumerate(await commands.create_batch(tx, rows)):
+        shown = [FieldError(f"/orders/{n}{e.pointer}", e.code, e.message) for e in errors]
+        if taken is None or taken.order_id is None:
+            answers.append(BatchRow(n, "failed", errors=shown))
+        else:
+            answers.append(BatchRow(n, taken.outcome, taken.order_id, taken.customer_id))
+    sums = {
+        outcome: sum(a.status == outcome for a in answers) for outcome in ("created", "updated", "unchanged", "failed")
+    }
+    return BatchAnswer(answers, **sums)
+
+
+@routes.get("/api/orders/{id:uuid}")
+async def find(db: Reader, id: UUID) -> Order:
+    """Read an order."""
+    return await queries.find(db, id)
+
+
+@routes.patch("/api/orders/{id:uuid}")
+async def change(tx: Tx, id: UUID, data: OrderChange, if_match: IfMatch = None) -> Order:
+    """Change an order.
+
+    A status moves by one table: pending, confirmed, processing, shipped, delivered, returned, forward only; cancelled from any
+    before delivered. Other moves are answered with 409.
+    """
+    return await commands.change(tx, id, data, version_of(if_match))
+
+
+@routes.post("/api/orders/{id:uuid}/cancel")
+async def cancel(tx: Tx, id: UUID, data: Cancellation, if_match: IfMatch = None) -> Order:
+    """Cancel an order."""
+    return await commands.cancel(tx, id, data, version_of(if_match))
+
+
+@routes.post("/api/orders/{id:uuid}/refund")
+async def refund(tx: Tx, id: UUID, data: NewRefund, if_match: IfMatch = None) -> Order:
+    """Note a refund.
+
+    All that is left unless an `amount` is given; a repeated `externalId` changes nothing.
+    """
+    return await commands.refund(tx, id, data, version_of(if_match))
+
+
+@routes.post("/api/orders/{id:uuid}/deliver")
+async def deliver(tx: Tx, id: UUID, data: Delivery, if_match: IfMatch = None) -> Order:
+    """Mark an order delivered."""
+    return await commands.deliver(tx, id, data, version_of(if_match))
+
+
+@routes.get("/api/orders/{id:uuid}/identity")
+async def identity(db: Reader, id: UUID) -> IdentityAnswer:
+    """Explain why an order belongs to its customer."""
+    first, *before = await queries.decisions(db, id)
+    return IdentityAnswer(
+        first.order_id, first.customer_id, first.method, dict(first.evidence), first.decided_at, before
+    )
+
+
+@routes.get("/api/customers/{id:uuid}/orders")
+async def of_customer(
+    db: Reader,
+    id: UUID,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    page: PageNumber = None,
+    count: Count = None,
+    status: StatusQuery = None,
+) -> Listing[Order]:
+    """List a customer's orders, newest first."""
+    await customers.exists(db, id)
+    wanted = sql.page(queries.SORTS, limit=limit, sort=None, cursor=cursor, number=page)
+    found, following, total = await queries.search(
+        db, queries.Filters(customer_id=id, status=status), wanted, count=bool(count)
+    )
+    return Listing(found, following, total)
+
+
+rate_routes = Routes("rates")
+
+
+class RateTable(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Rates to keep, at most 5,000 at once."""
+
+    rates: Sequence[Rate]
+
+
+@rate_routes.get("/api/rates", name="search")
+async def search_rates(
+    db: Reader,
+    limit: Limit = None,
+    currency: Annotated[str | None, Parameter(query="currency", required=False)] = None,
+    before: Annotated[
+        date | None, Parameter(query="before", required=False, description="Only days before this one.")
+    ] = None,
+) -> Listing[Rate]:
+    """List exchange rates, the newest first.
+
+    Go on with `before`, the last day that was shown.
+    """
+    size = sql.page(queries.SORTS, limit=limit, sort=None, cursor=None).limit
+    return Listing(await rates.search(db, currency=currency, before=before, limit=size))
+
+
+@rate_routes.put("/api/rates", name="put")
+async def keep_rates(tx: Tx, data: RateTable) -> RatesKept:
+    """Keep exchange rates.
+
+    Orders that lacked a rate get theirs and are counted within seconds; orders already counted keep the rate they have.
+    """
+    if not 1 <= len(data.rates) <= rates.BATCH:
+        raise Invalid.at("/rates", "length", f"must hold 1 to {rates.BATCH} rates")
+    kept = await rates.keep(tx, data.rates, "/rates")
+    await defer(tx, "orders.apply_rates", {}, singleton="apply")
+    return kept

@@ -1,0 +1,141 @@
+"""What holds of orders, without reading or writing anything."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, cast
+
+import msgspec
+
+from supover.channels.model import ChannelOrder
+from supover.kit import money
+from supover.kit.problems import FieldError
+from supover.orders.model import OrderStatus
+
+STATUSES: Final[Sequence[OrderStatus]] = (
+    "pending",
+    "confirmed",
+    "processing",
+    "shipped",
+    "delivered",
+    "cancelled",
+    "returned",
+)
+
+MOVES: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
+    "pending": frozenset({"confirmed", "processing", "shipped", "delivered", "cancelled"}),
+    "confirmed": frozenset({"processing", "shipped", "delivered", "cancelled"}),
+    "processing": frozenset({"shipped", "delivered", "cancelled"}),
+    "shipped": frozenset({"delivered", "returned", "cancelled"}),
+    "delivered": frozenset({"returned"}),
+    "cancelled": frozenset(),
+    "returned": frozenset(),
+}
+"""The one table of moves that staff and programs may make; a new order may start anywhere."""
+
+MAX_LINES: Final = 1_000
+MAX_TAGS: Final = 250
+_LENGTHS: Final = (
+    ("external_id", 255),
+    ("number", 64),
+    ("source", 40),
+    ("shop", 255),
+    ("financial_status", 40),
+    ("note", 10_000),
+)
+_AMOUNTS: Final = ("subtotal", "shipping", "tax", "discount", "total")
+_EARLIEST_YEAR: Final = 1970
+_CONTACT_LENGTHS: Final = (
+    ("external_id", 255, "customerExternalId"),
+    ("email", 320, "email"),
+    ("phone", 64, "phone"),
+    ("name", 200, "name"),
+)
+
+
+def may_move(now: OrderStatus, to: OrderStatus) -> bool:
+    """Whether an order may go from one status to the other; staying is no move."""
+    return to in MOVES[now]
+
+
+def later(now: OrderStatus, told: OrderStatus) -> OrderStatus:
+    """The status after a channel told one: an order never goes back because an old message says so."""
+    return told if may_move(now, told) else now
+
+
+def camel(name: str) -> str:
+    """A field's name as JSON has it."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def errors_of(order: ChannelOrder, now: datetime) -> list[FieldError]:
+    """Everything that keeps an order from being taken in; pointers are of the API's body."""
+    found: list[FieldError] = []
+    for field, limit in _LENGTHS:
+        value = cast("str | None", getattr(order, field))
+        if value is not None and len(value) > limit:
+            found.append(FieldError(f"/{camel(field)}", "length", f"has more than {limit} characters"))
+    for field, limit, pointer in _CONTACT_LENGTHS:
+        value = cast("str | None", getattr(order.contact, field))
+        if value is not None and len(value) > limit:
+            found.append(FieldError(f"/{pointer}", "length", f"has more than {limit} characters"))
+    if not order.source:
+        found.append(FieldError("/source", "required", "is required"))
+    if order.currency not in money.CURRENCIES:
+        found.append(FieldError("/currency", "currency", f"{order.currency!r} is not a currency of ISO 4217"))
+    if order.status not in STATUSES:
+        found.append(FieldError("/status", "choice", f"must be one of {', '.join(STATUSES)}"))
+    for field in _AMOUNTS:
+        amount = cast("Decimal | None", getattr(order, field))
+        if amount is not None and not money.fits(amount):
+            found.append(FieldError(f"/{field}", "range", "is not an amount that can be kept"))
+    if not found and order.total < 0 and order.status != "cancelled":
+        found.append(FieldError("/total", "negative", "may be negative only on a cancelled order (a credit note)"))
+    if order.exchange_rate is not None and not (order.exchange_rate.is_finite() and 0 < order.exchange_rate < 10**9):
+        found.append(FieldError("/exchangeRate", "range", "must be a positive number"))
+    for field in ("placed_at", "updated_at", "cancelled_at", "delivered_at"):
+        at = cast("datetime | None", getattr(order, field))
+        if at is not None and not (at.year >= _EARLIEST_YEAR and at <= now + timedelta(days=366)):
+            found.append(
+                FieldError(f"/{camel(field)}", "range", f"must be between {_EARLIEST_YEAR} and a year from now")
+            )
+    refunded = sum((r.amount for r in order.refunds or ()), Decimal(0))
+    if not money.fits(refunded) or refunded < 0 or (refunded > 0 and refunded > max(order.total, Decimal(0))):
+        found.append(FieldError("/refunded", "range", "must be between zero and the total"))
+    if len(order.lines or ()) > MAX_LINES:
+        found.append(FieldError("/lines", "length", f"has more than {MAX_LINES} lines"))
+    for n, line in enumerate(order.lines or ()):
+        if not -(10**6) <= line.quantity <= 10**6:
+            found.append(FieldError(f"/lines/{n}/quantity", "range", "must be at most a million"))
+        if line.unit_price is not None and not money.fits(line.unit_price):
+            found.append(FieldError(f"/lines/{n}/unitPrice", "range", "is not an amount that can be kept"))
+        if len(line.title) > 1000 or len(line.sku or "") > 255:
+            found.append(FieldError(f"/lines/{n}", "length", "has a sku over 255 or a title over 1,000 characters"))
+    if len(order.tags) > MAX_TAGS or any(len(t) > 100 for t in order.tags):
+        found.append(FieldError("/tags", "length", f"has more than {MAX_TAGS} tags, or one of over 100 characters"))
+    return found
+
+
+def at_digits(order: ChannelOrder) -> ChannelOrder:
+    """The order with its amounts at its currency's digits."""
+    amounts = {
+        f: money.at_digits(a, order.currency)
+        for f in _AMOUNTS
+        if (a := cast("Decimal | None", getattr(order, f))) is not None
+    }
+    if order.refunds:
+        amounts["refunds"] = tuple(  # pyright: ignore[reportArgumentType]
+            msgspec.structs.replace(r, amount=money.at_digits(r.amount, order.currency)) for r in order.refunds
+        )
+    return msgspec.structs.replace(order, **amounts)
+
+
+_plain: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def intake_hash(order: ChannelOrder) -> bytes:
+    """A fingerprint of all that the source says; the time at which it says so is no part of it."""
+    told = msgspec.structs.replace(order, updated_at=None)
+    return hashlib.blake2b(_plain(told), digest_size=16).digest()

@@ -1,0 +1,21 @@
+"""The nouns of the timeline."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, rename="camel"):
+    """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says."""
+
+    id: UUID
+    type: str
+    at: datetime
+    customer_id: UUID | None
+    order_id: UUID | None
+    actor: str
+    origin: str
+    data: Mapping[str, Any]

@@ -1,0 +1,121 @@
+"""The process that works off jobs and drains: `supover worker`.
+
+`python -m supover.worker JOB WORKER` runs the one job that this worker has claimed, in a process of its own.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from supover import settings as configuration
+from supover import wiring
+from supover.kit import embedded, telemetry
+from supover.kit.db import Database
+from supover.kit.worker import Worker, is_outage
+from supover.settings import Settings
+
+log = telemetry.logger("worker")
+ALONE: Final = (sys.executable, "-m", "supover.worker")
+CONTROL_CONNECTIONS: Final = 2
+PATIENCE_S: Final = 60
+"""How long a job or drain waits for a connection: all of them busy is no failure here."""
+
+
+def main(*, drain: bool = False, settings: Settings | None = None) -> None:
+    """Works until SIGTERM or SIGINT; with `drain` only until nothing is left to do."""
+
+    async def work(database: Database, control: Database, settings: Settings) -> Worker:
+        return Worker(database, control=control, concurrency=settings.job_concurrency, alone=ALONE)
+
+    _main(settings, work, Worker.drain if drain else Worker.run)
+
+
+def run_alone(job: UUID, worker: str) -> None:
+    """Runs one job that this worker has claimed, and ends it in its name."""
+
+    async def work(database: Database, control: Database, settings: Settings) -> Worker:
+        del settings
+        return Worker(database, control=control, name=worker)
+
+    _main(None, work, lambda found: found.run_one(job))
+
+
+Make = Callable[[Database, Database, Settings], Awaitable[Worker]]
+
+
+def _main(settings: Settings | None, make: Make, act: Callable[[Worker], Awaitable[None]]) -> None:
+    settings = settings or configuration.load()
+    telemetry.configure(settings.log_format, settings.log_level)
+    wiring.load()
+    database = embedded.database(settings.data_dir, settings.database_url)
+    with database as url, asyncio.Runner(loop_factory=_loop()) as runner:
+        runner.run(_work(settings, url, make, act))
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _work(settings: Settings, owner_url: str, make: Make, act: Callable[[Worker], Awaitable[None]]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    control = min(CONTROL_CONNECTIONS, settings.worker_pool_size - 1)
+    async with (
+        _opened(settings, owner_url, settings.worker_pool_size - control, stopped) as database,
+        _opened(settings, owner_url, control, stopped) as claims,
+    ):
+        if database is None or claims is None:
+            return
+        worker = await make(database, claims, settings)
+        log.info("started", worker=worker.name)
+        watch = loop.create_task(stopped.wait())
+        watch.add_done_callback(lambda _: worker.stop())
+        try:
+            await act(worker)
+        finally:
+            watch.cancel()
+        log.info("stopped", worker=worker.name)
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, owner_url: str, size: int, stopped: asyncio.Event
+) -> AsyncGenerator[Database | None]:
+    """The database, as soon as it is there; None when it is time to stop before that."""
+    pause_s = 0.1
+    while not stopped.is_set():
+        try:
+            database = await Database.open(
+                settings.app_database_url or owner_url,
+                size=size,
+                statement_timeout_s=settings.statement_timeout_s,
+                as_app=settings.app_database_url is None,
+                acquire_timeout_s=PATIENCE_S,
+            )
+        except Exception as error:
+            if not is_outage(error) and not isinstance(error, TimeoutError):
+                raise
+            log.warning("the database is away", why=type(error).__name__)
+            await asyncio.sleep(pause_s)
+            pause_s = min(5, pause_s * 2)
+            continue
+        try:
+            yield database
+        finally:
+            await database.close()
+        return
+    yield None
+
+
+if __name__ == "__main__":
+    run_alone(UUID(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,193 @@
+import re
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from supover.access import audit, commands
+from supover.access import routes as access
+from supover.access.model import NewKey
+from supover.access.permissions import PERMISSIONS, ROLES, SCOPES, Role, held, of_role
+from supover.kit import ids
+from supover.kit.db import Database
+from tests.access.places import Client, Place, make_client, make_place
+
+Connection = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def test_every_write_has_its_row_with_old_and_new_values(client: Client, place: Place) -> None:
+    await place.staff("owner")
+    member = await place.staff("agent")
+    await client.as_key(place.key, "PATCH", f"/api/staff/{member.id}", json={"role": "viewer"})
+    await client.as_key(place.key, "DELETE", f"/api/staff/{member.id}")
+    made = (await client.as_key(place.key, "POST", "/api/keys", json={"name": "K", "scopes": ["admin"]})).json()
+    await client.as_key(place.key, "DELETE", f"/api/keys/{made['id']}")
+    listed = (await client.as_key(place.key, "GET", "/api/audit")).json()["data"]
+    assert [(e["action"], e["subjectId"], e["actorName"]) for e in listed] == [
+        ("access.revoke_key", made["id"], "First key"),
+        ("access.create_key", made["id"], "First key"),
+        ("access.remove_staff", str(member.id), "First key"),
+        ("access.change_staff", str(member.id), "First key"),
+    ]
+    revoked, created, removed, changed = ({c["field"]: (c["old"], c["new"]) for c in e["changes"]} for e in listed)
+    assert changed == {"role": ("agent", "viewer")}
+    assert removed == {"email": (member.email, None), "role": ("viewer", None)}
+    assert created["scopes"] == (None, ["admin"])
+    assert revoked["revoked_at"][0] is None
+    assert "apiKey" not in created
+    assert "token_hash" not in created
+
+
+async def test_the_log_is_filtered_and_paged(client: Client, place: Place, db: Database) -> None:
+    subject = ids.new()
+    for n in range(5):
+        async with db.tx(place.workspace.id, actor="cli" if n % 2 else "system") as tx:
+            await audit.record(tx, f"test.step_{n}", subject if n else None)
+
+    async def actions(**asked: str) -> tuple[list[str], str | None, int | None]:
+        page = (await client.as_key(place.key, "GET", "/api/audit", params=asked)).json()
+        return [e["action"].removeprefix("test.step_") for e in page["data"]], page["nextCursor"], page["total"]
+
+    assert await actions() == (["4", "3", "2", "1", "0"], None, None)
+    assert await actions(sort="at") == (["0", "1", "2", "3", "4"], None, None)
+    assert await actions(subjectId=str(subject), count="true") == (["4", "3", "2", "1"], None, 4)
+    assert await actions(actor="cli") == (["3", "1"], None, None)
+    assert await actions(actor="cli", subjectId=str(ids.new())) == ([], None, None)
+    first, cursor, total = await actions(limit="2", count="true")
+    assert (first, total) == (["4", "3"], 5)
+    assert cursor is not None
+    assert (await actions(limit="2", cursor=cursor))[0] == ["2", "1"]
+    assert (await actions(limit="2", page="3"))[0] == ["0"]
+
+
+async def test_another_workspaces_log_is_not_there(client: Client, db: Database, place: Place) -> None:
+    other = await make_place(db)
+    async with db.tx(other.workspace.id) as tx:
+        await audit.record(tx, "test.secret", other.workspace.id)
+    asked = {"subjectId": str(other.workspace.id)}
+    assert (await client.as_key(place.key, "GET", "/api/audit", params=asked)).json()["data"] == []
+
+
+async def test_what_is_secret_is_noted_without_its_value(
+    place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    class Thing(msgspec.Struct, frozen=True):
+        password_hash: str | None
+        token: str | None
+
+    async with place.db.tx(place.workspace.id) as tx:
+        tx.changed(
+            "thing", ids.new(), Thing("old canary", None), Thing("new canary", "canary"), ["password_hash", "token"]
+        )
+        await audit.record(tx, "test.secrets")
+    kept = await owner.fetchval("select changes::text from data.audit_log where action = 'test.secrets'")
+    assert "canary" not in kept
+    assert kept.count("(set)") == 3
+
+
+async def test_a_write_that_fails_leaves_no_row(client: Client, place: Place) -> None:
+    assert (await client.as_key(place.key, "PATCH", "/api/workspace", json={"name": ""})).status_code == 422
+    assert (await client.as_key(place.key, "GET", "/api/audit")).json()["data"] == []
+
+
+# --- what a caller may not do changes nothing ----------------------------------------------------------------------------
+
+TABLES = ("workspace", "staff", "membership", "session", "api_key", "audit_log", "event_log", "idempotency")
+
+# Of each operation: a body that would do something, had the caller the right.
+BODIES: dict[str, Any] = {
+    "access.switch_workspace": {"workspaceId": "00000000-0000-7000-8000-000000000000"},
+    "access.change_password": {"current": "x", "new": "another good password"},
+    "access.change_workspace": {"name": "Taken over"},
+    "access.add_staff": {"email": "crony@shop.example", "name": "Crony", "role": "admin"},
+    "access.change_staff": {"role": "admin"},
+    "access.create_key": {"name": "More", "scopes": ["customers:read"]},
+}
+
+
+async def _state(owner: "asyncpg.Connection[asyncpg.Record]") -> list[Any]:
+    return [
+        await owner.fetchval(
+            f"select md5(coalesce(string_agg(to_jsonb(t)::text, chr(10) order by to_jsonb(t)::text), '')) from data.{table} t"
+        )
+        for table in TABLES
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_reaches_exactly_its_routes_and_403_changes_nothing(
+    client: Client, place: Place, role: Role, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await place.staff("owner")
+    target = await place.staff("viewer")
+    member = await place.staff(role)
+    await client.sign_in(member.email)
+    refused = 0
+    for handler in access.routes.handlers:
+        operation = str(handler.opt["operation"])
+        permission = PERMISSIONS[operation]
+        if permission in of_role(role) or permission == "public":
+            continue
+        before = await _state(owner)
+        for path in handler.paths:
+            filled = re.sub(r"\{.*?\}", str(target.id), path)
+            method = next(iter(handler.http_methods))
+            answer = await client.request(method, filled, json=BODIES.get(operation))
+            assert (answer.status_code, answer.json()["type"]) == (403, "https://supover.dev/problems/not-allowed")
+            refused += 1
+        assert await _state(owner) == before, operation
+    assert refused == (0 if role in ("owner", "admin") else 9)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_each_scope_reaches_exactly_its_routes(
+    client: Client, place: Place, scope: str, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    key = await place.new_key(scope)
+    await client.as_key(key, "GET", "/api/workspace")
+    await client.authenticator.close()
+    for handler in access.routes.handlers:
+        operation = str(handler.opt["operation"])
+        allowed = PERMISSIONS[operation] in held([scope]) or PERMISSIONS[operation] == "public"
+        if allowed:
+            continue
+        before = await _state(owner)
+        filled = re.sub(r"\{.*?\}", str(ids.new()), next(iter(handler.paths)))
+        method = next(iter(handler.http_methods))
+        answer = await client.as_key(key, method, filled, json=BODIES.get(operation))
+        assert answer.status_code == 403, operation
+        assert await _state(owner) == before, operation
+
+
+async def test_an_operation_that_the_table_does_not_name_is_refused_to_the_owner(
+    db: Database, client: Client, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = {k: v for k, v in PERMISSIONS.items() if k != "access.search_keys"}
+    monkeypatch.setattr("tests.access.places.PERMISSIONS", without)
+    async with make_client(db, client.authenticator.settings) as stricter:
+        assert (await stricter.as_key(place.key, "GET", "/api/keys")).status_code == 403
+        await stricter.sign_in((await place.staff("owner")).email)
+        assert (await stricter.get("/api/keys")).status_code == 403
+        await stricter.authenticator.close()
+
+
+async def test_no_answer_holds_a_hash_or_anothers_token(
+    client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    boss = await place.staff("owner")
+    await client.sign_in(boss.email)
+    async with place.db.tx(place.workspace.id, actor="cli") as tx:
+        key = await commands.create_key(tx, place.operator, NewKey(name="Canary", scopes=["admin"]), most_a_minute=None)
+        await audit.record(tx, "access.create_key", key.id)
+    secrets = [str(place.key.api_key), str(key.api_key), str(next(iter(client.cookies.values()))), "argon2"]
+    hashes = await owner.fetch(
+        """select encode(token_hash, 'hex'), encode(token_hash, 'base64') from data.api_key union all
+           select encode(token_hash, 'hex'), encode(csrf_hash, 'hex') from data.session"""
+    )
+    secrets += [value for row in hashes for value in row]
+    for path in ("session", "workspace", "staff", "keys", "keys?include=revoked", "audit"):
+        answer = await client.get(f"/api/{path}")
+        assert answer.status_code == 200
+        assert not [secret for secret in secrets if secret in answer.text], path
+        assert not re.search(r"hash|password", answer.text.replace("temporaryPassword", "")), path

@@ -1,0 +1,75 @@
+"""One server a run, one template database migrated once, one clone of it a worker.
+
+Tests share their worker's clone and keep apart by a workspace of their own (`tests/makers.py`).
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator
+
+import asyncpg
+import pytest
+
+from supover.kit import embedded, migrate
+from supover.kit.db import Database
+
+SERVER = "SUPOVER_TEST_SERVER"  # how the workers learn the address
+TEMPLATE = "template_supover"
+STACK = contextlib.ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controller, or a run without workers, starts the server; the workers inherit its address."""
+    for name in [n for n in os.environ if n.startswith("SUPOVER_") and n != SERVER]:
+        if name not in {"SUPOVER_POSTGRES_BIN", "SUPOVER_POSTGRES_USER"}:
+            del os.environ[name]  # a developer's own settings are no part of the tests
+    if hasattr(config, "workerinput") or config.option.collectonly or config.option.help:
+        return
+    place = STACK.enter_context(embedded.throwaway())
+    os.environ[SERVER] = place.dsn("{}")
+    asyncio.run(_template())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops the server where it was started."""
+    del config
+    STACK.close()
+
+
+def address(name: str) -> str:
+    """The owner's URL of a database of this run's server."""
+    return os.environ[SERVER].replace("{}", name)
+
+
+async def _template() -> None:
+    root = await asyncpg.connect(address("postgres"))
+    await root.execute(f"create database {TEMPLATE} strategy file_copy")
+    await root.close()
+    await migrate.run(address(TEMPLATE))
+
+
+@pytest.fixture(scope="session")
+async def database(worker_id: str) -> str:
+    """The owner's URL of this worker's database."""
+    name = f"test_{worker_id}"
+    root = await asyncpg.connect(address("postgres"))
+    await root.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+    await root.close()
+    return address(name)
+
+
+@pytest.fixture
+async def owner(database: str) -> "AsyncGenerator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection of the tables' owner, to look behind the fence and to arrange what no command does."""
+    con = await asyncpg.connect(database)
+    yield con
+    await con.close()
+
+
+@pytest.fixture(scope="session")
+async def db(database: str) -> AsyncGenerator[Database]:
+    """The application's door to this worker's database, as its role."""
+    found = await Database.open(database)
+    yield found
+    await found.close()

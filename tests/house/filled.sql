@@ -1,0 +1,125 @@
+-- Two sellers of equal size, so that a plan which reads a whole workspace costs something. Every table stays below 30,000
+-- rows, of which `analyze` then looks at each: the plans are the same in every run.
+create function pg_temp.key(shop integer, what text, n integer) returns uuid language sql immutable
+    return md5(shop || what || n)::uuid;
+create function pg_temp.at(n integer) returns timestamptz language sql immutable
+    return timestamptz '2025-01-01 00:00:00+00' + n * interval '37 minutes';
+
+create temporary table shop as
+    select n, ('00000000-0000-7000-8000-00000000000' || n)::uuid as workspace_id from generate_series(1, 2) as n;
+
+insert into data.workspace (workspace_id, name, currency, digits, timezone, counting_statuses)
+select workspace_id, 'Shop ' || n, 'EUR', 2, 'Europe/Berlin', '{confirmed,processing,shipped,delivered,returned}' from shop;
+
+insert into data.staff (id, email, name, password_hash)
+select pg_temp.key(0, 'staff', i), 'staff' || i || '@house.example', 'Staff ' || i, 'none' from generate_series(1, 40) i;
+
+insert into data.membership (workspace_id, staff_id, role)
+select s.workspace_id, pg_temp.key(0, 'staff', i), (array['owner', 'admin', 'agent', 'viewer'])[1 + i % 4]
+  from shop s, generate_series(1, 40) i where i % 2 = s.n - 1 or i < 5;
+
+insert into data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at)
+select pg_temp.key(s.n, 'session', i), sha256((s.n || 'session' || i)::bytea), 'x', pg_temp.key(0, 'staff', i), s.workspace_id, 'infinity'
+  from shop s, generate_series(1, 4) i;
+
+insert into data.api_key (workspace_id, id, name, prefix, token_hash, scopes, created_by)
+select s.workspace_id, pg_temp.key(s.n, 'key', i), 'Key ' || i, 'sk_' || i, sha256((s.n || 'key' || i)::bytea), '{admin}', 'cli'
+  from shop s, generate_series(1, 200) i;
+
+insert into data.customer (workspace_id, id, source, external_id, email, name, phone, phone_e164, status, country, tags, custom_fields,
+                           created_at, updated_at, deleted_at, merged_into_id)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), (array['SHOPIFY', 'ETSY', 'MANUAL', 'IMPORT'])[1 + i % 4], 'buyer-' || i,
+       case when i % 10 > 0 then 'buyer' || i || '@mail.example' end,
+       (array['Anna', 'José', 'Li', 'Zoë', 'Max', 'Ida'])[1 + i % 6] || ' ' || md5(i::text),
+       '+49 151 ' || 1000000 + i, '+49151' || 1000000 + i, (array['ACTIVE', 'ACTIVE', 'ACTIVE', 'VIP', 'BLOCKED', 'INACTIVE'])[1 + i % 6],
+       (array['DE', 'FR', 'GB', 'US'])[1 + i % 4], case when i % 20 = 0 then array['tag' || i % 7, 'rare' || i] else '{}' end,
+       jsonb_build_object('size', i % 5), pg_temp.at(i), pg_temp.at(i + 3),
+       case when i % 50 = 0 then pg_temp.at(i + 9) end, null
+  from shop s, generate_series(1, 2000) i;
+update data.customer set merged_into_id = pg_temp.key(s.n, 'customer', 1)
+  from shop s where customer.workspace_id = s.workspace_id and customer.deleted_at is not null and customer.external_id like '%00';
+
+insert into data.customer_identity (workspace_id, id, customer_id, kind, source, shop, value, key, quality, matched_by, is_hub)
+select s.workspace_id, pg_temp.key(s.n, 'identity' || k.kind, i), pg_temp.key(s.n, 'customer', i), k.kind, k.source, '', k.value || i,
+       k.value || i, 'real', 'given', i % 600 = 0
+  from shop s, generate_series(1, 1200) i,
+       (values ('channel', 'SHOPIFY', 'buyer-'), ('email', '', 'buyer@mail.example'), ('phone', '', '+49151100')) as k (kind, source, value);
+
+insert into data.address (workspace_id, id, customer_id, type, is_default, line1, city, postal_code, country, recipient_name, match_key)
+select s.workspace_id, pg_temp.key(s.n, 'address', i), pg_temp.key(s.n, 'customer', 1 + i % 2000), 'BOTH', i <= 2000,
+       'Street ' || i, 'Berlin', lpad(i::text, 5, '0'), 'DE', 'Buyer ' || i, 'street' || i / 2 || lpad((i / 2)::text, 5, '0') || 'DE'
+  from shop s, generate_series(1, 3000) i;
+
+insert into data.customer_note (workspace_id, id, customer_id, note, pinned, author, author_name)
+select s.workspace_id, pg_temp.key(s.n, 'note', i), pg_temp.key(s.n, 'customer', 1 + i % 750), 'Note ' || i, i % 10 = 0, 'cli', 'cli'
+  from shop s, generate_series(1, 1500) i;
+
+insert into data.exchange_rate (workspace_id, currency, on_date, rate)
+select s.workspace_id, c, date '2025-01-01' + i, 1.1 from shop s, unnest('{USD,GBP,JPY}'::text[]) c, generate_series(1, 400) i;
+
+insert into data."order" (workspace_id, id, source, external_id, number, customer_id, status, on_hold, hold_reason, needs_review, currency,
+                          total, refunded, exchange_rate, placed_at, delivered_at, email, intake_hash)
+select s.workspace_id, pg_temp.key(s.n, 'order', i), (array['SHOPIFY', 'ETSY', 'MANUAL'])[1 + i % 3], 'order-' || i, '#' || 1000 + i,
+       case when i % 40 > 0 then pg_temp.key(s.n, 'customer', 1 + i % 1500) end,
+       (array['delivered', 'delivered', 'confirmed', 'shipped', 'pending', 'cancelled'])[1 + i % 6],
+       i % 100 = 0, case when i % 100 = 0 then 'Held.' end, i % 40 = 0, (array['EUR', 'EUR', 'USD'])[1 + i % 3], 10 + i % 500,
+       case when i % 10 = 0 then 1 else 0 end, case when i % 300 = 2 then null else 1 end, pg_temp.at(i), pg_temp.at(i + 90),
+       'buyer' || i || '@mail.example', sha256(i::text::bytea)
+  from shop s, generate_series(1, 3000) i;
+
+insert into data.order_line (workspace_id, order_id, position, id, sku, title, quantity, unit_price)
+select s.workspace_id, pg_temp.key(s.n, 'order', i), 0, pg_temp.key(s.n, 'line', i), 'SKU-' || i % 400, 'A thing', 1, 10
+  from shop s, generate_series(1, 3000) i;
+
+insert into data.order_refund (workspace_id, order_id, id, external_id, amount, refunded_at)
+select s.workspace_id, pg_temp.key(s.n, 'order', i), pg_temp.key(s.n, 'refund', i), 'refund-' || i, 1, pg_temp.at(i + 200)
+  from shop s, generate_series(10, 3000, 10) i;
+
+insert into data.order_decision (workspace_id, order_id, id, customer_id, method, evidence)
+select s.workspace_id, pg_temp.key(s.n, 'order', i), pg_temp.key(s.n, 'decision', i),
+       case when i % 40 > 0 then pg_temp.key(s.n, 'customer', 1 + i % 1500) end, 'email', '{}'
+  from shop s, generate_series(1, 3000) i;
+
+insert into data.customer_metrics (workspace_id, customer_id, order_count, total_spent, average_order_value, last_order_at, lifetime_value,
+                                   total_orders, orders_count, by_currency)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), i % 9, i % 977, i % 311, pg_temp.at(i), i % 503, i % 5, i % 11,
+       '{"EUR": {"orders": 1, "spent": "1.00", "lifetimeValue": "1.00"}}'
+  from shop s, generate_series(1, 2000) i;
+
+insert into data.customer_stale (workspace_id, customer_id)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i) from shop s, generate_series(1, 200) i;
+
+insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, reasons, status)
+select s.workspace_id, pg_temp.key(s.n, 'pair', i), least(a, b), greatest(a, b), i % 40, (array['automatic', 'suggested', 'review'])[1 + i % 3],
+       '{same address}', (array['open', 'open', 'dismissed'])[1 + i % 3]
+  from shop s, generate_series(1, 900) i,
+       lateral (select pg_temp.key(s.n, 'customer', i) as a, pg_temp.key(s.n, 'customer', i + 1000) as b) as two;
+
+insert into data.event_log (workspace_id, id, kind, at, customer_id, order_id, actor, origin, data)
+select s.workspace_id, pg_temp.key(s.n, 'event', i), (array['OrderPlaced', 'CustomerCreated', 'NoteAdded'])[1 + i % 3], pg_temp.at(i),
+       pg_temp.key(s.n, 'customer', 1 + i % 1500), pg_temp.key(s.n, 'order', i), 'system', 'live', '{}'
+  from shop s, generate_series(1, 3000) i;
+
+insert into data.job (workspace_id, id, kind, state, singleton, worker, lease_until, finished_at)
+select s.workspace_id, pg_temp.key(s.n, 'job', i), (array['imports.orders', 'analytics.fit'])[1 + i % 2],
+       (array['done', 'done', 'done', 'queued', 'dead', 'cancelled', 'running'])[1 + i % 7], 'once-' || i,
+       case when i % 7 = 6 then 'somebody' end, case when i % 7 = 6 then 'infinity'::timestamptz end, case when i % 7 < 3 then pg_temp.at(i) end
+  from shop s, generate_series(1, 1500) i;
+
+insert into data.idempotency (workspace_id, caller, key, request_hash, status, headers, body, created_at)
+select s.workspace_id, 'key:' || i % 50, 'key-' || i, sha256(i::text::bytea), 201, '{}', '{}', pg_temp.at(i)
+  from shop s, generate_series(1, 1500) i;
+
+insert into data.audit_log (workspace_id, id, at, actor, action, subject_id, changes)
+select s.workspace_id, pg_temp.key(s.n, 'audit', i), pg_temp.at(i), 'key:' || pg_temp.key(s.n, 'key', 1 + i % 200), 'customers.change',
+       pg_temp.key(s.n, 'customer', 1 + i % 2000), '[]'
+  from shop s, generate_series(1, 2500) i;
+
+insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, options, total, done, actor)
+select s.workspace_id, pg_temp.key(s.n, 'import', i), 'orders', (array['completed', 'completed_with_errors', 'failed', 'running'])[1 + i % 4],
+       'orders.csv', sha256(i::text::bytea), '{}', 100, 100, 'cli'
+  from shop s, generate_series(1, 300) i;
+
+insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
+select s.workspace_id, pg_temp.key(s.n, 'import', 1 + i % 100), i, 'total', 'number', 'is not a number', '{x}'
+  from shop s, generate_series(1, 1500) i;
