@@ -2,10 +2,11 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
 VENV   := .venv
 BIN    := $(VENV)/bin
-# uv does not read pip's configuration; a mirror of PyPI known only to pip is passed on.
-UV     := index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
-          env $${index:+UV_DEFAULT_INDEX=$$index} $(BIN)/uv pip
-INSTALL = $(UV) install --quiet --python $(BIN)/python
+# uv reads neither pip's configuration nor the system's certificates by itself: a mirror of PyPI known only to pip, and
+# a certificate authority known only to the system, are passed on.
+INSTALL = @index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+    env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip install --quiet --python $(BIN)/python $(SYSTEM_CERTS)
+SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),--system-certs)
 SWAGGER := src/supover/static/swagger/swagger-ui.css
 
 # A virtual environment that was moved here, or whose Python is gone, is made anew.
@@ -67,23 +68,27 @@ $(VENV)/.uv: requirements/uv.txt
 	    { echo "Supover needs Python 3.11 or newer: say where it is, as in PYTHON=/usr/bin/python3.12 make."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	    { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 	@echo "$(CURDIR)" > $(VENV)/.home
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r $<
 	@touch $@
 
 # Node 20 with npm on PATH builds the assets; elsewhere the build brings its own.
 NODE := $(shell node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && command -v npm)
 $(VENV)/.run: $(VENV)/.uv requirements/run.txt requirements/build.txt requirements/node.txt
+	@echo "Installing what supover needs"
 	$(INSTALL) --require-hashes -r requirements/run.txt -r requirements/build.txt $(if $(NODE),,-r requirements/node.txt)
 	@touch $@
 
 ASSETS := hatch_build.py package.json package-lock.json .npmrc
 MISSING := $(if $(SUPOVER_SKIP_ASSETS),,$(if $(wildcard $(SWAGGER)),,force))
 $(VENV)/.app: $(VENV)/.run pyproject.toml $(ASSETS) $(MISSING)
+	@echo "Installing supover and its assets"
 	$(INSTALL) --no-deps --no-build-isolation --reinstall-package supover -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements/dev.txt
+	@echo "Installing what its tests need"
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@

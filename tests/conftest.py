@@ -6,13 +6,15 @@ Tests share their worker's clone and keep apart by a workspace of their own (`te
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from supover.kit import embedded, migrate
 from supover.kit.db import Database
+from tests.clusters import without_clusters
 
 SERVER = "SUPOVER_TEST_SERVER"  # how the workers learn the address
 TEMPLATE = "template_supover"
@@ -47,6 +49,13 @@ async def _template() -> None:
     await root.execute(f"create database {TEMPLATE} strategy file_copy")
     await root.close()
     await migrate.run(address(TEMPLATE))
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Generator[Path]:
+    """A data folder that is not there yet; its cluster is removed afterwards."""
+    with without_clusters(tmp_path):
+        yield tmp_path / "data folder"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-
 PLAIN: Final = None  # drawing boxes around the help takes longer than everything else
 
 
@@ -28,6 +27,9 @@ ROOMS: Final = {
     "keys": Lines("supover.access.cli:keys", "What programs sign in with."),
     "orders": Lines("supover.imports.cli:orders", "Order history from files."),
     "rates": Lines("supover.orders.cli:rates", "What orders in other currencies count at."),
+    "reconcile": Lines("supover.analytics.cli:reconcile", "Prove the stored figures by a recount."),
+    "events": Lines("supover.house:events", "Who publishes what, and who reacts."),
+    "demo": Lines("supover.demo.cli:demo", "Fill a workspace with a made-up shop."),
 }
 
 
@@ -76,8 +78,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 @app.callback()
-def supover() -> None:
+def supover(context: typer.Context) -> None:
     """Supover: the customers, orders and parcels of many shops in one place."""
+    # Commands stand below wiring; those that publish find here what registers who reacts.
+    context.obj = _load_reactions
+
+
+def _load_reactions() -> None:
+    from supover import wiring
+
+    wiring.load_reactions()
 
 
 @app.command()

@@ -21,7 +21,7 @@ from supover.settings import Settings, SettingsError
 
 LEAST_FREE_BYTES: Final = 1 << 30
 LEAST_POSTGRES: Final = 160_000
-PRIVATE: Final = ("local.json", "secret.key", "postgres/password")
+PRIVATE: Final = ("local.json", "first_run.json", "secret.key", "postgres/password")
 
 
 class Finding(msgspec.Struct, frozen=True):

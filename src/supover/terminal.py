@@ -21,7 +21,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -30,6 +30,9 @@ import msgspec
 from supover.kit.db import Database
 from supover.kit.problems import Conflict, Invalid, NotFound, Problem, Unavailable
 from supover.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    import typer
 
 ERROR: Final = 1
 USAGE: Final = 2
@@ -121,12 +124,17 @@ async def workspaces(database: Database) -> list[UUID]:
 # --- doing it --------------------------------------------------------------------------------------------------------
 
 
-def run(act: Callable[[], Awaitable[T]]) -> T:
-    """What the async function returns. What it raises that can be explained ends the program by `fail`."""
+def run(act: Callable[[], Awaitable[T]], context: "typer.Context | None" = None) -> T:
+    """What the async function returns. What it raises that can be explained ends the program by `fail`.
+
+    A command that publishes events gives its `context`: cli.py has put into it what registers those who react.
+    """
 
     async def begin() -> T:
         return await act()
 
+    if context is not None and context.obj is not None:
+        context.obj()
     try:
         return asyncio.run(begin())
     except SettingsError as error:

@@ -287,16 +287,17 @@ def _write(path: Path, local: Local) -> None:
 
 
 def _announce(local: Local, path: Path) -> None:
-    _say(
-        f"""
-Supover is ready at {local.url}
-  documentation  {local.url}/docs
-  sign in        {local.email} / {local.password}
-  API key        {local.api_key}
-  database       psql '{local.database_url}'
-All of this stands in {path}. Ctrl-C stops it.
-"""
-    )
+    lines = {
+        "documentation": f"{local.url}/docs",
+        "sign in": f"{local.email} / {local.password}" if local.email else "",
+        "API key": local.api_key,
+        "database": f"psql '{local.database_url}'",
+    }
+    _say(f"\nSupover is ready at {local.url}")
+    for name, value in lines.items():
+        if value:
+            _say(f"  {name:14} {value}")
+    _say(f"All of this stands in {path}. Ctrl-C stops it.\n")
 
 
 def _say(text: str) -> None:

@@ -2,60 +2,76 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from litestar.handlers import HTTPRouteHandler
-
-from supover.access import audit
-from supover.access import routes as access
-from supover.access.authenticate import Authenticator
-from supover.access.permissions import PERMISSIONS
-from supover.addresses import routes as addresses
-from supover.customers import routes as customers
-from supover.imports import routes as imports
-from supover.jobs import routes as jobs
-from supover.kit import api, edge, front, openapi
 from supover.kit.db import Database
-from supover.merging import routes as merging
-from supover.notes import routes as notes
-from supover.orders import routes as orders
 from supover.settings import Settings
-from supover.timeline import routes as timeline
 
-ROUTES: Final[Sequence[api.Routes]] = (
-    customers.routes,
-    addresses.routes,
-    notes.routes,
-    timeline.routes,
-    orders.routes,
-    merging.routes,
-    imports.routes,
-    orders.rate_routes,
-    timeline.event_routes,
-    access.routes,
-    jobs.routes,
-)
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+
+    from supover.kit import api
+
+
+def routes() -> "Sequence[api.Routes]":
+    """Every room's routes. Only here is the web framework imported: workers and the command line start without it."""
+    from supover.access import routes as access
+    from supover.addresses import routes as addresses
+    from supover.customers import routes as customers
+    from supover.imports import routes as imports
+    from supover.jobs import routes as jobs
+    from supover.merging import routes as merging
+    from supover.notes import routes as notes
+    from supover.orders import routes as orders
+    from supover.timeline import routes as timeline
+
+    return (
+        customers.routes,
+        addresses.routes,
+        notes.routes,
+        timeline.routes,
+        orders.routes,
+        merging.routes,
+        imports.routes,
+        orders.rate_routes,
+        timeline.event_routes,
+        access.routes,
+        jobs.routes,
+    )
+
 
 REACTIONS: Final = ("supover.analytics.reactions", "supover.merging.reactions")
 JOBS: Final = ("supover.analytics.jobs", "supover.orders.jobs", "supover.imports.jobs", "supover.kit.housekeeping")
 
 
 def load() -> None:
-    """Registers every reaction and job; whoever publishes or works calls it first."""
-    for module in (*REACTIONS, *JOBS):
+    """Registers every reaction and job; whoever works calls it first."""
+    load_reactions()
+    for module in JOBS:
         importlib.import_module(module)
 
 
-def handlers() -> list[HTTPRouteHandler]:
+def load_reactions() -> None:
+    """Registers every reaction; whoever publishes calls it first, or nobody hears."""
+    for module in REACTIONS:
+        importlib.import_module(module)
+
+
+def handlers() -> "list[HTTPRouteHandler]":
     """Every route of the API."""
-    return [handler for routes in ROUTES for handler in routes.handlers]
+    return [handler for room in routes() for handler in room.handlers]
 
 
 def application(database: Database, settings: Settings) -> Any:
     """The ASGI application on an open database."""
+    from supover.access import audit
+    from supover.access.authenticate import Authenticator
+    from supover.access.permissions import PERMISSIONS
+    from supover.kit import api, edge, front, openapi
+
     load()
     authenticator = Authenticator(database, settings)
-    door = api.Door(database, authenticator, audit.write_audit, PERMISSIONS | front.PERMISSIONS)
+    door = api.Door(database, authenticator, audit.write_audit, {**PERMISSIONS, **front.PERMISSIONS})
     app = edge.build(
         door,
         [*handlers(), *front.handlers()],

@@ -140,6 +140,25 @@ async def test_after_ten_failures_one_account_waits_from_there(client: Client, p
     assert (await client.sign_in(other.email)).status_code == 200
 
 
+async def test_a_header_that_nobody_trusts_changes_neither_the_limit_nor_the_audit_log(
+    client: Client, place: Place
+) -> None:
+    member = await place.staff("owner")
+    statuses: list[int] = []
+    for n in range(11):
+        client.headers["X-Forwarded-For"] = f"198.51.100.{n}"
+        statuses.append((await client.sign_in(member.email, f"wrong password {n}")).status_code)
+    assert statuses == [401] * 10 + [429]
+    other = await place.staff("owner")
+    await client.sign_in(other.email)
+    await client.patch("/api/workspace", json={"name": "Renamed"})
+    entries = (await client.get("/api/audit")).json()["data"]
+    assert [(e["action"], e["ip"]) for e in entries] == [
+        ("access.change_workspace", "127.0.0.1"),
+        ("access.sign_in", "127.0.0.1"),
+    ]
+
+
 async def test_an_unknown_account_waits_just_the_same(client: Client) -> None:
     statuses = [(await client.sign_in("nobody@shop.example")).status_code for _ in range(11)]
     assert statuses == [401] * 10 + [429]

@@ -108,6 +108,7 @@ async def test_if_match_is_honoured(client: Client, place: Place) -> None:
         ({"currency": "ABC"}, "/currency"),
         ({"timezone": "Mars/Olympus"}, "/timezone"),
         ({"countingStatuses": []}, "/countingStatuses"),
+        ({"countingStatuses": ["confirmed"] * 1000}, "/countingStatuses"),
         ({"countingStatuses": ["confirmed", "paid"]}, "/countingStatuses/1"),
         ({"digits": 3}, "/digits"),
         ({"id": "x"}, "/id"),

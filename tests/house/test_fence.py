@@ -1,13 +1,16 @@
 """The second fence: what the application's role can see and do when a statement forgets its workspace."""
 
 import asyncio
+import contextlib
 import re
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from supover.kit import ids, migrate
@@ -329,3 +332,247 @@ async def test_what_sees_across_workspaces_stands_in_one_file_and_is_for_the_app
             assert config == ["search_path=data, ext"], name
     elsewhere = "select count(*) from pg_proc where prosecdef and pronamespace <> 'fence'::regnamespace"
     assert await owner.fetchval(elsewhere) == 0
+
+
+A, B = UUID(int=0xA), UUID(int=0xB)
+ANN, BOB, EVE = UUID(int=0xA1), UUID(int=0xA2), UUID(int=0xB1)
+PEOPLE: Final = f"""
+    insert into data.workspace (workspace_id, name, currency, digits, timezone, counting_statuses)
+    select w, 'Shop', 'EUR', 2, 'UTC', '{{delivered}}' from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.staff (id, email, name, password_hash)
+    values ('{ANN}', 'Ann@house.test', 'Ann', 'x'), ('{BOB}', 'bob@house.test', 'Bob', 'x'), ('{EVE}', 'eve@house.test', 'Eve', 'x');
+    insert into data.membership (workspace_id, staff_id, role)
+    values ('{A}', '{ANN}', 'owner'), ('{A}', '{BOB}', 'agent'), ('{B}', '{ANN}', 'viewer'), ('{B}', '{EVE}', 'owner');
+    insert into data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at)
+    values ('{ANN}', 'ann', 'c', '{ANN}', '{A}', 'infinity'), ('{BOB}', 'bob', 'c', '{BOB}', '{A}', 'infinity'),
+           ('{EVE}', 'eve', 'c', '{EVE}', '{B}', now() - interval '1 minute');
+    insert into data.api_key (workspace_id, id, name, prefix, token_hash, scopes, created_by, revoked_at)
+    values ('{A}', '{ANN}', 'A', 'sk_', 'keya', '{{admin}}', 'cli', null), ('{A}', '{BOB}', 'A', 'sk_', 'olda', '{{admin}}', 'cli', now()),
+           ('{B}', '{EVE}', 'B', 'sk_', 'keyb', '{{admin}}', 'cli', null);
+    insert into data.customer (workspace_id, id, source) values ('{B}', '{EVE}', 'MANUAL');
+    insert into data.customer_stale (workspace_id, customer_id) values ('{B}', '{EVE}');
+    insert into data.idempotency (workspace_id, caller, key, request_hash, created_at)
+    values ('{A}', 'x', 'old', 'x', now() - interval '2 days'), ('{B}', 'x', 'new', 'x', now());
+    insert into data.job (workspace_id, id, kind, state, worker, lease_until, finished_at)
+    values ('{A}', '{ANN}', 'fence.test', 'running', 'w1', 'infinity', null), ('{B}', '{EVE}', 'fence.test', 'running', 'w2', now() - interval '1 h', null),
+           ('{A}', '{BOB}', 'fence.old', 'done', null, null, now() - interval '9 days'), ('{B}', '{B}', 'fence.new', 'done', null, null, now());
+"""
+
+
+class World:
+    """Two shops and their people in a transaction that is rolled back; asked as the application's role."""
+
+    def __init__(self, con: "Connection", tables: list[migrate.Table]) -> None:
+        self.con = con
+        self.tables = tables
+
+    async def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await self.con.fetch(sql, *args)]
+
+    async def does(self, sql: str, *args: Any) -> set[str]:
+        """Runs a statement; the tables that it changed, and in which shop."""
+        before = await self._look()
+        await self.con.fetch(sql, *args)
+        after = await self._look()
+        return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+    async def _look(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        await self.con.execute("set local role none")
+        for table in self.tables:
+            shop = "workspace_id" if "workspace_id" in table.columns else "null::uuid"
+            query = f"""select {shop}, md5(string_agg(t::text, '' order by t::text)) from data.{table.name} t
+                         where {shop} is null or {shop} in ('{A}', '{B}') group by 1"""
+            found.update(
+                {f"{table.name} {'B' if shop == B else 'A' if shop == A else ''}".strip(): what
+                 for shop, what in await self.con.fetch(query)}
+            )
+        await self.con.execute("set local role supover_app")
+        return found
+
+
+@pytest.fixture
+async def world(database: str) -> AsyncGenerator[World]:
+    async with connected(database, **APP) as con:
+        transaction = con.transaction()
+        await transaction.start()
+        await con.execute("set local role none")
+        await con.execute(PEOPLE)
+        tables = [migrate.Table(row[0], tuple(row[1]), row[2]) for row in await con.fetch(migrate.TABLES)]
+        await con.execute("set local role supover_app")
+        yield World(con, tables)
+        await transaction.rollback()
+
+
+async def test_tokens_lead_to_what_they_were_made_for_and_nowhere_else(world: World) -> None:
+    key = "select workspace_id, id from key_by_token($1)"
+    assert await world.rows(key, b"keya") == [(A, ANN)]
+    assert await world.rows(key, b"keyb") == [(B, EVE)]
+    for wrong in (b"olda", b"", b"KEYA", b"ann", None):
+        assert await world.rows(key, wrong) == []
+    session = "select workspace_id, staff_id, role from session_by_token($1)"
+    assert await world.rows(session, b"ann") == [(A, ANN, "owner")]
+    for wrong in (b"", b"keya", None):
+        assert await world.rows(session, wrong) == []
+    assert await world.does("select key_used($1, $2)", A, EVE) == set()
+    assert await world.does("select key_used($1, $2)", B, EVE) == {"api_key B"}
+    assert await world.does("select key_used($1, $2)", B, EVE) == set()
+
+
+async def test_sessions_open_and_move_among_a_persons_own_shops_only(world: World) -> None:
+    opened = "select session_open($1, 'new', 'c', $2, $3, 'infinity', null, null)"
+    assert await world.does(opened, uuid4(), BOB, B) == set()
+    assert await world.does(opened, uuid4(), EVE, A) == set()
+    assert await world.does(opened, uuid4(), BOB, A) == {"session A"}
+    switched = "select session_switch($1, $2, $3, 'newer', 'c')"
+    assert await world.does(switched, A, BOB, B) == set()
+    assert await world.does(switched, B, ANN, B) == set()
+    assert await world.does(switched, A, ANN, B) == {"session A", "session B"}
+    assert await world.rows("select workspace_id from session_by_token('newer')") == [(B,)]
+    assert await world.rows("select 1 from session_by_token('ann')") == []
+    assert await world.does("select session_close($1, $2)", A, ANN) == set()
+    assert await world.does("select session_close($1, $2)", B, ANN) == {"session B"}
+    assert await world.does("select sessions_close($1, $2)", B, BOB) == set()
+    assert await world.does("select sessions_close($1, $2)", A, BOB) == {"session A"}
+    assert await world.rows("select sessions_expire()") == [(1,)]
+
+
+async def test_a_disabled_person_and_a_former_member_have_no_session(world: World) -> None:
+    assert await world.does("select * from staff_disable($1)", BOB) == {"staff", "session A"}
+    assert await world.rows("select 1 from session_by_token('bob')") == []
+    assert await world.does("select staff_enable($1)", BOB) == {"staff"}
+    await enter(world.con, A)
+    assert await world.does("delete from membership where staff_id = $1", ANN) == {"membership A"}
+    assert await world.rows("select 1 from session_by_token('ann')") == []
+
+
+async def test_staff_are_seen_and_changed_by_their_own_shops_only(world: World) -> None:
+    found = "select id from staff_by_email($1)"
+    assert await world.rows(found, "ANN@House.test") == [(ANN,)]
+    for wrong in ("", "ann", "%", "ann@house.test ", None):
+        assert await world.rows(found, wrong) == []
+    theirs = "select workspace_id, role from staff_workspaces($1) order by 1"
+    assert await world.rows(theirs, ANN) == [(A, "owner"), (B, "viewer")]
+    assert await world.rows(theirs, BOB) == [(A, "agent")]
+    members = "select staff_id from members($1)"
+    for workspace in (None, B, EMPTY):
+        await enter(world.con, workspace)
+        assert await world.rows(members, A) == []
+    await enter(world.con, A)
+    assert await world.rows(members, A) == [(ANN,), (BOB,)]
+    changed = "select staff_password($1, $2, 'new')"
+    assert await world.does(changed, B, BOB) == set()
+    assert await world.does(changed, A, EVE) == set()
+    assert await world.does(changed, A, BOB) == {"staff", "session A"}
+    added = "select staff_add($1, $2, 'new@house.test', 'New', 'x', 'viewer')"
+    assert await world.does(added, A, uuid4()) == {"staff", "membership A"}
+
+
+async def test_a_shop_is_never_left_without_an_owner(world: World) -> None:
+    assert await world.rows("select staff_disable($1)", ANN) == [(A,)]
+    assert await world.does("select staff_disable($1)", ANN) == set()
+    assert await world.does("select staff_disable($1)", EVE) == set()
+
+
+async def test_what_is_asked_of_all_shops_names_shops_only(world: World) -> None:
+    stale = {row[0] for row in await world.rows("select workspaces_with_stale_customers()")}
+    assert {A, B} & stale == {B}
+    listed = {row[0] for row in await world.rows("select all_workspaces()")}
+    assert {A, B} <= listed
+    assert {row[0] for row in await world.rows("select workspace_id from workspace_list()")} == listed
+    new = uuid4()
+    added = "select workspace_add($1, 'New', 'USD', 2::smallint, 'UTC', '{delivered}')"
+    assert await world.does(added, new) == set()
+    assert (new,) in await world.rows("select all_workspaces()")
+
+
+async def test_a_worker_touches_the_jobs_that_it_holds_and_no_others(world: World) -> None:
+    assert await world.rows("select id from job_claimed('w1', $1)", EVE) == []
+    assert await world.rows("select id from job_claimed('w1', $1)", ANN) == [(ANN,)]
+    beat = "select id from job_beat('w1', $1, array[interval '1 h', interval '1 h'], array[null, null]::jsonb[])"
+    assert await world.does(beat, [ANN, EVE]) == {"job A"}
+    ended = """select job_end('w1', $1, array['done', 'done'], array[null, null], array[null, null]::interval[],
+                              array[null, null]::jsonb[])"""
+    assert await world.does(ended, [ANN, EVE]) == {"job A"}
+    assert await world.does("select job_recover('{}')") >= {"job B"}
+    claimed = "select id from job_claim('w3', '{fence.test}', array[interval '1 min'], 10, 10)"
+    assert await world.does(claimed) == {"job B"}
+    assert ("w2",) not in await world.rows("select job_workers()")
+    assert await world.does("select job_defer_house($1, 'fence.house', now(), 3)", uuid4()) == {"job"}
+    assert await world.rows("select job_pending('{fence.house}')") >= [(1,)]
+    assert ("fence.house", "queued", 1) in await world.rows("select kind, state, jobs from job_counts()")
+    assert await world.does("select jobs_forget(interval '7 days', 10)") == {"job A"}
+    assert await world.does("select idempotency_forget(interval '24 hours', 10)") == {"idempotency A"}
+    assert await world.does("select event_log_rebase()") == set()
+
+
+async def test_learning_sizes_changes_no_row(world: World) -> None:
+    assert await world.does("select learn_sizes()") == set()
+
+
+async def test_every_function_that_sees_across_workspaces_is_asked_above(owner: "Connection") -> None:
+    asked = Path(__file__).read_text("utf-8")
+    names = [row[0] for row in await owner.fetch(FUNCTIONS) if row[1]]
+    assert [name for name in names if not re.search(rf"\b{name}\(", asked)] == []
+
+
+# --- connections that two shops use in turn ---------------------------------------------------------------------------
+
+STEPS: Final = st.lists(
+    st.tuples(st.sampled_from([A, B, None]), st.sampled_from(["read", "write", "fail", "cancel", "savepoint"]), st.integers(0, 3)),
+    min_size=2,
+    max_size=25,
+)
+MINE = "select workspace_id from customer_stale union all select current_workspace()"
+ADD = "insert into customer_stale (workspace_id, customer_id) values ($1, $2)"
+
+
+@given(steps=STEPS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_connections_that_shops_share_never_mix_them_up(
+    steps: list[tuple[UUID | None, str, int]], narrow: Database
+) -> None:
+    """Any interleaving of reads, writes, failures and cancellations on two connections sees one shop at a time."""
+
+    async def step(shop: UUID | None, what: str, pauses: int) -> None:
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        if shop is None:
+            async with narrow.across() as con:
+                assert [row[0] for row in await con.fetch(MINE)] == [None]
+            return
+        if what == "read":
+            async with narrow.reader(shop, search=pauses > 1) as db:
+                assert set(await db.column(MINE.replace("union", "where $1::uuid is not null union"))) == {shop}
+            return
+        async with narrow.tx(shop) as tx:
+            await tx.run(ADD, ids.new())
+            await asyncio.sleep(0)
+            assert set(await tx.column(MINE.replace("union", "where $1::uuid is not null union"))) == {shop}
+            if what == "savepoint":
+                with contextlib.suppress(asyncpg.PostgresError):
+                    async with tx.savepoint():
+                        await tx.value("select 1 / 0 where $1::uuid is not null")
+                assert set(await tx.column(MINE.replace("union", "where $1::uuid is not null union"))) == {shop}
+            if what == "fail":
+                await tx.value("select 1 / 0 where $1::uuid is not null")
+            if what == "cancel":
+                await asyncio.sleep(60)
+
+    async def guarded(*given: Any) -> None:
+        if given[1] == "cancel":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(step(*given), 0.005)
+            return
+        with contextlib.suppress(asyncpg.DivisionByZeroError):
+            await step(*given)
+
+    await asyncio.gather(*(guarded(*one) for one in steps))
+    assert narrow.in_use()[0] == 0
+
+
+@pytest.fixture(scope="module")
+async def narrow(database: str) -> AsyncGenerator[Database]:
+    found = await Database.open(database, size=2)
+    yield found
+    await found.close()

@@ -1,4 +1,3 @@
-import fcntl
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import pytest
 
 from supover.kit import embedded, tether
 from supover.kit.embedded import EmbeddedError, Held, Place, Server
+from tests.clusters import without_clusters
 
 KEEP = "drop table if exists kept; create table kept as select 7 as n"
 ROOT = os.geteuid() == 0
@@ -33,31 +33,14 @@ time.sleep(60)
 """
 
 
-def removed(folder: Path) -> None:
-    """Removes a data folder and its cluster, wherever that lies, after its last process has ended."""
-    for home in [folder / "postgres", *(embedded.SYSTEM_DATA.glob("*") if ROOT else ())]:
-        belongs = home / "belongs-to"
-        if not ROOT or (belongs.exists() and belongs.read_text().startswith(str(folder.parent))):
-            with (home / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            shutil.rmtree(home.resolve())
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Generator[Path]:
-    """A data folder without a cluster."""
-    yield tmp_path / "data folder"
-    removed(tmp_path / "data folder")
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     """A data folder whose cluster is made; tests share it one after the other and leave its server stopped."""
     folder = tmp_path_factory.mktemp("made") / "data folder"
-    with running(embedded.place(folder)):
-        pass
-    yield folder
-    removed(folder)
+    with without_clusters(folder.parent):
+        with running(embedded.place(folder)):
+            pass
+        yield folder
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import re
 import secrets
 import zoneinfo
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final
 from uuid import UUID
@@ -49,6 +49,7 @@ from supover.kit.problems import FieldError, Invalid
 NAME_LENGTH: Final = 200
 KEY_START: Final = "sk_"
 PREFIX_LENGTH: Final = 10
+MOST_A_MINUTE: Final = 1_000_000
 
 # --- workspaces ------------------------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ def _statuses(wanted: Sequence[str]) -> list[str]:
 # One at a time, over all workspaces: two who go at once must not leave nobody.
 OWNERS_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended('access.owners', 71)) where $1::uuid is not null"
 SOMEBODY: Final = """
-    select p.id, p.disabled_at, m.role
+    select p.id, m.role
       from staff_by_email($2) p
       left join membership m on m.workspace_id = $1 and m.staff_id = p.id"""
 ADD_STAFF: Final = "select staff_add($1, $2, $3, $4, $5, $6)"
@@ -167,7 +168,6 @@ ADD_MEMBER: Final = "insert into membership (workspace_id, staff_id, role) value
 
 class _Somebody(msgspec.Struct, frozen=True):
     id: UUID
-    disabled_at: datetime | None
     role: Role | None
 
 
@@ -371,8 +371,8 @@ def _scopes(by: Caller, wanted: Sequence[str]) -> list[str]:
 
 
 def _limit(by: Caller, wanted: int | None, most_a_minute: int | None) -> int | None:
-    if wanted is not None and wanted < 1:
-        raise Invalid.at("/rateLimit", "range", "must be 1 or more requests a minute")
+    if wanted is not None and not 1 <= wanted <= MOST_A_MINUTE:
+        raise Invalid.at("/rateLimit", "range", f"must be from 1 to {MOST_A_MINUTE} requests a minute")
     bounds = [bound for bound in (by.rate_limit, most_a_minute) if bound is not None]
     if not bounds:
         return wanted
@@ -383,8 +383,13 @@ def _limit(by: Caller, wanted: int | None, most_a_minute: int | None) -> int | N
 
 
 async def _expiry(tx: Tx, by: Caller, wanted: datetime | None, now: datetime) -> datetime | None:
-    if wanted is not None and wanted.tzinfo is None:
-        wanted = wanted.replace(tzinfo=zoneinfo.ZoneInfo((await queries.find_workspace(tx)).timezone))
+    if wanted is not None:
+        if wanted.tzinfo is None:
+            wanted = wanted.replace(tzinfo=zoneinfo.ZoneInfo((await queries.find_workspace(tx)).timezone))
+        try:
+            wanted = wanted.astimezone(UTC)
+        except OverflowError:
+            raise Invalid.at("/expiresAt", "range", "is outside what a calendar holds") from None
     if wanted is not None and wanted <= now:
         raise Invalid.at("/expiresAt", "past", "must be in the future")
     if by.kind == "key" and by.expires_at is not None:

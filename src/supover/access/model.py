@@ -93,7 +93,7 @@ class WorkspaceChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
     name: str | UnsetType = UNSET
     currency: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
-    counting_statuses: list[str] | UnsetType = UNSET
+    counting_statuses: Annotated[list[str], Meta(max_length=20)] | UnsetType = UNSET
 
 
 class WorkspaceLine(msgspec.Struct, frozen=True, rename="camel"):
@@ -212,7 +212,7 @@ class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     """An API key to make. Without `rateLimit` the default holds, without `expiresAt` it does not expire."""
 
     name: str
-    scopes: list[str]
+    scopes: Annotated[list[str], Meta(max_length=20)]
     expires_at: datetime | None = None
     rate_limit: int | None = None
 

@@ -86,15 +86,15 @@ async def workspaces_of(database: Database, staff_id: UUID) -> list[Choice]:
 KEYS: Final = """
     select id, name, prefix, scopes, rate_limit, created_by, created_at, expires_at, revoked_at, last_used_at
       from api_key
-     where {}
-     order by {}
-     limit {}"""
+     where {where}
+     order by {order}
+     limit {limit}"""
 
 # Ids are in the order in which the keys were made.
 KEY_SORTS: Final = (Sort("createdAt", "id", "id", UUID, descending_first=True),)
 
 
-COUNT_KEYS: Final = "select count(*) from api_key where {}"
+COUNT_KEYS: Final = "select count(*) from api_key where {where}"
 
 
 async def search_keys(db: Reader, page: Page, *, revoked: bool = False, count: bool = False) -> Listing[ApiKey]:
@@ -102,10 +102,10 @@ async def search_keys(db: Reader, page: Page, *, revoked: bool = False, count: b
     where = Where("workspace_id = $1")
     if not revoked:
         where.add("revoked_at is null")
-    total: int | None = await db.value(COUNT_KEYS.format(where.text()), *where.values) if count else None
+    total: int | None = await db.value(COUNT_KEYS.format(where=where.text()), *where.values) if count else None
     page.seek(where)
     limit = where.arg(page.limit + 1 + page.skip)
-    found = await db.all(ApiKey, KEYS.format(where.text(), page.order(), limit), *where.values)
+    found = await db.all(ApiKey, KEYS.format(where=where.text(), order=page.order(), limit=limit), *where.values)
     return _listing(found, page, total)
 
 
@@ -162,16 +162,16 @@ def describe(caller: Caller, choices: Sequence[Choice], csrf_token: str | None) 
 AUDIT: Final = """
     select id, at, actor, '', action, subject_id, request_id, ip, changes
       from audit_log
-     where {}
-     order by {}
-     limit {}"""
+     where {where}
+     order by {order}
+     limit {limit}"""
 AUDIT_SORTS: Final = (Sort("at", "id", "id", UUID, descending_first=True),)
 
 KEY_NAMES: Final = "select 'key:' || id, name from api_key where workspace_id = $1 and id = any($2::uuid[])"
 STAFF_NAMES: Final = "select 'staff:' || m.staff_id, m.name from members($1) m where m.staff_id = any($2::uuid[])"
 
 
-COUNT_AUDIT: Final = "select count(*) from audit_log where {}"
+COUNT_AUDIT: Final = "select count(*) from audit_log where {where}"
 
 
 async def search_audit(
@@ -183,10 +183,10 @@ async def search_audit(
         where.add("subject_id = {}", subject_id)
     if actor is not None:
         where.add("actor = {}", actor)
-    total: int | None = await db.value(COUNT_AUDIT.format(where.text()), *where.values) if count else None
+    total: int | None = await db.value(COUNT_AUDIT.format(where=where.text()), *where.values) if count else None
     page.seek(where)
     limit = where.arg(page.limit + 1 + page.skip)
-    found = await db.all(AuditEntry, AUDIT.format(where.text(), page.order(), limit), *where.values)
+    found = await db.all(AuditEntry, AUDIT.format(where=where.text(), order=page.order(), limit=limit), *where.values)
     names: dict[str, Any] = {}
     for kind, sql in (("key:", KEY_NAMES), ("staff:", STAFF_NAMES)):
         ids = {entry.actor.removeprefix(kind) for entry in found if entry.actor.startswith(kind)}

@@ -1,6 +1,6 @@
 """supover reconcile."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,7 +11,11 @@ WorkspaceOption = Annotated[
 ]
 
 
-def reconcile(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+reconcile: Final = typer.Typer()
+
+
+@reconcile.command("reconcile")
+def reconcile_figures(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Recount every stored figure from the orders by other SQL, and show what differs.
 
     Each workspace is read in one snapshot. Customers whose recount is still due differ: run `supover worker --drain`
@@ -23,7 +27,8 @@ def reconcile(workspace: WorkspaceOption = None, json: JsonOption = False) -> No
     from supover.analytics import commands
 
     async def act() -> tuple[int, list[dict[str, object]]]:
-        checked, found = 0, list[dict[str, object]]()
+        checked = 0
+        found: list[dict[str, object]] = []
         async with terminal.database() as db:
             if workspace is not None:
                 ids = [await terminal.workspace(db, workspace)]
@@ -33,7 +38,8 @@ def reconcile(workspace: WorkspaceOption = None, json: JsonOption = False) -> No
                 async with db.snapshot(id) as reader:
                     rows, differences = await commands.reconcile(reader)
                 checked += rows
-                found += [{"workspaceId": id, **msgspec.to_builtins(one)} for one in differences]
+                for one in differences:
+                    found.append({"workspaceId": id, **msgspec.to_builtins(one)})
         return checked, found
 
     checked, differences = terminal.run(act)

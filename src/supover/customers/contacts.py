@@ -164,7 +164,8 @@ def _found(known: Known, method: Method, matched: dict[str, Any], against: list[
 LOCK_SOME: Final = """
     select pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 11)),
            (select count(pg_advisory_xact_lock(k))
-              from (select distinct hashtextextended($1::uuid::text || given, 12) as k from unnest($2::text[]) as given order by k) as keys)"""
+              from (select distinct hashtextextended($1::uuid::text || given, 12) as k
+                      from unnest($2::text[]) as given order by k) as keys)"""
 LOCK_ALL: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11))"
 FEW: Final = 50
 

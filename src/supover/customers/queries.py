@@ -1,7 +1,7 @@
 """Customers are found and listed, with their figures."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -62,12 +62,11 @@ async def find(
 
 
 def _with_addresses(row: Sequence[Any]) -> Customer:
-    addresses = [Address(*a[:12], _time(a[12]), a[13], _time(a[14]), _time(a[15]), a[16]) for a in row[32]]
-    return Customer(*row[:32], addresses)
+    return msgspec.structs.replace(Customer(*row[:-1]), addresses=[_address(a) for a in row[-1]])
 
 
-def _time(written: str | None) -> Any:
-    return None if written is None else datetime.fromisoformat(written).astimezone(UTC)
+def _address(row: Sequence[Any]) -> Address:
+    return msgspec.convert(dict(zip(Address.__struct_encode_fields__, row, strict=True)), Address)
 
 
 EXISTS: Final = "select deleted_at, merged_into_id, name from customer where workspace_id = $1 and id = $2"
@@ -166,6 +165,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     created_to: datetime | None = None
     deleted: bool = False
 
+    def of_figures(self) -> bool:
+        """Whether it is narrowed by what customers are worth."""
+        return any(f is not None for f in (self.min_spent, self.max_spent, self.min_orders, self.is_repeat))
+
 
 # The shortest numbers come first, so that an exact one is among those that are looked at. More than a thousand orders
 # that begin alike tell nothing about a customer.
@@ -257,14 +260,15 @@ async def search(
     A list sorted by a figure has no customer without figures; each gets them when created.
     """
     where = _where(filters)
-    if page.sort.id == "m.customer_id":
+    by_figure = page.sort.id == "m.customer_id"
+    if by_figure:
         where.add("m.workspace_id = $1")
+    figures = _FIGURES if by_figure or filters.of_figures() else ""
     total = None
     if count:
-        counting = COUNT.format(where=where.text(), figures=_figures(where))
-        total = await db.value(counting, *where.values)
+        total = await db.value(COUNT.format(where=where.text(), figures=figures), *where.values)
     if page.skip:
-        page = await _skipped(db, where, page)
+        page = await _skipped(db, where, page, figures)
         if page.skip:
             return [], None, total
     page.seek(where)
@@ -283,20 +287,15 @@ def _without_addresses(row: Sequence[Any]) -> Customer:
     return Customer(*row)
 
 
-async def _skipped(db: Reader, where: Where, page: Page) -> Page:
+async def _skipped(db: Reader, where: Where, page: Page, figures: str) -> Page:
     """The page that starts after the rows to skip; left as it is when there are no more than those."""
     asked = Where()
     asked.values = list(where.values)
     limit = asked.arg(page.skip)
-    sql = SKIP.format(
-        key=page.sort.key, where=where.text(), order=page.order(), limit=limit, figures=_figures(where)
-    )
+    order = page.order()
+    sql = SKIP.format(key=page.sort.key, where=where.text(), order=order, limit=limit, figures=figures)
     rows = await db.rows(sql, *asked.values)
     if not rows or rows[0][2] < page.skip:
         return page
     [(key, id, _)] = rows
     return msgspec.structs.replace(page, after=(key, id), skip=0)
-
-
-def _figures(where: Where) -> str:
-    return _FIGURES if " m." in where.text() or "(m." in where.text() else ""

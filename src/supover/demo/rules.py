@@ -106,7 +106,7 @@ class _Product(msgspec.Struct, frozen=True):
 class _World(msgspec.Struct, frozen=True):
     # What the words come to: names split once, running sums of weights for Random.choices.
     words: _Words
-    countries: list[int]
+    countries: list[float]
     firsts: dict[str, list[str]]
     lasts: dict[str, list[str]]
     products: list[_Product]

@@ -28,6 +28,7 @@ STDIN: Final = "-"
     "--status-map paid=delivered,void=cancelled --set currency=GBP",
 )
 def import_orders(
+    context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or TSV, also gzipped; - reads standard input.")],
     map: Annotated[
         list[str] | None,
@@ -82,7 +83,7 @@ def import_orders(
                     written = await _write_rejects(db, id, run.id, path, place)
                 return run, written
 
-    run, written = terminal.run(act)
+    run, written = terminal.run(act, context)
     answer = {
         "total": run.total,
         "created": run.created,

@@ -19,7 +19,9 @@ async def run_orders(ctx: JobContext, import_id: UUID) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="supover-import-") as folder:
         file = Path(folder) / "orders"
-        await storage.fetch(storage.of(configuration.load()), stored.file_key, file)
+        with file.open("wb") as copy:
+            async for block in storage.of(configuration.load().storage_url).get(stored.file_key):
+                copy.write(block)
         await commands.run(
             ctx.database,
             ctx.workspace_id,

@@ -1,5 +1,6 @@
 """The web addresses of imports."""
 
+import asyncio
 import csv
 import io
 import tempfile
@@ -11,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 from litestar.datastructures import UploadFile
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response.base import ASGIResponse
 
 from supover.imports import commands, queries
@@ -60,11 +61,13 @@ async def create_orders(request: AnyRequest) -> ImportRun:
         with file.open("wb") as copy:
             async for block in _blocks(upload):
                 copy.write(block)
-        facts = tables.facts(file)
+        facts = await asyncio.to_thread(tables.facts, file)
         # The header is read before anything is kept: what cannot be imported leaves nothing behind.
         async with door.database.reader(caller.workspace_id) as db:
             await commands.check(db, options, file)
-        key = await storage.keep(storage.of(settings), file)
+        await upload.seek(0)
+        keep = storage.of(settings.storage_url)
+        key = await keep.put("imports", _blocks(upload), max_bytes=settings.upload_max_bytes)
         async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
             id = await commands.begin(tx, options, file, upload.filename or "orders.csv", facts, key)
             await defer(tx, "imports.orders", {"import_id": id})
@@ -141,7 +144,7 @@ async def errors(
     db: Reader,
     id: UUID,
     after: Annotated[
-        int | None, Parameter(query="after", required=False, description="Only rows after this one of the file.")
+        int | None, QueryParameter(name="after", required=False, description="Only rows after this one of the file.")
     ] = None,
 ) -> Raw:
     """Send the refused rows as CSV.

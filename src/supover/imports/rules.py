@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from supover.addresses.rules import country_code
 from supover.channels.model import ChannelLine, ChannelOrder, ChannelRefund, Contact, PostalAddress
 from supover.imports.model import ImportUnreadable, OrderImportOptions
-from supover.kit import money
+from supover.kit import countries, money
 from supover.kit.problems import FieldError
 from supover.kit.text import clean
 from supover.orders.rules import STATUSES, errors_of
@@ -185,7 +184,7 @@ def reader(plan: Plan) -> Reader:
         place = None
         if has_place:
             text = {f: get[f](cells) or None for f in ("line1", "line2", "city", "state")}
-            code = (country_code(country) or country) if country else None
+            code = (countries.code(country) or country) if country else None
             if code or any(text.values()) or get["postalCode"](cells):
                 place = PostalAddress(
                     recipient_name=name or None,

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from supover.kit import jobs
 from supover.kit.api import Count, Cursor, Limit, Listing, Routes
@@ -18,15 +18,15 @@ routes = Routes("jobs")
 @routes.get("/api/jobs", search=True)
 async def search(
     db: Reader,
-    state: Annotated[
-        jobs.State | None, Parameter(query="state", required=False, description="Only jobs in this state.")
+    in_state: Annotated[
+        jobs.State | None, QueryParameter(name="state", required=False, description="Only jobs in this state.")
     ] = None,
     kind: Annotated[
-        str | None, Parameter(query="kind", required=False, description="Only of this kind, as in `imports.run`.")
+        str | None, QueryParameter(name="kind", required=False, description="Only of this kind, as in `imports.run`.")
     ] = None,
     limit: Limit = None,
     cursor: Cursor = None,
-    sort: Annotated[str | None, Parameter(query="sort", required=False, description="createdAt or -createdAt.")] = None,
+    sort: Annotated[str | None, QueryParameter(name="sort", required=False, description="createdAt or -createdAt.")] = None,
     count: Count = None,
 ) -> Listing[Job]:
     """Lists this workspace's jobs.
@@ -34,7 +34,7 @@ async def search(
     The newest first. `state=dead` shows those that failed for good, with the reason in `error`.
     """
     asked = page(jobs.SORTS, limit=limit, sort=sort, cursor=cursor)
-    return await jobs.search(db, asked, state=state, kind=kind, count=bool(count))
+    return await jobs.search(db, asked, state=in_state, kind=kind, count=bool(count))
 
 
 @routes.get("/api/jobs/{id:uuid}")

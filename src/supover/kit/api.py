@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, c
 from urllib.parse import quote
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -24,7 +23,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from supover.kit import clock, problems
-from supover.kit.db import Database, Tx, json_bytes
+from supover.kit.db import RACES, Database, Tx, json_bytes
 from supover.kit.problems import FieldError, Invalid, Malformed
 from supover.kit.sql import Listing
 
@@ -351,10 +350,10 @@ class Handler(HTTPRouteHandler):
         return cast("ASGIApp", data)
 
 
-_RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 _TRIES: Final = 4
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Search = bool | Callable[["Request[Any, Any, Any]"], bool]
 
 
 class Routes:
@@ -365,8 +364,11 @@ class Routes:
         self.tag = tag or room.capitalize()
         self.handlers: list[HTTPRouteHandler] = []
 
-    def get(self, path: str, *, search: bool = False, status: int = 200, name: str = "") -> Callable[[F], F]:
-        """A read; its function takes `db: Reader`. With `search` every statement is planned for its values."""
+    def get(self, path: str, *, search: Search = False, status: int = 200, name: str = "") -> Callable[[F], F]:
+        """A read; its function takes `db: Reader`.
+
+        With `search` every statement is planned for its values; a function of the request decides it request by request.
+        """
         return self._route("GET", path, status, search, name)
 
     def post(self, path: str, *, status: int = 200) -> Callable[[F], F]:
@@ -385,7 +387,9 @@ class Routes:
         """A write that removes; answers 204 without a body."""
         return self._route("DELETE", path, 204)
 
-    def _route(self, method: Method, path: str, status: int, search: bool = False, name: str = "") -> Callable[[F], F]:
+    def _route(
+        self, method: Method, path: str, status: int, search: Search = False, name: str = ""
+    ) -> Callable[[F], F]:
         def register(fn: F) -> F:
             operation = f"{self.room}.{name or fn.__name__}"
             doc = inspect.cleandoc(fn.__doc__ or fn.__name__).split("\n\n", 1)
@@ -440,7 +444,7 @@ def _body_type(annotation: Any) -> Any:
 
 
 def _reading(
-    fn: Callable[..., Awaitable[Any]], path: str, status: int, search: bool
+    fn: Callable[..., Awaitable[Any]], path: str, status: int, search: Search
 ) -> Callable[..., Awaitable[ASGIApp]]:
     wants_request = "request" in inspect.signature(fn).parameters
 
@@ -449,7 +453,8 @@ def _reading(
         if wants_request:
             given["request"] = request
         caller = cast("Caller", request.scope["user"])
-        async with door.database.reader(caller.workspace_id, search=search) as db:
+        custom = search(request) if callable(search) else search
+        async with door.database.reader(caller.workspace_id, search=custom) as db:
             value = await fn(db=db, **given)
         body, code, headers, media_type = _respond(request, value, status)
         return ASGIResponse(body=body, status_code=code, headers=headers, media_type=media_type)
@@ -474,7 +479,7 @@ def _writing(
         for left in reversed(range(_TRIES)):
             try:
                 return await _attempt(door, request, key, given)
-            except _RACES:
+            except RACES:
                 # Another request was quicker: the next try sees what it did. The last one tells.
                 if left == 0:
                     raise

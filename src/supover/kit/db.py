@@ -23,6 +23,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 APP_ROLE: Final = "supover_app"
 UNHURRIED: Final = "set local statement_timeout = 0"
+RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+"""What a transaction may meet that another one beat; tried again, it sees what the other did."""
+
 ENTER: Final = "select set_config('app.workspace', $1, false), set_config('plan_cache_mode', $2, false)"
 
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -217,6 +220,8 @@ class Database:
             # The pool hands out proxies; the connection behind one remembers what it was set to.
             behind = cast("_WorkspaceConnection", con._con)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType]
             if behind.entered != wanted:
+                # Cancelled on the way, nobody knows what the session is set to.
+                behind.entered = ("?", "?")
                 await con.execute(ENTER, *wanted)
                 behind.entered = wanted
             yield cast("Connection", con)

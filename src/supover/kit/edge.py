@@ -73,7 +73,7 @@ class Edge:
         else:
             if path.startswith(PINNED):
                 scope["path"] = "/api/" + path.removeprefix(PINNED)
-                scope["raw_path"] = scope["path"].encode()
+                scope["raw_path"] = b"/api/" + scope["raw_path"].removeprefix(PINNED.encode())
             await self.app(scope, receive, finish)
         seconds = clock.monotonic_s() - started
         handler = state.get("route_handler")

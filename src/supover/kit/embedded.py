@@ -92,7 +92,7 @@ def place(data_dir: Path) -> Place:
     `postgres` or `nobody` and lies under /var/lib/supover; `data_dir/postgres` links to it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
-    (data_dir / "logs").mkdir(exist_ok=True)
+    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)  # they show statements that failed
     log = data_dir / "logs" / "postgres.log"
     key = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
     if os.geteuid() != 0:

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from supover.kit import api, openapi, problems, telemetry
@@ -89,7 +90,7 @@ async def page() -> ASGIResponse:
 
 
 @get("/docs/assets/{name:str}", include_in_schema=False, opt=_opt("docs.asset"))
-async def asset(name: str) -> ASGIResponse:
+async def asset(name: FromPath[str]) -> ASGIResponse:
     """Send one of the documentation's files."""
     if name == "start.js":
         return ASGIResponse(body=START, media_type="text/javascript", headers=CACHE)

@@ -20,10 +20,9 @@ import croniter  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
 
 from supover.kit import ids, telemetry
-from supover.kit.api import Listing
 from supover.kit.db import Database, Reader, Tx, json_bytes
 from supover.kit.problems import Conflict, NotFound
-from supover.kit.sql import Page, Sort, Where
+from supover.kit.sql import Listing, Page, Sort, Where
 
 # --- what a job can say ----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,10 @@ def read(where: Path) -> list[Migration]:
     return found
 
 
+REBASE_THERE: Final = "select to_regprocedure('fence.event_log_rebase()') is not null"
+REBASE: Final = "select fence.event_log_rebase()"
+
+
 async def run(owner_dsn: str, where: Path | None = None, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> list[str]:
     """Applies what is missing and makes the fence fit; returns the names of the files applied.
 
@@ -102,6 +106,8 @@ async def run(owner_dsn: str, where: Path | None = None, *, lock_timeout_s: floa
             await _patiently(con, migration, lock_timeout_s)
         if not pending and await _fence_stands(con) is False:
             await _patiently(con, None, lock_timeout_s)
+        if await con.fetchval(REBASE_THERE):
+            await con.execute(REBASE)
         return [migration.name for migration in pending]
     finally:
         await con.close()

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -134,7 +134,7 @@ def _after(cursor: str, wanted: str, sort: Sort) -> tuple[Any, UUID]:
         name, key, id = msgspec.json.decode(raw, type=tuple[str, Any, UUID])
         if name != wanted:
             raise CursorBroken("It belongs to another sort order.")
-        found: Any = msgspec.convert(key, cast("Any", sort.type), strict=False)
+        found: Any = msgspec.convert(key, sort.type, strict=False)
         return found, id
     except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, ValueError):
         raise CursorBroken from None

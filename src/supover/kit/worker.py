@@ -329,6 +329,7 @@ class Worker:
             shown = "dead" if is_dead else outcome or ("reported" if reports else "taken")
             telemetry.job_done(claimed.kind, shown, clock.monotonic_s() - started_s)
             if why is not None:
+                error = None if running.call.cancelled() else running.call.exception()
                 log.warning(
                     f"job {shown}",
                     kind=claimed.kind,
@@ -336,7 +337,7 @@ class Worker:
                     workspace_id=claimed.workspace_id,
                     attempt=f"{claimed.attempts} of {claimed.max_attempts}",
                     why=why,
-                    exc_info=None if running.call.cancelled() else running.call.exception(),
+                    exc_info=None if error is None or is_outage(error) else error,
                 )
             if outcome is not None:
                 retry_in = timedelta(seconds=kind.retry.delay_s(claimed.attempts, luck()))
@@ -572,7 +573,8 @@ def is_outage(error: BaseException) -> bool:
         | asyncpg.PostgresConnectionError
         | asyncpg.OperatorInterventionError
         | asyncpg.TooManyConnectionsError
-        | asyncpg.InterfaceError,
+        | asyncpg.InterfaceError
+        | asyncpg.InternalClientError,  # what the driver says of a connection that breaks under its hands
     ) and not isinstance(error, TimeoutError)
 
 

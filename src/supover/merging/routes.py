@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from supover.kit import sql
 from supover.kit.api import Cursor, Limit, Listing, PageNumber, Routes
@@ -22,9 +22,9 @@ async def search(
     page: PageNumber = None,
     suggested: Annotated[
         bool | None,
-        Parameter(query="suggested", required=False, description="Only the levels automatic and suggested."),
+        QueryParameter(name="suggested", required=False, description="Only the levels automatic and suggested."),
     ] = None,
-    customer_id: Annotated[UUID | None, Parameter(query="customerId", required=False)] = None,
+    customer_id: Annotated[UUID | None, QueryParameter(name="customerId", required=False)] = None,
 ) -> Listing[DuplicatePair]:
     """List customers that may be the same person, the most likely first."""
     wanted = sql.page(queries.SORTS, limit=limit, sort=None, cursor=cursor, number=page)

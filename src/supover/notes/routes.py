@@ -23,7 +23,7 @@ async def search(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = Non
 
     Pinned ones first, then the newest.
     """
-    await customers.exists(db, id)
+    await customers.exists(db, id, "/notes")
     size = DEFAULT_LIMIT if limit is None else limit
     if not 1 <= size <= MAX_LIMIT:
         raise Invalid.at("limit", "range", f"must be from 1 to {MAX_LIMIT}")
@@ -48,7 +48,7 @@ def _place(cursor: str) -> tuple[bool, UUID]:
 @routes.post("/api/customers/{id:uuid}/notes", status=201)
 async def create(tx: Tx, id: UUID, data: NewNote) -> Answer[Note]:
     """Write a note."""
-    await customers.exists(tx, id)
+    await customers.exists(tx, id, "/notes")
     note = await commands.create(tx, id, data)
     return Answer(note, 201, {"Location": f"/api/customers/{id}/notes/{note.id}"})
 
@@ -56,19 +56,19 @@ async def create(tx: Tx, id: UUID, data: NewNote) -> Answer[Note]:
 @routes.get("/api/customers/{id:uuid}/notes/{note_id:uuid}")
 async def find(db: Reader, id: UUID, note_id: UUID) -> Note:
     """Read a note."""
-    await customers.exists(db, id)
+    await customers.exists(db, id, f"/notes/{note_id}")
     return await queries.find(db, id, note_id)
 
 
 @routes.put("/api/customers/{id:uuid}/notes/{note_id:uuid}")
 async def replace(tx: Tx, id: UUID, note_id: UUID, data: NewNote, if_match: IfMatch = None) -> Note:
     """Replace a note; its author stays."""
-    await customers.exists(tx, id)
+    await customers.exists(tx, id, f"/notes/{note_id}")
     return await commands.replace(tx, id, note_id, data, version_of(if_match))
 
 
 @routes.delete("/api/customers/{id:uuid}/notes/{note_id:uuid}")
 async def delete(tx: Tx, id: UUID, note_id: UUID, if_match: IfMatch = None) -> None:
     """Remove a note."""
-    await customers.exists(tx, id)
+    await customers.exists(tx, id, f"/notes/{note_id}")
     await commands.delete(tx, id, note_id, version_of(if_match))

@@ -16,6 +16,7 @@ rates: Final = typer.Typer(no_args_is_help=True, help="Exchange rates: what orde
 
 @rates.command("import", epilog="Example: supover rates import eurofxref-hist.csv --base EUR")
 def import_rates(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or TSV, also gzipped.")],
     base: Annotated[
         str, typer.Option("--base", metavar="CODE", help="Of a table with a column a currency: what its cells are for.")
@@ -52,7 +53,7 @@ def import_rates(
                     break
         return {"kept": kept, "ordersRated": rated, "ordersWithoutRate": lacking}
 
-    terminal.show(terminal.run(act), json=json)
+    terminal.show(terminal.run(act, context), json=json)
 
 
 @rates.command("list")

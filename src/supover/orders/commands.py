@@ -16,7 +16,7 @@ from supover.channels.model import ChannelOrder, ChannelRefund, Contact, PostalA
 from supover.customers import contacts
 from supover.customers.contacts import Decision
 from supover.customers.events import DuplicateSuspected
-from supover.kit import clock, ids, text
+from supover.kit import clock, countries, ids, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError, Invalid, Stale
@@ -440,7 +440,7 @@ def incoming(order: NewOrder, currency: str, now: datetime, zone: ZoneInfo) -> C
             email=order.email or None,
             phone=order.phone or None,
             name=text.clean(order.name or (address.recipient_name if address else None) or "") or None,
-            country=(places.country_code(country) or country) if country else None,
+            country=(countries.code(country) or country) if country else None,
             address=address,
         ),
         source=order.source,
@@ -613,7 +613,7 @@ def _moved(old: Order, status: OrderStatus, at: datetime) -> list[Event]:
         return []
     if not rules.may_move(old.status, status):
         allowed = ", ".join(sorted(rules.MOVES[old.status])) or "none"
-        raise StatusMoveRefused(f"It is {old.status}; it can only become: {allowed}.", extra={"status": old.status})
+        raise StatusMoveRefused(f"It is {old.status}; it can only become: {allowed}.", extra={"orderStatus": old.status})
     if status == "cancelled":
         return [OrderCancelled(order_id=old.id, customer_id=old.customer_id, at=at)]
     if status == "delivered":

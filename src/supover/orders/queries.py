@@ -16,7 +16,7 @@ from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFou
 
 _COLUMNS: Final = """o.id, o.external_id, o.number, o.source, o.shop, o.customer_id, o.status, o.financial_status, o.on_hold,
            o.hold_reason, o.needs_review, o.currency, o.subtotal, o.shipping, o.tax, o.discount, o.total, o.refunded,
-           o.exchange_rate, o.placed_at, o.cancelled_at, o.delivered_at, o.email, o.phone, o.name, o.shipping_address,
+           trim_scale(o.exchange_rate), o.placed_at, o.cancelled_at, o.delivered_at, o.email, o.phone, o.name, o.shipping_address,
            o.billing_address,
            (select coalesce(jsonb_agg(jsonb_build_array(l.id, l.sku, l.title, l.quantity, l.unit_price::text, l.properties)
                                       order by l.position), '[]')

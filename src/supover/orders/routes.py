@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from supover.customers import queries as customers
 from supover.kit import sql
@@ -52,17 +52,17 @@ class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
     history: Sequence[IdentityDecision]
 
 
-CustomerIdQuery = Annotated[UUID | None, Parameter(query="customerId", required=False)]
+CustomerIdQuery = Annotated[UUID | None, QueryParameter(name="customerId", required=False)]
 StatusQuery = Annotated[
-    list[OrderStatus] | None, Parameter(query="status", required=False, description="Repeat for several.")
+    list[OrderStatus] | None, QueryParameter(name="status", required=False, description="Repeat for several.")
 ]
-FromQuery = Annotated[datetime | None, Parameter(query="placedFrom", required=False, description="Placed at or after.")]
-ToQuery = Annotated[datetime | None, Parameter(query="placedTo", required=False, description="Placed before.")]
+FromQuery = Annotated[datetime | None, QueryParameter(name="placedFrom", required=False, description="Placed at or after.")]
+ToQuery = Annotated[datetime | None, QueryParameter(name="placedTo", required=False, description="Placed before.")]
 NumberQuery = Annotated[
-    str | None, Parameter(query="number", required=False, description="The number or its beginning.")
+    str | None, QueryParameter(name="number", required=False, description="The number or its beginning.")
 ]
 SortQuery = Annotated[
-    str | None, Parameter(query="sort", required=False, description="placedAt, total or createdAt; - descends.")
+    str | None, QueryParameter(name="sort", required=False, description="placedAt, total or createdAt; - descends.")
 ]
 
 
@@ -76,18 +76,18 @@ async def search(
     sort: SortQuery = None,
     customer_id: CustomerIdQuery = None,
     status: StatusQuery = None,
-    source: Annotated[str | None, Parameter(query="source", required=False)] = None,
+    source: Annotated[str | None, QueryParameter(name="source", required=False)] = None,
     placed_from: FromQuery = None,
     placed_to: ToQuery = None,
     number: NumberQuery = None,
-    min_total: Annotated[Decimal | None, Parameter(query="minTotal", required=False)] = None,
-    max_total: Annotated[Decimal | None, Parameter(query="maxTotal", required=False)] = None,
-    on_hold: Annotated[bool | None, Parameter(query="onHold", required=False)] = None,
+    min_total: Annotated[Decimal | None, QueryParameter(name="minTotal", required=False)] = None,
+    max_total: Annotated[Decimal | None, QueryParameter(name="maxTotal", required=False)] = None,
+    on_hold: Annotated[bool | None, QueryParameter(name="onHold", required=False)] = None,
     rate_missing: Annotated[
-        bool | None, Parameter(query="rateMissing", required=False, description="No exchange rate is known.")
+        bool | None, QueryParameter(name="rateMissing", required=False, description="No exchange rate is known.")
     ] = None,
     needs_review: Annotated[
-        bool | None, Parameter(query="needsReview", required=False, description="It has no customer.")
+        bool | None, QueryParameter(name="needsReview", required=False, description="It has no customer.")
     ] = None,
 ) -> Listing[Order]:
     """List orders.
@@ -208,7 +208,7 @@ async def of_customer(
     status: StatusQuery = None,
 ) -> Listing[Order]:
     """List a customer's orders, newest first."""
-    await customers.exists(db, id)
+    await customers.exists(db, id, "/orders")
     wanted = sql.page(queries.SORTS, limit=limit, sort=None, cursor=cursor, number=page)
     found, following, total = await queries.search(
         db, queries.Filters(customer_id=id, status=status), wanted, count=bool(count)
@@ -229,9 +229,9 @@ class RateTable(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
 async def search_rates(
     db: Reader,
     limit: Limit = None,
-    currency: Annotated[str | None, Parameter(query="currency", required=False)] = None,
+    currency: Annotated[str | None, QueryParameter(name="currency", required=False)] = None,
     before: Annotated[
-        date | None, Parameter(query="before", required=False, description="Only days before this one.")
+        date | None, QueryParameter(name="before", required=False, description="Only days before this one.")
     ] = None,
 ) -> Listing[Rate]:
     """List exchange rates, the newest first.

@@ -9,10 +9,14 @@ import msgspec
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
-    """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says."""
+    """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says.
+
+    `title` says the `type` in words.
+    """
 
     id: UUID
     type: str
+    title: str
     at: datetime
     customer_id: UUID | None
     order_id: UUID | None

@@ -1,7 +1,9 @@
 """The event log is read: by customer, newest first, and as a feed, in an order that loses nothing."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,31 +30,55 @@ async def of_customer(
         where.add("e.kind = any({}::text[])", list(types))
     page.seek(where)
     limit = where.arg(page.limit + 1)
-    found = await db.all(Entry, OF_CUSTOMER.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    rows = await db.rows(OF_CUSTOMER.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    found = [_entry(row) for row in rows]
     if len(found) <= page.limit:
         return found, None
     last = found[page.limit - 1]
     return found[: page.limit], page.cursor(last.at, last.id)
 
 
-# A transaction below the oldest one that is still running has ended: no event can appear there any more. A row that shows
-# itself with a greater id than any transaction of this database was written before a restore; its transaction has ended too.
+HORIZON: Final = """
+    select pg_snapshot_xmin(pg_current_snapshot())::text::bigint where $1::uuid is not null"""
 FEED: Final = """
     select e.tx::text::bigint, e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
       from event_log e
      where e.workspace_id = $1
-       and (e.tx, e.id) > (case when $2::bigint >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint then '0' else $2::bigint::text end::xid8, $3::uuid)
-       and (e.tx < pg_snapshot_xmin(pg_current_snapshot()) or e.tx >= pg_snapshot_xmax(pg_current_snapshot()))
-       and ($4::text[] is null or e.kind = any($4))
-       and ($5::uuid is null or e.customer_id = $5)
+       and (e.tx, e.id) > ($2::text::xid8, $3::uuid) and e.tx < $4::text::xid8
+       and ($5::text[] is null or e.kind = any($5))
+       and ($6::uuid is null or e.customer_id = $6)
      order by e.tx, e.id
-     limit $6"""
+     limit $7"""
 
 
 async def feed(
     db: Reader, after: tuple[int, UUID], types: Sequence[str] | None, customer_id: UUID | None, limit: int
 ) -> tuple[list[Entry], tuple[int, UUID]]:
-    """Events from after a place, oldest first, and the place to go on from."""
-    rows: list[Any] = await db.rows(FEED, after[0], after[1], list(types) if types else None, customer_id, limit)
-    found = [Entry(*row[1:]) for row in rows]
-    return found, (rows[-1][0], rows[-1][1]) if rows else after
+    """Events from after a place, oldest first, and the place to go on from.
+
+    Transactions end in another order than they begin. Those below the horizon, the oldest one that still runs, have all
+    ended: no event can appear there any more, and none beyond it is shown yet.
+    """
+    horizon: int = await db.value(HORIZON)
+    tx, id = after
+    if tx >= horizon:
+        # From before a restore, when transactions had greater numbers: what was logged then stands at 0, by its id.
+        tx = 0
+    rows: list[Any] = await db.rows(
+        FEED, str(tx), id, str(horizon), list(types) if types else None, customer_id, limit
+    )
+    found = [_entry(row[1:]) for row in rows]
+    if len(rows) == limit:
+        return found, (rows[-1][0], rows[-1][1])
+    # Everything below the horizon was looked at, so the next call need not pass over what it did not ask for again.
+    return found, (horizon - 1, found[-1].id if found else id)
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(row[0], row[1], title(row[1]), *row[2:])
+
+
+@lru_cache(maxsize=256)
+def title(kind: str) -> str:
+    """An event's kind in words: 'Order placed'."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind).capitalize()

@@ -1,0 +1,269 @@
+"""What can be done with customers, one function a verb."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from supover.channels.model import Contact
+from supover.customers import contacts, queries, rules
+from supover.customers.events import (
+    CustomerBlocked,
+    CustomerChanged,
+    CustomerCreated,
+    CustomerDeleted,
+    CustomerRestored,
+    CustomerUnblocked,
+)
+from supover.customers.model import (
+    Customer,
+    CustomerChange,
+    CustomerMerged,
+    CustomerNotFound,
+    CustomerReplacement,
+    CustomerStale,
+    EmailTaken,
+    ExternalProfile,
+    NewCustomer,
+    Profile,
+    Status,
+)
+from supover.kit import clock, ids
+from supover.kit.db import Tx, json_bytes
+from supover.kit.events import Event, publish
+
+_CONTACTS: Final = frozenset({"source", "externalId", "email", "phone", "country"})
+"""What of a profile leads from orders to it."""
+
+
+# --- create --------------------------------------------------------------------------------------------------------------
+
+EMAIL_HOLDER: Final = """
+    select c.id from customer c
+     where c.workspace_id = $1 and lower(c.email) = lower($2) and c.deleted_at is null and c.id <> $3"""
+ADD: Final = """
+    insert into customer (workspace_id, id, source, external_id, email, name, phone, phone_e164, date_of_birth, gender, status,
+           country, tags, custom_fields, status_before_block)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
+
+
+async def create(tx: Tx, new: NewCustomer) -> Customer:
+    """A new customer. Raises Invalid, EmailTaken, ExternalIdTaken."""
+    given = _given(new)
+    if new.source is None:
+        given["source"] = "MANUAL" if tx.actor.startswith("staff:") else "API"
+    return await _create(tx, Profile(**rules.checked(given, clock.now().date())))
+
+
+async def _create(tx: Tx, profile: Profile) -> Customer:
+    rules.must_be_somebody(profile)
+    profile = rules.with_phone(profile)
+    id = ids.new()
+    await _email_must_be_free(tx, id, profile.email)
+    await tx.run(ADD, id, *_columns(profile), rules.status_to_return_to(None, profile.status, None))
+    await _keep_contacts(tx, id, profile)
+    now = clock.now()
+    facts: list[Event] = [CustomerCreated(customer_id=id, at=now, by="api", source=profile.source)]
+    if profile.status == "BLOCKED":
+        facts.append(CustomerBlocked(customer_id=id, at=now))
+    await publish(tx, facts)
+    tx.changed("customer", id, None, profile, rules.FIELDS)
+    return await queries.find(tx, id)
+
+
+async def _email_must_be_free(tx: Tx, id: UUID, email: str | None) -> None:
+    # Two at a time both pass; the unique index then lets one of them try again, and see the other.
+    holder = None if email is None else await tx.value(EMAIL_HOLDER, email, id)
+    if holder is not None:
+        raise EmailTaken(f"Customer {holder} has it.", extra={"customerId": str(holder)})
+
+
+async def _keep_contacts(tx: Tx, id: UUID, profile: Profile) -> None:
+    await contacts.keep(
+        tx,
+        id,
+        source=profile.source,
+        external_id=profile.external_id,
+        email=profile.email,
+        phone=profile.phone,
+        country=profile.country,
+        matched_by="profile",
+    )
+
+
+def _given(body: msgspec.Struct) -> dict[str, Any]:
+    return {f: v for f in body.__struct_fields__ if (v := getattr(body, f)) is not UNSET}
+
+
+def _columns(profile: Profile) -> tuple[object, ...]:
+    return (
+        profile.source,
+        profile.external_id,
+        profile.email,
+        profile.name,
+        profile.phone,
+        profile.phone_e164,
+        profile.date_of_birth,
+        profile.gender,
+        profile.status,
+        profile.country,
+        list(profile.tags),
+        json_bytes(profile.custom_fields),
+    )
+
+
+# --- change --------------------------------------------------------------------------------------------------------------
+
+LOCK: Final = """
+    select c.source, c.external_id, c.email, c.name, c.phone, c.phone_e164, c.date_of_birth, c.gender, c.status, c.country,
+           c.tags, c.custom_fields, c.status_before_block, c.version, c.deleted_at, c.merged_into_id
+      from customer c
+     where c.workspace_id = $1 and c.id = $2
+       for update"""
+
+
+class _Locked(msgspec.Struct, frozen=True):
+    """A customer that nobody else changes until this transaction ends."""
+
+    profile: Profile
+    status_before_block: Status | None
+    version: int
+    deleted_at: datetime | None
+
+
+async def _lock(tx: Tx, id: UUID, version: int | None, *, deleted: bool = False, below: str = "") -> _Locked:
+    rows = await tx.rows(LOCK, id)
+    if not rows:
+        raise CustomerNotFound
+    *profile, before, found_version, deleted_at, merged_into_id = rows[0]
+    if merged_into_id is not None:
+        raise CustomerMerged.into(merged_into_id, below)
+    if deleted_at is not None and not deleted:
+        raise CustomerNotFound
+    if version is not None and version != found_version:
+        raise CustomerStale
+    return _Locked(Profile(*profile), before, found_version, deleted_at)
+
+
+CHANGE: Final = """
+    update customer
+       set source = $3, external_id = $4, email = $5, name = $6, phone = $7, phone_e164 = $8, date_of_birth = $9, gender = $10,
+           status = $11, country = $12, tags = $13, custom_fields = $14, status_before_block = $15,
+           updated_at = now(), version = version + 1
+     where workspace_id = $1 and id = $2"""
+
+
+async def change(tx: Tx, id: UUID, wanted: CustomerChange, version: int | None = None) -> Customer:
+    """Changes what is given; custom fields key by key, a null removes its key.
+
+    Raises CustomerNotFound, CustomerMerged, CustomerStale, Invalid, EmailTaken, ExternalIdTaken.
+    """
+    old = await _lock(tx, id, version)
+    given = _given(wanted)
+    if wanted.custom_fields is not UNSET:
+        given["custom_fields"] = rules.merged_fields(old.profile.custom_fields, wanted.custom_fields)
+    return await _change(tx, id, old, given)
+
+
+async def replace(tx: Tx, id: UUID, wanted: CustomerReplacement, version: int | None = None) -> Customer:
+    """Puts a profile in place of the one that is there. Raises as `change` does."""
+    return await _change(tx, id, await _lock(tx, id, version), _given(wanted))
+
+
+async def _change(tx: Tx, id: UUID, old: _Locked, given: Mapping[str, Any]) -> Customer:
+    """Keeps a changed profile and tells what changed; one that is as it was stays as it is, its version too."""
+    new = msgspec.structs.replace(old.profile, **rules.checked(given, clock.now().date()))
+    rules.must_be_somebody(new)
+    changes = rules.changes(old.profile, new)
+    if not changes:
+        return await queries.find(tx, id)
+    if "phone" in changes or "country" in changes:
+        new = rules.with_phone(new)
+    if "email" in changes:
+        await _email_must_be_free(tx, id, new.email)
+    before = rules.status_to_return_to(old.profile.status, new.status, old.status_before_block)
+    await tx.run(CHANGE, id, *_columns(new), before)
+    if _CONTACTS & changes.keys():
+        await _keep_contacts(tx, id, new)
+    now = clock.now()
+    facts: list[Event] = [CustomerChanged(customer_id=id, at=now, changes=changes)]
+    if "status" in changes and new.status == "BLOCKED":
+        facts.append(CustomerBlocked(customer_id=id, at=now))
+    elif "status" in changes and old.profile.status == "BLOCKED":
+        facts.append(CustomerUnblocked(customer_id=id, at=now))
+    await publish(tx, facts)
+    tx.changed("customer", id, old.profile, new, rules.FIELDS)
+    return await queries.find(tx, id)
+
+
+async def block(tx: Tx, id: UUID, version: int | None = None) -> Customer:
+    """Blocks a customer; the status before is remembered. One that is blocked stays as it is."""
+    return await _change(tx, id, await _lock(tx, id, version, below="/block"), {"status": "BLOCKED"})
+
+
+async def unblock(tx: Tx, id: UUID, version: int | None = None) -> Customer:
+    """Gives a blocked customer the status from before. One that is not blocked stays as it is."""
+    old = await _lock(tx, id, version, below="/unblock")
+    if old.profile.status != "BLOCKED":
+        return await queries.find(tx, id)
+    return await _change(tx, id, old, {"status": old.status_before_block or "ACTIVE"})
+
+
+# --- by the channel's id -------------------------------------------------------------------------------------------------
+
+BY_EXTERNAL_ID: Final = """
+    select i.customer_id
+      from customer_identity i
+      join customer c on c.workspace_id = $1 and c.id = i.customer_id and c.deleted_at is null
+     where i.workspace_id = $1 and i.kind = 'channel' and i.source = $2 and i.shop = '' and i.value = $3
+       and i.released_at is null"""
+
+
+async def put_external(
+    tx: Tx, source: str, external_id: str, wanted: ExternalProfile, version: int | None = None
+) -> tuple[Customer, bool]:
+    """The customer whom a channel knows by this id, with this profile; True when it is a new one. Raises as `change` does."""
+    key = rules.checked({"source": source, "external_id": external_id}, clock.now().date())
+    # Of several that put the same new id, one creates and the others wait here, then find it.
+    await contacts.lock(tx, contacts.identities_of(Contact(source=key["source"], external_id=key["external_id"])))
+    id = await tx.value(BY_EXTERNAL_ID, key["source"], key["external_id"])
+    given = _given(wanted)
+    if id is not None:
+        return await _change(tx, id, await _lock(tx, id, version), given), False
+    if version is not None:
+        raise CustomerStale("There is no customer with this external id.")
+    return await _create(tx, Profile(**key, **rules.checked(given, clock.now().date()))), True
+
+
+# --- delete and restore --------------------------------------------------------------------------------------------------
+
+DELETE: Final = """
+    update customer set deleted_at = now(), updated_at = now(), version = version + 1
+     where workspace_id = $1 and id = $2"""
+RESTORE: Final = """
+    update customer set deleted_at = null, updated_at = now(), version = version + 1
+     where workspace_id = $1 and id = $2"""
+
+
+async def delete(tx: Tx, id: UUID, version: int | None = None) -> None:
+    """Puts a customer away and frees the contacts. Raises CustomerNotFound, CustomerMerged, CustomerStale."""
+    await _lock(tx, id, version)
+    await tx.run(DELETE, id)
+    await contacts.release(tx, [id])
+    await publish(tx, [CustomerDeleted(customer_id=id, at=clock.now())])
+
+
+async def restore(tx: Tx, id: UUID, version: int | None = None) -> Customer:
+    """Brings a deleted customer back; a living one stays as it is.
+
+    Raises EmailTaken or ExternalIdTaken, naming the living customer who has it now.
+    """
+    old = await _lock(tx, id, version, deleted=True, below="/restore")
+    if old.deleted_at is not None:
+        await contacts.reclaim(tx, id)
+        await tx.run(RESTORE, id)
+        await publish(tx, [CustomerRestored(customer_id=id, at=clock.now())])
+    return await queries.find(tx, id)

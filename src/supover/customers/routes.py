@@ -1,0 +1,243 @@
+"""The web addresses of customers."""
+
+import difflib
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from litestar import Request
+from litestar.params import QueryParameter
+
+from supover.customers import commands, queries, rules
+from supover.customers.model import (
+    Customer,
+    CustomerChange,
+    CustomerReplacement,
+    ExternalProfile,
+    NewCustomer,
+    Status,
+    StatusAnswer,
+)
+from supover.kit import countries, sql, text
+from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, PageNumber, Routes, version_of
+from supover.kit.db import Reader, Tx
+from supover.kit.problems import Invalid, Malformed
+
+routes = Routes("customers")
+
+AnyRequest = Request[Any, Any, Any]
+
+MAX_INTEGER: Final = 2**31 - 1
+PAGING: Final = frozenset({"limit", "cursor", "page", "sort", "include", "count"})
+NARROWING: Final = frozenset(
+    {
+        "search", "q", "email", "phone", "externalId", "status", "source", "tag", "country", "minSpent", "maxSpent",
+        "minOrders", "isRepeat", "createdFrom", "createdTo",
+    }
+)  # fmt: skip
+
+
+def narrowed(request: AnyRequest) -> bool:
+    """Whether a list is narrowed by values, which its plan then depends on. Raises Invalid for a parameter it does not know.
+
+    A misspelt filter that is silently left out would show everybody.
+    """
+    asked = request.query_params.keys()
+    if unknown := sorted(asked - PAGING - NARROWING):
+        near = difflib.get_close_matches(unknown[0], PAGING | NARROWING, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise Invalid.at(unknown[0], "unknown", f"is not a parameter of this list{hint}")
+    return not asked <= PAGING
+
+
+IncludeQuery = Annotated[
+    str | None, QueryParameter(name="include", required=False, description="`addresses`, `deleted`, or both with a comma.")
+]
+
+
+def _filter(name: str, description: str) -> Any:
+    return QueryParameter(name=name, required=False, description=description)
+
+
+@routes.get("/api/customers", search=narrowed)
+async def search(
+    db: Reader,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    page: PageNumber = None,
+    count: Count = None,
+    sort: Annotated[
+        str | None,
+        _filter(
+            "sort",
+            "name, email, createdAt, updatedAt, totalSpent, orderCount, averageOrderValue, lifetimeValue or lastOrderDate; "
+            "- descends. The newest first unless told.",
+        ),
+    ] = None,
+    include: IncludeQuery = None,
+    wanted: Annotated[
+        str | None,
+        _filter(
+            "search",
+            "Words that each stand in a name, email, phone or external id, or begin an order's number. One or two letters "
+            'begin a word; "in quotes" is a whole value; accents and case do not matter.',
+        ),
+    ] = None,
+    q: Annotated[str | None, _filter("q", "Another name of `search`.")] = None,
+    email: Annotated[str | None, _filter("email", "The whole address, in any case.")] = None,
+    phone: Annotated[str | None, _filter("phone", "The whole number, as given or as E.164; only digits count.")] = None,
+    external_id: Annotated[str | None, _filter("externalId", "The channel's id.")] = None,
+    status: Annotated[list[Status] | None, _filter("status", "Repeat for several.")] = None,
+    source: Annotated[list[str] | None, _filter("source", "Repeat for several.")] = None,
+    tag: Annotated[list[str] | None, _filter("tag", "Repeat for customers that have all of them.")] = None,
+    country: Annotated[str | None, _filter("country", "A code or a name.")] = None,
+    min_spent: Annotated[Decimal | None, _filter("minSpent", "`totalSpent` at least this.")] = None,
+    max_spent: Annotated[Decimal | None, _filter("maxSpent", "`totalSpent` at most this.")] = None,
+    min_orders: Annotated[int | None, _filter("minOrders", "`orderCount` at least this.")] = None,
+    is_repeat: Annotated[bool | None, _filter("isRepeat", "More than one delivered order.")] = None,
+    created_from: Annotated[str | None, _filter("createdFrom", "A date or time; created then or after.")] = None,
+    created_to: Annotated[
+        str | None, _filter("createdTo", "A date, that day included, or a time; created before it.")
+    ] = None,
+) -> Listing[Customer]:
+    """List customers.
+
+    Newest first unless sorted otherwise. Deleted ones only with `include=deleted`.
+    """
+    asked = rules.includes(include)
+    zone = await queries.zone(db) if created_from or created_to else None
+    filters = queries.Filters(
+        terms=rules.terms(wanted or q or ""),
+        email=_blank(email),
+        phone=_blank(phone),
+        external_id=_blank(external_id),
+        status=status or (),
+        source=source or (),
+        tag=tag or (),
+        country=countries.code(country) or country.strip() if country else None,
+        min_spent=rules.amount(min_spent, "minSpent"),
+        max_spent=rules.amount(max_spent, "maxSpent"),
+        min_orders=min_orders,
+        is_repeat=is_repeat,
+        created_from=rules.bound(created_from, zone, "createdFrom") if created_from and zone else None,
+        created_to=rules.bound(created_to, zone, "createdTo", end=True) if created_to and zone else None,
+        deleted="deleted" in asked,
+    )
+    if filters.phone is not None and not text.phone_digits(filters.phone):
+        raise Invalid.at("phone", "phone", "must have digits")
+    if min_orders is not None and not 0 <= min_orders <= MAX_INTEGER:
+        raise Invalid.at("minOrders", "range", "must be a number of orders")
+    rows = sql.page(queries.SORTS, limit=limit, sort=sort, cursor=cursor, number=page)
+    found, following, total = await queries.search(
+        db, filters, rows, count=bool(count), addresses="addresses" in asked
+    )
+    return Listing(found, following, total)
+
+
+def _blank(value: str | None) -> str | None:
+    return value.strip() or None if value else None
+
+
+@routes.post("/api/customers", status=201)
+async def create(tx: Tx, data: NewCustomer) -> Answer[Customer]:
+    """Create a customer.
+
+    An email or external id that another customer has is answered with 409 and that one's `customerId`.
+    """
+    customer = await commands.create(tx, data)
+    return Answer(customer, 201, {"Location": f"/api/customers/{customer.id}"})
+
+
+@routes.put("/api/customers/external/{source:str}/{external_id:path}")
+async def put_external(
+    tx: Tx, request: AnyRequest, source: str, external_id: str, data: ExternalProfile, if_match: IfMatch = None
+) -> Answer[Customer]:
+    """Create or replace the customer whom a channel knows by this id.
+
+    201 when it is a new one. A slash in the id is taken as it is or as %2F.
+    """
+    customer, is_new = await commands.put_external(
+        tx, source, _last_of(request, external_id), data, version_of(if_match)
+    )
+    return Answer(customer, 201 if is_new else 200, {"Location": f"/api/customers/{customer.id}"})
+
+
+def _last_of(request: AnyRequest, decoded: str) -> str:
+    # The router decodes and straightens the path: two slashes in a row, as in gid://shopify/…, would become one.
+    _, _, raw = request.scope["raw_path"].partition(b"/external/")
+    given = unquote_to_bytes(raw.partition(b"/")[2]) or decoded.removeprefix("/").encode()
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        raise Malformed("The external id is not UTF-8.") from None
+
+
+@routes.get("/api/customers/{id:uuid}")
+async def find(db: Reader, id: UUID, include: IncludeQuery = None) -> Customer:
+    """Read a customer.
+
+    A deleted one is there with `include=deleted`; a merged one leads to its survivor.
+    """
+    if include is None:
+        return await queries.find(db, id)
+    asked = rules.includes(include)
+    return await queries.find(db, id, deleted="deleted" in asked, addresses="addresses" in asked)
+
+
+@routes.put("/api/customers/{id:uuid}")
+async def replace(tx: Tx, id: UUID, data: CustomerReplacement, if_match: IfMatch = None) -> Customer:
+    """Replace a customer's profile.
+
+    What is absent becomes null or empty, but for `status` and `source`, which then stay.
+    """
+    return await commands.replace(tx, id, data, version_of(if_match))
+
+
+@routes.patch("/api/customers/{id:uuid}")
+async def change(tx: Tx, id: UUID, data: CustomerChange, if_match: IfMatch = None) -> Customer:
+    """Change what is given of a customer's profile.
+
+    `tags` replaces all tags; `customFields` changes the keys it names, and a null removes its key. The status BLOCKED blocks.
+    """
+    return await commands.change(tx, id, data, version_of(if_match))
+
+
+@routes.delete("/api/customers/{id:uuid}")
+async def delete(tx: Tx, id: UUID, if_match: IfMatch = None) -> None:
+    """Delete a customer.
+
+    It can be restored; until then its email and external id are free.
+    """
+    await commands.delete(tx, id, version_of(if_match))
+
+
+@routes.post("/api/customers/{id:uuid}/restore")
+async def restore(tx: Tx, id: UUID, if_match: IfMatch = None) -> Customer:
+    """Restore a deleted customer.
+
+    409 when another customer has its email or external id by now, with that one's `customerId`.
+    """
+    return await commands.restore(tx, id, version_of(if_match))
+
+
+@routes.post("/api/customers/{id:uuid}/block")
+async def block(tx: Tx, id: UUID, if_match: IfMatch = None) -> Answer[StatusAnswer]:
+    """Block a customer.
+
+    New orders are taken in on hold. Blocking a blocked one changes nothing.
+    """
+    return _status("Customer blocked", await commands.block(tx, id, version_of(if_match)))
+
+
+@routes.post("/api/customers/{id:uuid}/unblock")
+async def unblock(tx: Tx, id: UUID, if_match: IfMatch = None) -> Answer[StatusAnswer]:
+    """Unblock a customer.
+
+    The status from before comes back.
+    """
+    return _status("Customer unblocked", await commands.unblock(tx, id, version_of(if_match)))
+
+
+def _status(message: str, customer: Customer) -> Answer[StatusAnswer]:
+    return Answer(StatusAnswer(message, customer), 200, {"ETag": f'"{customer.version}"'})

@@ -1,0 +1,82 @@
+"""supover demo."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from supover.access.cli import JsonOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from supover.demo.model import Filled
+
+demo: Final = typer.Typer()
+
+
+@demo.command("demo", epilog="Example: supover demo --customers 100000 --csv orders.csv.gz")
+def tell(
+    customers: Annotated[
+        int, typer.Option("--customers", min=1, max=1_000_000, metavar="N", help="So many buyers, about three orders each.")
+    ] = 2_000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another number is another story.")] = 1,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", dir_okay=False, help="Write a CSV for `supover orders import` instead."),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fill a workspace with a made-up shop: two years of orders, refunds, cancellations, notes and exchange rates.
+
+    The same seed on the same day is the same shop, and filling twice changes nothing. Meant for a workspace of its own.
+    """
+    from supover import terminal, wiring
+    from supover.demo import commands, rules
+    from supover.kit import clock
+
+    shape = rules.Shape(until=rules.midnight(clock.now()), customers=customers, seed=seed)
+    if csv is not None:
+        try:
+            with _progress() as progress:
+                number, beside = commands.write(csv, shape, progress)
+        except OSError as error:
+            terminal.fail(f"{csv}: {error.strerror}")
+        terminal.show({"orders": number, "file": str(csv), "rates": str(beside)}, json=json)
+        return
+
+    async def act() -> "Filled":
+        import msgspec
+
+        from supover.orders import queries
+
+        wiring.load_reactions()
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.reader(id) as reader:
+                currency, _ = await queries.currency_and_zone(reader)
+            with _progress() as progress:
+                return await commands.fill(
+                    lambda: db.tx(id, actor="cli", actor_name="Demo", origin="import"),
+                    msgspec.structs.replace(shape, currency=currency),
+                    progress,
+                )
+
+    terminal.show(terminal.run(act), json=json)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[int], None]]:
+    """Says how many orders are told, in one line of standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def progress(number: int) -> None:
+        sys.stderr.write(f"\r{number:,} orders")
+        sys.stderr.flush()
+
+    yield progress
+    sys.stderr.write("\r\x1b[K")

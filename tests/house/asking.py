@@ -1,0 +1,196 @@
+"""Asks every list of the API for everything that it can be asked, and keeps the statements that this led to."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+
+from supover import settings, wiring
+from supover.kit import db as doors
+from supover.kit.db import Database
+
+TOKEN: Final = "sk_" + "0" * 47 + "1"
+"""The first key of the first shop of filled.sql."""
+
+
+def key(what: str, n: int, shop: int = 1) -> UUID:
+    """An id of filled.sql."""
+    return UUID(hashlib.md5(f"{shop}{what}{n}".encode()).hexdigest())
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A statement that was run, with the values of its first time and the request that led to it."""
+
+    sql: str
+    args: tuple[Any, ...]
+    by: str
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One operation of the OpenAPI document."""
+
+    id: str
+    method: str
+    path: str
+    parameters: Sequence[Mapping[str, Any]]
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith("/api/")
+
+
+def operations(document: Mapping[str, Any]) -> list[Operation]:
+    """Every operation of an OpenAPI document."""
+    return [
+        Operation(about["operationId"], method.upper(), path, about.get("parameters", []))
+        for path, methods in document["paths"].items()
+        for method, about in methods.items()
+        if isinstance(about, dict) and "operationId" in about
+    ]
+
+
+# --- values to ask with ----------------------------------------------------------------------------------------------
+
+# What stands before a placeholder names the noun; its row here belongs to the customer of the same number.
+NOUNS: Final[Mapping[str, UUID]] = {
+    "customers": key("customer", 6),
+    "addresses": key("address", 5),
+    "notes": key("note", 5),
+    "orders": key("order", 5),
+    "imports": key("import", 1),
+    "jobs": key("job", 4),
+    "keys": key("key", 2),
+    "staff": UUID(hashlib.md5(b"0staff2").hexdigest()),
+    "duplicates": key("pair", 1),
+    "identities": key("identityemail", 6),
+}
+SAMPLES: Final[Mapping[str, Sequence[str]]] = {
+    "search": ["Anna", "an", '"Anna"', "buyer5@mail", '"buyer5@mail.example"', "49151100", '"+49 151 1000005"', "#1005", '"1005"', "anna 1005"],
+    "q": ["José"],
+    "email": ["buyer5@mail.example"],
+    "phone": ["+49 151 1000005"],
+    "externalId": ["buyer-5"],
+    "tag": ["tag1"],
+    "source": ["SHOPIFY"],
+    "country": ["DE"],
+    "currency": ["USD"],
+    "number": ["#10"],
+    "type": ["OrderPlaced"],
+    "kind": ["imports.orders"],
+    "actor": ["cli"],
+    "customerId": [str(key("customer", 6))],
+    "createdFrom": ["2025-01-20", "2025-01-20T00:00:00Z"],
+    "createdTo": ["2025-01-20"],
+    "subjectId": [str(key("customer", 6))],
+    "include": ["deleted", "addresses", "addresses,deleted"],
+}
+BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
+    "boolean": ["true", "false"],
+    "integer": ["2"],
+    "number": ["5"],
+    "date": ["2025-06-01"],
+    "date-time": ["2025-01-20T00:00:00Z"],
+    "uuid": [str(key("customer", 6))],
+    "string": ["5"],
+}
+
+
+def _schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield schema
+    for inner in (*schema.get("oneOf", ()), *schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
+        yield from _schemas(inner)
+
+
+def values(parameter: Mapping[str, Any]) -> Sequence[str]:
+    """What to ask a query parameter for."""
+    schemas = list(_schemas(parameter["schema"]))
+    if enum := [str(value) for schema in schemas for value in schema.get("enum", ()) if value is not None]:
+        return enum
+    if parameter["name"] in SAMPLES:
+        return SAMPLES[parameter["name"]]
+    kinds = [kind for schema in schemas for kind in (schema.get("format"), schema.get("type")) if isinstance(kind, str)]
+    return next((BY_TYPE[kind] for kind in kinds if kind in BY_TYPE), ["1"])
+
+
+# --- the client ------------------------------------------------------------------------------------------------------
+
+
+class Asker:
+    """A client of the whole application whose statements are kept."""
+
+    def __init__(self, client: httpx.AsyncClient, heard: dict[str, Asked]) -> None:
+        self.client = client
+        self.heard = heard
+        self.now = ""
+        self.refused: list[str] = []
+
+    async def get(self, path: str, **params: str) -> httpx.Response:
+        """Asks; what is refused is noted."""
+        asked = httpx.URL(path, params=params)
+        self.now = f"GET {asked}"
+        answer = await self.client.get(asked, headers={"Authorization": f"Bearer {TOKEN}"})
+        if answer.status_code != 200:
+            self.refused.append(f"{self.now}: {answer.status_code} {answer.text[:300]}")
+        return answer
+
+    async def sort_names(self, path: str) -> list[str]:
+        """The names that a list can be sorted by, as it tells whoever asks for another."""
+        answer = await self.client.get(path, params={"sort": "?"}, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 422, f"{path}?sort=?: {answer.status_code} {answer.text[:300]}"
+        message: str = answer.json()["errors"][0]["message"]
+        return message.partition("choose among ")[2].partition(", with -")[0].split(", ")
+
+    async def ask_everything(self, operation: Operation) -> None:
+        """Asks one operation with each of its parameters, and with all that go together; follows each cursor."""
+        path = filled_in(operation.path)
+        query = {p["name"]: p for p in operation.parameters if p["in"] == "query"}
+        await self.get(path)
+        for name, parameter in query.items():
+            if name not in ("sort", "cursor", "limit"):
+                for value in values(parameter):
+                    await self.get(path, **{name: value})
+        if "cursor" in query:
+            names = await self.sort_names(path) if "sort" in query else []
+            for way in [{"sort": way + name} for name in names for way in ("", "-")] or [dict[str, str]()]:
+                answer = await self.get(path, limit="1", **way)
+                following = answer.json().get("nextCursor") if answer.status_code == 200 else None
+                if following is not None:
+                    await self.get(path, cursor=following, **way)
+
+
+def filled_in(path: str) -> str:
+    """A path with ids of the first shop in its placeholders."""
+    parts = path.split("/")
+    for n, part in enumerate(parts):
+        if part.startswith("{"):
+            assert parts[n - 1] in NOUNS, f"{path}: tests/house/asking.py has no id for {parts[n - 1]!r}"
+            parts[n] = str(NOUNS[parts[n - 1]])
+    return "/".join(parts)
+
+
+@asynccontextmanager
+async def asker(dsn: str, folder: Path) -> AsyncGenerator[Asker]:
+    """The application on the filled database, by one connection that tells what it is asked."""
+    heard: dict[str, Asked] = {}
+    ready = doors._init  # pyright: ignore[reportPrivateUsage]
+
+    async def init(connection: Any) -> None:
+        await ready(connection)
+        connection.add_query_logger(
+            lambda query: heard.setdefault(query.query, Asked(query.query, tuple(query.args), asking.now))
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doors, "_init", init)
+        database = await Database.open(dsn, size=1)
+        app = wiring.application(database, settings.load({}, folder))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://house.test") as client:
+            asking = Asker(client, heard)
+            yield asking
+        await database.close()

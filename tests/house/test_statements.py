@@ -1,0 +1,419 @@
+"""Every SQL statement of the package: it names its workspace, an index serves it, and the fence holds when it would not."""
+
+import ast
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+
+from supover.kit import jobs
+from tests.house import plans, walk
+from tests.house.asking import Asker, asker, operations
+from tests.house.conftest import APP, BIG, EMPTY, OTHER, OWNER, connected
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+# --- what is left out, and why ---------------------------------------------------------------------------------------
+
+OF_THE_OWNER: Final = "migrate runs it as the owner, who stands before the fence"
+EXEMPT: Final[Mapping[str, str]] = {
+    "kit.migrate.KNOWN": OF_THE_OWNER,
+    "kit.migrate.APPLIED": OF_THE_OWNER,
+    "kit.migrate.NOTE": OF_THE_OWNER,
+    "kit.migrate.TABLES": OF_THE_OWNER,
+    "kit.migrate.FENCE_MARK": OF_THE_OWNER,
+    "kit.migrate.VIEWS": OF_THE_OWNER,
+}
+"""Constants that are no statements of the application."""
+
+INLINE: Final[Mapping[str, str]] = {
+    "kit/migrate.py": "one lock, asked for in a loop",
+    "analytics/jobs.py": "a drain's question stands in its decorator",
+}
+"""Files whose statements need not all be constants of their module."""
+
+NAMES: Final = "the command line and the demo ask which workspaces there are"
+FORGETS: Final = "the house forgets old rows of all workspaces, at night"
+WORKS: Final = "a worker works for all workspaces"
+ACROSS: Final[Mapping[str, str]] = {
+    "access.queries.WORKSPACES": NAMES,
+    "demo.commands.WORKSPACES": NAMES,
+    "terminal.WORKSPACES": NAMES,
+    "kit.housekeeping.FORGET_JOBS": FORGETS,
+    "kit.housekeeping.FORGET_ANSWERS": FORGETS,
+    "kit.worker.WORKERS": WORKS,
+    "kit.worker.PENDING": WORKS,
+    "kit.worker.COUNTS": WORKS,
+    "demo.commands.IDENTITY": "which cluster and database this is",
+    "kit.worker.NOW": "the time of the transaction",
+}
+"""Statements that find something without a workspace, and why they may."""
+
+
+# --- the statements --------------------------------------------------------------------------------------------------
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement as it is run, under the name of its constant."""
+
+    name: str
+    sql: str
+    args: tuple[Any, ...] | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def pattern(template: str) -> "re.Pattern[str]":
+    """What a template becomes when it is filled in."""
+    parts = re.split(r"\{\w*\}", template.replace("{{", "\x00").replace("}}", "\x01"))
+    return re.compile("(.*?)".join(re.escape(part.replace("\x00", "{").replace("\x01", "}")) for part in parts), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+async def answered(filled: str, tmp_path_factory: pytest.TempPathFactory) -> Asker:
+    """Who asked the API for everything that it can be asked."""
+    async with asker(filled, tmp_path_factory.mktemp("data")) as asking:
+        document = (await asking.client.get("/docs/openapi.json")).json()
+        for operation in operations(document):
+            if operation.is_api and operation.method == "GET":
+                await asking.ask_everything(operation)
+        return asking
+
+
+@pytest.fixture(scope="module")
+def lists(answered: Asker) -> Sequence[Statement]:
+    """The lists' templates as they are filled in when the API is asked for everything that it can be asked."""
+    templates = [(c, pattern(c.sql)) for c in walk.constants() if c.is_template]
+    return [
+        Statement(f"{constant.shown} for {asked.by}", asked.sql, asked.args)
+        for asked in answered.heard.values()
+        for constant, shape in templates
+        if shape.fullmatch(asked.sql)
+    ]
+
+
+@pytest.fixture(scope="module")
+async def statements(lists: Sequence[Statement]) -> Sequence[Statement]:
+    """Every statement of the application."""
+    fixed = [Statement(c.shown, c.sql) for c in walk.constants() if not c.is_template and c.shown not in EXEMPT]
+    drains = [Statement(f"drain {drain.name}", drain.workspaces) for drain in jobs.drains().values()]
+    return [*fixed, *drains, *lists]
+
+
+def test_statements_stand_in_constants() -> None:
+    found = {source.shown: list(walk.inline_sql(source)) for source in walk.sources()}
+    assert {name: said for name, said in found.items() if said and name not in INLINE} == {}
+    assert {name for name in INLINE if not found.get(name)} == set(), "stale"
+
+
+def test_no_exemption_outlives_its_statement() -> None:
+    assert set(EXEMPT) <= {c.shown for c in walk.constants()}
+
+
+def test_statements_say_what_they_want_in_lower_case() -> None:
+    for constant in walk.constants():
+        code = re.sub(r"'[^']*'", "''", constant.sql)
+        assert not re.search(r"\b(SELECT|INSERT|UPDATE|DELETE|WHERE|FROM|JOIN|VALUES|ORDER BY)\b", code), constant.shown
+        assert not re.search(r"\bselect\s+(distinct\s+)?\*", code), f"{constant.shown} selects *"
+        assert not re.search(r"\boffset\b", code), f"{constant.shown} skips by offset"
+
+
+def test_every_parameter_was_asked_with_a_value_that_is_taken(answered: Asker) -> None:
+    """Otherwise tests/house/asking.py has no good value for it."""
+    assert not answered.refused, "\n".join(answered.refused)
+
+
+def test_nothing_is_run_that_is_no_constant(answered: Asker) -> None:
+    shapes = [pattern(c.sql) for c in walk.constants()]
+    # What asyncpg asks for itself is in upper case.
+    heard = [asked.sql for asked in answered.heard.values() if not re.match(r"\s*[A-Z]", asked.sql)]
+    assert [sql for sql in heard if not any(shape.fullmatch(sql) for shape in shapes)] == []
+
+
+async def test_every_template_is_filled_in_by_some_request(lists: Sequence[Statement]) -> None:
+    names = {statement.name.partition(" for ")[0] for statement in lists}
+    assert {c.shown for c in walk.constants() if c.is_template} - names == set()
+
+
+def conditions() -> list[tuple[str, str]]:
+    """Every condition that is written down for a list: where, and its text with `{}` for what is filled in."""
+    found: list[tuple[str, str]] = []
+    for source in walk.sources():
+        if "Where" not in {alias.name for node in source.tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}:
+            continue
+        for node in ast.walk(source.tree):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            adds = isinstance(node.func, ast.Attribute) and node.func.attr == "add"
+            starts = isinstance(node.func, ast.Name) and node.func.id == "Where"
+            for argument in (node.args[:1] if adds else node.args if starts else []):
+                for text in texts(argument):
+                    found.append((f"{source.shown}:{node.lineno}", text))
+    return found
+
+
+def texts(node: ast.expr) -> list[str]:
+    """The texts that an expression may be, as templates."""
+    if isinstance(node, ast.IfExp):
+        return [*texts(node.body), *texts(node.orelse)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)]
+    return []
+
+
+async def test_every_condition_of_a_list_is_asked_for(lists: Sequence[Statement]) -> None:
+    every = conditions()
+    assert len(every) > 30
+    unasked = [
+        f"{where}: {text}"
+        for where, text in every
+        if not any(re.search(pattern(text).pattern, statement.sql, re.DOTALL) for statement in lists)
+    ]
+    assert unasked == []
+
+
+# --- the first fence: the statement names its workspace --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def reader(filled: str) -> AsyncGenerator["Connection"]:
+    """A connection of the owner that reads plans, on the tables themselves."""
+    async with connected(filled, **OWNER, enable_seqscan="off") as con:
+        yield con
+
+
+async def test_every_scan_and_every_insert_names_its_workspace(
+    statements: Sequence[Statement], reader: "Connection"
+) -> None:
+    tenants = await plans.prepare(reader)
+    wrong: dict[str, list[str]] = {}
+    for statement in statements:
+        plan = await plans.generic_plan(reader, statement.sql)
+        if said := plans.unpinned(plan, statement.sql, tenants):
+            wrong[statement.name] = said
+    assert wrong == {}
+    assert len(statements) > 150
+
+
+RIGHT: Final = """
+select id from customer where workspace_id = $1 and id = $2
+select id from customer where id = $2 and $1 = workspace_id
+select c.id, n.note from customer c join customer_note n on n.workspace_id = $1 and n.customer_id = c.id where c.workspace_id = $1
+select c.id, n.note from customer c join customer_note n on n.workspace_id = c.workspace_id and n.customer_id = c.id where c.workspace_id = $1
+select c.id, n.note from customer c join customer_note n using (workspace_id) where workspace_id = $1 and n.customer_id = c.id
+select c.id, m.total_spent from customer c left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id where c.workspace_id = $1
+select c.id, o.id from customer c cross join lateral (select id from "order" o where o.workspace_id = c.workspace_id and o.customer_id = c.id limit 1) o where c.workspace_id = $1
+select id from customer c where workspace_id = $1 and exists (select 1 from "order" o where o.workspace_id = $1 and o.customer_id = c.id)
+select id from customer c where workspace_id = $1 and id in (select customer_id from "order" where workspace_id = $1)
+select id from customer where workspace_id = $1 and (email = $2 or phone = $3)
+select id from customer where workspace_id = $1 and name = 'a AND b) OR (workspace_id = $1'
+with own as (select id from "order" where workspace_id = $1) select count(*) from own
+with gone as (delete from address where workspace_id = $1 and id = $2 returning customer_id) select c.id from customer c join gone g on c.workspace_id = $1 and c.id = g.customer_id
+select id from "order" where workspace_id = $1 and customer_id = $2 union all select id from customer where workspace_id = $1
+select "order".id from "order" where "order".workspace_id = $1
+insert into customer_stale (workspace_id, customer_id) values ($1, $2)
+insert into customer_stale (customer_id, workspace_id) values ($2, $1)
+insert into customer_stale (workspace_id, customer_id) select $1, n.id from unnest($2::uuid[]) as n (id)
+insert into customer_stale (workspace_id, customer_id) select m.workspace_id, m.customer_id from customer_metrics m where m.workspace_id = $1
+insert into exchange_rate (workspace_id, currency, on_date, rate) values ($1, $2, $3, $4) on conflict (workspace_id, currency, on_date) do update set rate = excluded.rate
+update "order" set note = $3 where workspace_id = $1 and id = $2
+update "order" o set note = n.note from unnest($2::uuid[], $3::text[]) as n (id, note) where o.workspace_id = $1 and o.id = n.id
+update customer c set name = $2 from "order" o where c.workspace_id = $1 and o.workspace_id = $1 and o.customer_id = c.id
+delete from customer_stale s using (select id from customer_stale where workspace_id = $1 order by id limit 10 for update skip locked) t where s.workspace_id = $1 and s.id = t.id
+select version from "order" where workspace_id = $1 and id = $2 for update
+select m.staff_id from members($1) m
+select count(*) from (select 1 from customer where workspace_id = $1 limit 10) as few
+"""
+WRONG: Final = """
+select id from customer
+select id from customer where id = $2 and $1::uuid is not null
+select id from customer where workspace_id = $2 and id = $1
+select id from customer where workspace_id = $11 and id = $1
+select id from customer where workspace_id <> $1
+select id from customer where not workspace_id = $1
+select id from customer where workspace_id >= $1
+select id from customer where workspace_id = any($1::uuid[])
+select id from customer where workspace_id = $1 or id = $2
+select id from customer where (workspace_id = $1 and id = $2) or email = $3
+select id from customer where workspace_id is not distinct from $1
+select id from customer where coalesce(workspace_id = $1, true)
+select id from customer where case when $2::boolean then workspace_id = $1 else true end
+select id from customer where id = $2 and name = 'customer.workspace_id = $1' and $1::uuid is not null
+select c.id, n.note from customer c join customer_note n on n.customer_id = c.id where c.workspace_id = $1
+select c.id, m.total_spent from customer c left join customer_metrics m on m.customer_id = c.id where c.workspace_id = $1
+select c.id from customer c left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id where m.total_spent > 5
+select id from customer c where workspace_id = $1 and exists (select 1 from "order" o where o.customer_id = c.id)
+select id, (select count(*) from "order" o where o.customer_id = c.id) from customer c where workspace_id = $1
+select id from customer c where workspace_id = $1 and id in (select customer_id from "order" where status = 'pending')
+select id from customer where workspace_id = (select workspace_id from workspace where name = $2) and $1::uuid is not null
+select id from "order" where workspace_id = $1 union all select id from customer where id = $2
+with own as (select id from "order") select count(*) from own where $1::uuid is not null
+with gone as (delete from address where id = $2 returning customer_id) select c.id from customer c join gone g on c.workspace_id = $1 and c.id = g.customer_id
+select c.id from customer c join customer d on d.workspace_id = c.workspace_id and d.id = $2 where $1::uuid is not null
+insert into customer_stale (workspace_id, customer_id) values ($2, $1)
+insert into customer_stale (workspace_id, customer_id) select c.workspace_id, c.id from customer c where c.id = $1
+insert into customer_stale (workspace_id, customer_id) select coalesce($2::uuid, $1::uuid), $1
+insert into customer_stale (workspace_id, customer_id) select n.id, $1 from unnest($2::uuid[]) as n (id)
+update "order" set note = $2 where id = $1
+update "order" set note = $2 where workspace_id = $1 or id = $3
+update customer c set name = $2 from "order" o where c.workspace_id = $1 and o.customer_id = c.id
+update "order" set workspace_id = $2 where workspace_id = $1 and id = $3
+delete from customer_stale where id = $2 and $1::uuid is not null
+delete from customer_stale s using customer c where c.workspace_id = $1 and s.customer_id = c.id
+merge into customer_stale t using (select $1::uuid as w, $2::uuid as c) s on t.workspace_id = s.w and t.customer_id = s.c when not matched then insert (workspace_id, customer_id) values (s.c, s.c)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "sound"),
+    [(sql, True) for sql in RIGHT.strip().splitlines()] + [(sql, False) for sql in WRONG.strip().splitlines()],
+)
+async def test_the_reader_of_plans_judges_right(reader: "Connection", pristine: str, sql: str, sound: bool) -> None:
+    tenants = await plans.prepare(reader)
+    full = plans.unpinned(await plans.generic_plan(reader, sql), sql, tenants)
+    async with connected(pristine, **OWNER) as con:
+        await plans.prepare(con)
+        empty = plans.unpinned(await plans.generic_plan(con, sql), sql, tenants)
+    assert (full == []) is sound, full
+    assert (empty == []) is sound, empty
+
+
+# --- an index serves it ----------------------------------------------------------------------------------------------
+
+
+async def test_no_tenant_table_is_read_without_an_index(statements: Sequence[Statement], reader: "Connection") -> None:
+    tenants = await plans.prepare(reader)
+    wrong: dict[str, list[str]] = {}
+    for statement in statements:
+        plan = await plans.generic_plan(reader, statement.sql)
+        if said := plans.unserved(plan, tenants):
+            wrong[statement.name] = said
+    assert wrong == {}
+
+
+# --- the second fence ------------------------------------------------------------------------------------------------
+
+
+async def test_every_statement_prepares_for_the_application_within_its_workspace(
+    statements: Sequence[Statement], filled: str
+) -> None:
+    async with connected(filled, **APP) as con:
+        await con.execute("select set_config('app.workspace', $1, false)", str(BIG))
+        for statement in statements:
+            try:
+                await con.prepare(statement.sql)
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{statement.name}: {error}")
+
+
+LIKELY: Final[Mapping[str, Any]] = {
+    "uuid": UUID("a87ff679-a2f3-471d-9181-a67b7542122c"),
+    "text": "a",
+    "int2": 5,
+    "int4": 5,
+    "int8": 5,
+    "float8": 5.0,
+    "numeric": Decimal(5),
+    "bool": True,
+    "bytea": b"a",
+    "jsonb": "{}",
+    "date": date(2025, 6, 1),
+    "timestamptz": datetime(2025, 6, 1, tzinfo=UTC),
+    "interval": timedelta(minutes=5),
+}
+"""What parameters are given where no request says it, by type."""
+
+REFUSALS: Final = (
+    asyncpg.WithCheckOptionViolationError,
+    asyncpg.NotNullViolationError,
+    asyncpg.CheckViolationError,
+    asyncpg.InvalidParameterValueError,
+)
+"""What a statement may end with instead of finding nothing."""
+
+
+def likely(kind: asyncpg.Type) -> Any:
+    """A value of a parameter's type."""
+    name = kind.name.removesuffix("[]").removeprefix("_")
+    return [LIKELY[name]] if kind.kind == "array" else LIKELY[name]
+
+
+async def outcome(con: "Connection", statement: Statement, values: Literal["nothing", "something"]) -> object:
+    """The rows that a statement of the big shop returns and touches, or how it is refused. It leaves nothing behind."""
+    transaction = con.transaction()
+    await transaction.start()
+    try:
+        prepared = await con.prepare(statement.sql)
+        kinds = prepared.get_parameters()
+        if values == "nothing":
+            args = [None for _ in kinds]
+        else:
+            args = list(statement.args or [likely(kind) for kind in kinds])
+        if kinds and kinds[0].name == "uuid":
+            args[0] = BIG
+        rows = [tuple(row) for row in await prepared.fetch(*args)]
+        return prepared.get_statusmsg(), rows
+    except REFUSALS as error:
+        return type(error).__name__
+    finally:
+        await transaction.rollback()
+
+
+@pytest.mark.parametrize("values", ["nothing", "something"])
+@pytest.mark.parametrize("inside", [None, OTHER])
+async def test_outside_its_workspace_a_statement_does_what_it_does_in_an_empty_database(
+    statements: Sequence[Statement], filled: str, pristine: str, inside: UUID | None, values: Literal["nothing", "something"]
+) -> None:
+    """The big shop's id is given as $1, and its rows are there; but the session is in no workspace, or in another."""
+    found: dict[str, object] = {}
+    async with connected(filled, **APP) as full, connected(pristine, **APP) as empty:
+        for con in (full, empty):
+            await con.execute("select set_config('app.workspace', $1, false)", str(inside or ""))
+        for statement in statements:
+            said = await outcome(full, statement, values)
+            if said != await outcome(empty, statement, values):
+                found[statement.name] = said
+    assert {name: said for name, said in found.items() if name not in ACROSS} == {}, "\n".join(found)
+
+
+async def test_every_statement_that_sees_across_workspaces_asks_a_function_of_the_fence(
+    statements: Sequence[Statement], filled: str
+) -> None:
+    """What is excused above reads no table: it calls a function of 0007_fence_across.sql, or the clock."""
+    by_name = {statement.name: statement for statement in statements}
+    assert set(ACROSS) <= set(by_name), "stale"
+    async with connected(filled, **OWNER) as con:
+        tenants = await plans.prepare(con)
+        for name in ACROSS:
+            plan = await plans.generic_plan(con, by_name[name].sql)
+            assert plans.readings(plan, tenants) == [], name
+
+
+async def test_a_plan_does_not_depend_on_which_workspace_came_first(
+    statements: Sequence[Statement], filled: str
+) -> None:
+    """Or a connection first used by an empty shop would keep a plan that is wrong for a big one."""
+    wrong: dict[str, tuple[str, str]] = {}
+    async with connected(filled, **APP, plan_cache_mode="force_generic_plan") as con:
+        for statement in statements:
+            kept: list[str] = []
+            count = len((await con.prepare(statement.sql)).get_parameters())
+            for workspace in (EMPTY, BIG):
+                await con.execute("select set_config('app.workspace', $1, false)", str(workspace))
+                await con.execute(f"prepare kept as {statement.sql}")
+                nulls = f"({', '.join(['null'] * count)})" if count else ""
+                kept.append("\n".join(row[0] for row in await con.fetch(f"explain execute kept{nulls}")))
+                await con.execute("deallocate kept")
+            if kept[0] != kept[1]:
+                wrong[statement.name] = (kept[0], kept[1])
+    assert wrong == {}
