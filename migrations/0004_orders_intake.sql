@@ -6,6 +6,7 @@ create table data.exchange_rate (
     created_at timestamptz not null default now(),
     primary key (workspace_id, currency, on_date)
 );
+create index exchange_rate_day on data.exchange_rate (workspace_id, on_date desc, currency);
 comment on column data.exchange_rate.rate is 'Units of the workspace''s currency for one unit of this one.';
 
 create table data."order" (
@@ -54,7 +55,8 @@ create unique index order_external on data."order" (workspace_id, source, shop, 
 create index order_customer on data."order" (workspace_id, customer_id, placed_at desc, id desc);
 create index order_placed on data."order" (workspace_id, placed_at desc, id desc);
 create index order_number on data."order" (workspace_id, lower(number) text_pattern_ops) where number is not null;
-create index order_rate_missing on data."order" (workspace_id, currency, placed_at) where exchange_rate is null;
+create index order_total on data."order" (workspace_id, total, id);
+create index order_rate_missing on data."order" (workspace_id, placed_at desc, id desc) where exchange_rate is null;
 create index order_review on data."order" (workspace_id, placed_at desc, id desc) where needs_review;
 create index order_hold on data."order" (workspace_id, placed_at desc, id desc) where on_hold;
 

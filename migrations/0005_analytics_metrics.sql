@@ -23,7 +23,7 @@ create index customer_metrics_orders on data.customer_metrics (workspace_id, ord
 create index customer_metrics_average on data.customer_metrics (workspace_id, average_order_value, customer_id);
 create index customer_metrics_lifetime on data.customer_metrics (workspace_id, lifetime_value, customer_id);
 create index customer_metrics_last
-    on data.customer_metrics (workspace_id, coalesce(last_order_at, timestamptz '0001-01-01 00:00:00+00'), customer_id);
+    on data.customer_metrics (workspace_id, coalesce(last_order_at, timestamptz '1900-01-01 00:00:00+00'), customer_id);
 
 create table data.customer_stale (
     workspace_id uuid not null,
@@ -51,4 +51,4 @@ create table data.duplicate_pair (
     foreign key (workspace_id, b_id) references data.customer
 );
 create index duplicate_pair_b on data.duplicate_pair (workspace_id, b_id);
-create index duplicate_pair_queue on data.duplicate_pair (workspace_id, score desc, id) where status = 'open';
+create index duplicate_pair_queue on data.duplicate_pair (workspace_id, score desc, id desc) where status = 'open';

@@ -42,7 +42,9 @@ async def make_key(db: Database, workspace_id: UUID, *scopes: str) -> str:
     """One more key of a workspace, with these scopes and no rate limit."""
     async with db.tx(workspace_id, actor="cli") as tx:
         new = NewKey(name="A key", scopes=list(scopes))
-        return (await access.create_key(tx, operator(workspace_id), new, most_a_minute=None)).api_key
+        token = (await access.create_key(tx, operator(workspace_id), new, most_a_minute=None)).api_key
+    assert token is not None
+    return token
 
 
 def application(db: Database) -> Any:

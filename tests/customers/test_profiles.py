@@ -226,8 +226,8 @@ async def test_two_workspaces_share_nothing(api: httpx.AsyncClient, db: Database
             ("GET", ""), ("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "?include=deleted"), ("POST", "/restore"),
             ("POST", "/block"), ("POST", "/unblock"),
         ):  # fmt: skip
-            body = {"json": {"name": "Mine"}} if method in ("PUT", "PATCH") else {}
-            answer = await stranger.request(method, path + below, **body)
+            body = {"name": "Mine"} if method in ("PUT", "PATCH") else None
+            answer = await stranger.request(method, path + below, json=body)
             assert answer.status_code == 404, (method, below)
     assert told(await api.get(path)) == ann
 

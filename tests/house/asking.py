@@ -25,11 +25,15 @@ def key(what: str, n: int, shop: int = 1) -> UUID:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A statement that was run, with the values of its first time and the request that led to it."""
+    """A statement that was run, with the values of its first time and the request that led to it.
+
+    `anew`: each run is planned for its values.
+    """
 
     sql: str
     args: tuple[Any, ...]
     by: str
+    anew: bool
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -182,9 +186,12 @@ async def asker(dsn: str, folder: Path) -> AsyncGenerator[Asker]:
 
     async def init(connection: Any) -> None:
         await ready(connection)
-        connection.add_query_logger(
-            lambda query: heard.setdefault(query.query, Asked(query.query, tuple(query.args), asking.now))
-        )
+
+        def hear(query: Any) -> None:
+            anew = connection.entered[1] == "force_custom_plan"
+            heard.setdefault(query.query, Asked(query.query, tuple(query.args), asking.now, anew))
+
+        connection.add_query_logger(hear)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(doors, "_init", init)

@@ -45,6 +45,11 @@ async def prepare(con: "Connection") -> Tenants:
     return Tenants({row[0]: row[1] for row in await con.fetch(WORKSPACE_COLUMNS)})
 
 
+async def custom_plan(con: "Connection", sql: str, args: Sequence[Any]) -> Node:
+    """The plan of a statement for these values."""
+    return json.loads(await con.fetchval(f"explain (verbose, costs off, format json) {sql}", *args))[0]["Plan"]
+
+
 async def generic_plan(con: "Connection", sql: str) -> Node:
     """The plan of a statement for any values, as PostgreSQL's JSON has it."""
     return json.loads(await con.fetchval("select pg_temp.generic_plan($1)", sql))[0]["Plan"]
@@ -144,30 +149,61 @@ def unpinned(plan: Node, sql: str, tenants: Tenants) -> list[str]:
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """How one tenant table is entered: by which index and columns, and what is looked at row by row behind it."""
+    """How one tenant table is entered: by which index and conditions, and what is looked at row by row behind it.
+
+    `stops`: a limit ends it, and nothing between the two has to see all rows first.
+    """
 
     table: str
+    alias: str
     index: str
     by: tuple[str, ...]
     rest: tuple[str, ...]
+    stops: bool
 
     @property
     def whole(self) -> bool:
-        """Whether every row of the workspace is read, as far as conditions tell."""
-        return all(".workspace_id = " in part or part.endswith("workspace_id = $1") for part in self.by)
+        """Whether every row of the workspace may be read, as far as conditions tell."""
+        return not self.by
+
+    def columns(self) -> list[str]:
+        """The columns of this table that are looked at row by row."""
+        return sorted(set(re.findall(rf'(?<![\w."])"?{self.alias}"?\.(\w+)', " ".join(self.rest))))
+
+
+# What has seen every row below it before it gives the first one.
+_THOROUGH: Final = frozenset({"Sort", "Aggregate", "Hash", "WindowAgg", "SetOp", "Unique", "Materialize"})
 
 
 def readings(plan: Node, tenants: Tenants) -> list[Reading]:
     """How each tenant table of a plan is entered."""
     return [
         Reading(
-            node["Relation Name"],
-            ", ".join(sorted({n["Index Name"] for n in nodes(node) if "Index Name" in n})),
-            tuple(part for n in _bitmap(node) for part in conjuncts(n.get("Index Cond", "")) if part),
-            tuple(part for part in conjuncts(node.get("Filter", "")) if part),
+            table=node["Relation Name"],
+            alias=node["Alias"],
+            index=", ".join(sorted({n["Index Name"] for n in _bitmap(node) if "Index Name" in n})),
+            by=tuple(part for n in _bitmap(node) for part in conjuncts(n.get("Index Cond", "")) if not _is_pin(part)),
+            rest=tuple(part for part in conjuncts(node.get("Filter", "")) if not _is_pin(part)),
+            stops=stops,
         )
-        for node in _scans(plan, tenants)
+        for node, stops in _stopping(plan, False)
+        if node["Node Type"] != "ModifyTable" and node.get("Relation Name") in tenants.columns
     ]
+
+
+def _is_pin(part: str) -> bool:
+    return not part or "workspace_id = " in part or part.endswith(".workspace_id")
+
+
+def _stopping(node: Node, stops: bool) -> Iterator[tuple[Node, bool]]:
+    """Each node, and whether a limit above ends it early."""
+    yield node, stops
+    kind = node["Node Type"]
+    below = (stops or kind == "Limit") and kind not in _THOROUGH
+    for child in node.get("Plans", ()):
+        # A subplan is asked anew for each row, and stops by itself.
+        inside = child["Parent Relationship"] in ("InitPlan", "SubPlan")
+        yield from _stopping(child, False if inside else below)
 
 
 def _bitmap(node: Node) -> Iterator[Node]:

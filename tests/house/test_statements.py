@@ -61,11 +61,12 @@ ACROSS: Final[Mapping[str, str]] = {
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A statement as it is run, under the name of its constant."""
+    """A statement as it is run, under the name of its constant; `anew` when each run is planned for its values."""
 
     name: str
     sql: str
     args: tuple[Any, ...] | None = None
+    anew: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -93,7 +94,7 @@ def lists(answered: Asker) -> Sequence[Statement]:
     """The lists' templates as they are filled in when the API is asked for everything that it can be asked."""
     templates = [(c, pattern(c.sql)) for c in walk.constants() if c.is_template]
     return [
-        Statement(f"{constant.shown} for {asked.by}", asked.sql, asked.args)
+        Statement(f"{constant.shown} for {asked.by}", asked.sql, asked.args, asked.anew)
         for asked in answered.heard.values()
         for constant, shape in templates
         if shape.fullmatch(asked.sql)

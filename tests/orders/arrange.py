@@ -6,25 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from supover import wiring
-from supover.access import commands as access
-from supover.access.model import NewWorkspace
 from supover.analytics import commands as analytics
 from supover.channels.model import ChannelOrder, Contact
-from supover.kit import ids
 from supover.kit.db import Database
 from supover.orders import commands
 from supover.orders.model import Taken
+from tests.makers import Workspace, settle
 
 wiring.load()
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-async def new_shop(db: Database, currency: str = "USD", timezone: str = "UTC") -> UUID:
-    """An empty workspace."""
-    shop = ids.new()
-    async with db.tx(shop) as tx:
-        await access.create_workspace(tx, NewWorkspace(name="A shop", currency=currency, timezone=timezone))
-    return shop
 
 
 def an_order(external_id: str | None = None, total: str = "10.00", **over: Any) -> ChannelOrder:
@@ -41,18 +31,10 @@ def an_order(external_id: str | None = None, total: str = "10.00", **over: Any) 
     return ChannelOrder(contact=who, external_id=external_id, total=Decimal(total), **values)
 
 
-async def take(db: Database, shop: UUID, *orders: ChannelOrder) -> list[Taken]:
+async def take(db: Database, shop: Workspace, *orders: ChannelOrder) -> list[Taken]:
     """Takes orders in, in one transaction."""
-    async with db.tx(shop) as tx:
+    async with db.tx(shop.id) as tx:
         return await commands.take_in(tx, orders)
-
-
-async def settle(db: Database, shop: UUID) -> None:
-    """Refreshes all stale figures."""
-    while True:
-        async with db.tx(shop) as tx:
-            if not await analytics.refresh(tx):
-                return
 
 
 FIGURES = """
@@ -60,10 +42,10 @@ FIGURES = """
       from customer_metrics where workspace_id = $1 and customer_id = $2"""
 
 
-async def figures(db: Database, shop: UUID, customer: UUID | None) -> tuple[Any, ...]:
+async def figures(db: Database, shop: Workspace, customer: UUID | None) -> tuple[Any, ...]:
     """order_count, total_spent, total_orders, lifetime_value, orders_count of a customer, after a refresh; nothing may differ."""
     await settle(db, shop)
-    async with db.tx(shop) as tx:
+    async with db.tx(shop.id) as tx:
         _, differences = await analytics.reconcile(tx)
         assert differences == []
         [row] = await tx.rows(FIGURES, customer)

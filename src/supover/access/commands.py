@@ -66,6 +66,8 @@ async def create_workspace(tx: Tx, new: NewWorkspace) -> Workspace:
     return workspace
 
 
+# The intake of orders holds this lock shared while it reads the currency and adds (customers/contacts.lock).
+HOLD_INTAKE: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11))"
 LOCK_WORKSPACE: Final = f"{queries.WORKSPACE} for update"
 IN_USE: Final = """
     select exists (select 1 from "order" where workspace_id = $1)
@@ -82,7 +84,6 @@ async def change_workspace(tx: Tx, change: WorkspaceChange, version: int | None 
 
     Other counting statuses are published as CountingStatusesChanged.
     """
-    # The row lock also waits for transactions that add this workspace's first order, and holds off new ones.
     old = await tx.one(Workspace, LOCK_WORKSPACE, missing=WorkspaceNotFound)
     if version is not None and version != old.version:
         raise WorkspaceStale
@@ -92,8 +93,10 @@ async def change_workspace(tx: Tx, change: WorkspaceChange, version: int | None 
     statuses = list(old.counting_statuses) if change.counting_statuses is UNSET else _statuses(change.counting_statuses)
     if timezone != old.timezone:
         await _check_timezone(tx, timezone)
-    if currency != old.currency and await tx.value(IN_USE):
-        raise CurrencyFixed
+    if currency != old.currency:
+        await tx.value(HOLD_INTAKE)
+        if await tx.value(IN_USE):
+            raise CurrencyFixed
     if (name, currency, timezone, statuses) == (old.name, old.currency, old.timezone, list(old.counting_statuses)):
         return old
     digits = money.digits(currency)

@@ -178,7 +178,7 @@ async def lock(tx: Tx, identities: Iterable[Identity]) -> None:
     keys = {f"{i.kind}\x1f{i.source}\x1f{i.shop}\x1f{i.key}" for i in identities if i.key is not None}
     if len(keys) > FEW:
         await tx.value(LOCK_ALL)
-    elif keys:
+    else:
         await tx.value(LOCK_SOME, sorted(keys))
 
 
@@ -281,13 +281,15 @@ class _Batch:
         self.pairs: dict[tuple[UUID, UUID], DuplicateSuspected] = {}
 
 
-async def resolve(tx: Tx, contacts: Sequence[Contact]) -> list[Decision]:
+async def resolve(
+    tx: Tx, contacts: Sequence[Contact], judged: Sequence[Sequence[Identity]] | None = None
+) -> list[Decision]:
     """The customer of each contact, in order; new ones are created, what is newly known of old ones is kept.
 
-    A handful of statements for any number. Contacts of one batch see each other. Publishes CustomerCreated,
-    DuplicateSuspected and HubFound.
+    A handful of statements for any number. Contacts of one batch see each other. `judged` is what `identities_of` says of
+    each, where that is known already. Publishes CustomerCreated, DuplicateSuspected and HubFound.
     """
-    judged = [identities_of(c) for c in contacts]
+    judged = [identities_of(c) for c in contacts] if judged is None else judged
     await lock(tx, (i for found in judged for i in found))
     book = await _look_up(tx, contacts, (i for found in judged for i in found))
     batch = _Batch()

@@ -110,7 +110,7 @@ SORTS: Final = (
     Sort("lifetimeValue", "m.lifetime_value", "m.customer_id", Decimal),
     Sort(
         "lastOrderDate",
-        "coalesce(m.last_order_at, timestamptz '0001-01-01 00:00:00+00')",
+        "coalesce(m.last_order_at, timestamptz '1900-01-01 00:00:00+00')",
         "m.customer_id",
         datetime,
     ),

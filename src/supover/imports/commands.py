@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 
-from supover.channels.model import ChannelOrder
 from supover.imports import queries, rules
 from supover.imports.model import ImportEnded, ImportMoved, ImportRun, OrderImportOptions
 from supover.imports.rules import Row, RowRefused
@@ -18,6 +17,7 @@ from supover.kit.db import RACES, Database, Reader, Tx, json_bytes
 from supover.kit.problems import FieldError, Problem
 from supover.orders import commands as orders
 from supover.orders import queries as order_queries
+from supover.orders.commands import Prepared
 
 CHUNK: Final = 2_000
 TRIES: Final = 5
@@ -151,7 +151,7 @@ async def run(
 
 
 class _Chunk(msgspec.Struct, frozen=True):
-    orders: list[tuple[Sequence[Row], ChannelOrder]]
+    orders: list[tuple[Sequence[Row], Prepared]]
     refused: list[tuple[Sequence[Row], FieldError]]
     last_row: int
 
@@ -161,11 +161,11 @@ def _parse(chunks: Any, read: rules.Reader, now: datetime) -> _Chunk | None:
     groups: Sequence[Sequence[Row]] | None = next(chunks, None)
     if groups is None:
         return None
-    good: list[tuple[Sequence[Row], ChannelOrder]] = []
+    good: list[tuple[Sequence[Row], Prepared]] = []
     refused: list[tuple[Sequence[Row], FieldError]] = []
     for group in groups:
         try:
-            good.append((group, read(group, now)))
+            good.append((group, orders.prepare(read(group, now))))
         except RowRefused as error:
             refused.append((group, error.error))
     return _Chunk(good, refused, groups[-1][-1][0])
@@ -191,7 +191,7 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
             return await queries.find(tx, id)
         if rows_read != at:
             raise ImportMoved(f"It stands at row {rows_read}, not {at}.")
-        taken = await orders.take_in(tx, [order for _, order in found.orders])
+        taken = await orders.take_prepared(tx, [order for _, order in found.orders])
         refused = list(found.refused)
         for (group, _), outcome in zip(found.orders, taken, strict=True):
             if outcome.outcome == "failed":

@@ -1,10 +1,10 @@
 """How a file's row becomes an order: pure, column by column."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,6 +24,15 @@ TIMES: Final = ("placedAt", "updatedAt", "deliveredAt", "cancelledAt")
 AMOUNTS: Final = ("subtotal", "shipping", "tax", "discount", "total", "refunded", "unitPrice")
 FIELDS: Final = (*TEXTS, *TIMES, *AMOUNTS, "quantity")
 REQUIRED: Final = ("externalId", "placedAt", "total")
+
+_PLACE_PARTS: Final = (
+    ("line1", "line1"),
+    ("line2", "line2"),
+    ("city", "city"),
+    ("state", "state"),
+    ("postal_code", "postalCode"),
+    ("country", "country"),
+)
 
 Row = tuple[int, list[str]]
 
@@ -112,15 +121,12 @@ def reader(plan: Plan) -> Reader:
         return lambda _: value
 
     get = {field: cell_of(field) for field in FIELDS}
-    has_lines = any(f in plan.places or f in fixed for f in ("sku", "title"))
-    has_place = any(
-        f in plan.places or f in fixed for f in ("line1", "line2", "city", "state", "postalCode", "country")
-    )
-    has_refund = "refunded" in plan.places or "refunded" in fixed
+    told = plan.places.keys() | fixed.keys()
+    has_lines = "sku" in told or "title" in told
+    place_parts = [(part, get[field]) for part, field in _PLACE_PARTS if field in told]
 
     def amount(cells: list[str], field: str) -> Decimal | None:
-        cell = get[field](cells)
-        if not cell:
+        if field not in told or not (cell := get[field](cells)):
             return None
         value = money.parse(cell)
         if value is None:
@@ -128,8 +134,7 @@ def reader(plan: Plan) -> Reader:
         return value
 
     def time(cells: list[str], field: str) -> datetime | None:
-        cell = get[field](cells)
-        if not cell:
+        if field not in told or not (cell := get[field](cells)):
             return None
         try:
             at = datetime.fromisoformat(cell)
@@ -146,11 +151,10 @@ def reader(plan: Plan) -> Reader:
         if not sku and not title:
             return None
         cell = get["quantity"](cells)
-        try:
-            quantity = int(Decimal(cell)) if cell else 1
-        except (ArithmeticError, ValueError):
-            raise RowRefused(FieldError("quantity", "number", f"{cell[:40]!r} is not a whole number")) from None
-        return ChannelLine(sku=sku or None, title=title, quantity=quantity, unit_price=amount(cells, "unitPrice"))
+        quantity = money.parse(cell) if cell else Decimal(1)
+        if quantity is None or quantity != quantity.to_integral_value():
+            raise RowRefused(FieldError("quantity", "number", f"{cell[:40]!r} is not a whole number"))
+        return ChannelLine(sku=sku or None, title=title, quantity=int(quantity), unit_price=amount(cells, "unitPrice"))
 
     def status_of(cells: list[str], delivered: datetime | None, cancelled: datetime | None) -> str:
         cell = get["status"](cells).lower()
@@ -180,21 +184,14 @@ def reader(plan: Plan) -> Reader:
             time(cells, "cancelledAt"),
             time(cells, "updatedAt"),
         )
-        shop, name, country = get["shop"](cells), get["name"](cells), get["country"](cells)
+        shop, name = get["shop"](cells), get["name"](cells)
         place = None
-        if has_place:
-            text = {f: get[f](cells) or None for f in ("line1", "line2", "city", "state")}
-            code = (countries.code(country) or country) if country else None
-            if code or any(text.values()) or get["postalCode"](cells):
-                place = PostalAddress(
-                    recipient_name=name or None,
-                    postal_code=get["postalCode"](cells) or None,
-                    country=code,
-                    phone=None,
-                    **text,
-                )
+        if parts := {part: cell for part, cell_in in place_parts if (cell := cell_in(cells))}:
+            if "country" in parts:
+                parts["country"] = countries.code(parts["country"]) or parts["country"]
+            place = PostalAddress(recipient_name=name or None, **parts)
         refunds = None
-        if has_refund:
+        if "refunded" in told:
             given_back = amount(cells, "refunded") or Decimal(0)
             at = updated_at or placed_at
             refunds = [ChannelRefund(external_id="total", amount=given_back, refunded_at=at)] if given_back else []
@@ -239,7 +236,7 @@ def reader(plan: Plan) -> Reader:
         if errors := errors_of(order, now):
             first = errors[0]
             raise RowRefused(FieldError(first.pointer.removeprefix("/"), first.code, first.message))
-        if any("\x00" in cell for cell in cells):
+        if any("\x00" in "".join(row) for _, row in rows):
             raise RowRefused(FieldError("", "nul", "text cannot hold the character NUL"))
         return order
 
@@ -251,12 +248,13 @@ _FORMATS: Final = (
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
-    "%Y-%m-%d %H:%M:%S UTC",
     "%Y-%m-%dT%H:%M:%S.%f %z",
 )
 
 
 def _other_time(cell: str) -> datetime | None:
+    if cell.endswith(" UTC"):
+        return _other_time(f"{cell.removesuffix(' UTC')} +0000")
     for form in _FORMATS:
         try:
             return datetime.strptime(cell, form)
@@ -265,28 +263,34 @@ def _other_time(cell: str) -> datetime | None:
     return None
 
 
-def same_order(plan: Plan, a: list[str], b: list[str]) -> bool:
-    """Whether a row goes on with the order of the row `a` before it: as a line, or because it repeats no total.
+def goes_on(plan: Plan) -> Callable[[list[str], list[str]], bool]:
+    """A function that tells whether a row goes on with the order of the row before it.
 
-    Without columns for lines a repeated total is the same order told again, which is taken in again.
+    It does with the same externalId and shop, as a line; without columns for lines only where it repeats no total: else
+    it is the same order told again, which is taken in again.
     """
+    id, shop, total = (plan.places.get(field, -1) for field in ("externalId", "shop", "total"))
+    has_lines = "sku" in plan.places or "title" in plan.places
 
-    def cell(row: list[str], field: str) -> str:
-        place = plan.places.get(field, -1)
+    def cell(row: list[str], place: int) -> str:
         return row[place] if 0 <= place < len(row) else ""
 
-    if not cell(a, "externalId") or any(cell(a, field) != cell(b, field) for field in ("externalId", "shop")):
-        return False
-    return "sku" in plan.places or "title" in plan.places or ("total" in plan.places and not cell(b, "total"))
+    def same(a: list[str], b: list[str]) -> bool:
+        if not (found := cell(a, id)) or found != cell(b, id) or cell(a, shop) != cell(b, shop):
+            return False
+        return has_lines or (total >= 0 and not cell(b, total))
+
+    return same
 
 
-def chunks(plan: Plan, rows: Any, size: int) -> Any:
+def chunks(plan: Plan, rows: Iterable[Row], size: int) -> Iterator[list[list[Row]]]:
     """Groups a file's rows by order, then orders by chunk; an order's lines are never parted."""
+    same = goes_on(plan)
     chunk: list[list[Row]] = []
     for number, cells in rows:
         if not any(cells):
             continue
-        if chunk and same_order(plan, chunk[-1][0][1], cells):
+        if chunk and same(chunk[-1][0][1], cells):
             chunk[-1].append((number, cells))
             continue
         if len(chunk) >= size:

@@ -1,6 +1,7 @@
 """Money: decimals with a currency, at that currency's digits (ISO 4217)."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache
 from typing import Final
 
 LIMIT: Final = Decimal(10) ** 14
@@ -31,9 +32,15 @@ def digits(currency: str) -> int:
     return 4 if currency in _FOUR_DIGITS else 2
 
 
+@cache
+def quantum(currency: str) -> Decimal:
+    """One of the smallest amount that a currency has digits for."""
+    return Decimal(1).scaleb(-digits(currency))
+
+
 def at_digits(amount: Decimal, currency: str) -> Decimal:
     """The amount at its currency's digits, halves away from zero."""
-    return amount.quantize(Decimal(1).scaleb(-digits(currency)), ROUND_HALF_UP)
+    return amount.quantize(quantum(currency), ROUND_HALF_UP)
 
 
 def parse(text: str) -> Decimal | None:

@@ -14,9 +14,9 @@ from supover.addresses import commands as addresses
 from supover.addresses import rules as places
 from supover.channels.model import ChannelOrder, ChannelRefund, Contact, PostalAddress
 from supover.customers import contacts
-from supover.customers.contacts import Decision
+from supover.customers.contacts import Decision, Identity
 from supover.customers.events import DuplicateSuspected
-from supover.kit import clock, countries, ids, text
+from supover.kit import clock, countries, ids, money, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError, Invalid, Stale
@@ -151,15 +151,30 @@ ALIKE: Final = """
      limit 1000"""
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """An order at its currency's digits, and what can be told of it without asking the database."""
+
+    order: ChannelOrder
+    hash: bytes
+    identities: Sequence[Identity]
+
+
 class _Batch:
     """A batch while it is being taken in; everything by position."""
 
-    def __init__(self, orders: Sequence[ChannelOrder]) -> None:
-        self.orders = orders
-        self.taken: list[Taken | None] = [None] * len(orders)
+    def __init__(self, prepared: Sequence[Prepared]) -> None:
+        self.orders = [p.order for p in prepared]
+        self.hashes = [p.hash for p in prepared]
+        self.identities = [p.identities for p in prepared]
+        self.taken: list[Taken | None] = [None] * len(prepared)
         self.stored: dict[int, _Stored] = {}
         self.decisions: dict[int, Decision] = {}
-        self.hashes: dict[int, bytes] = {}
+
+
+def prepare(order: ChannelOrder) -> Prepared:
+    """The part of taking an order in that is pure: whoever reads a file does it while the database is at work."""
+    exact = rules.at_digits(order)
+    return Prepared(exact, rules.intake_hash(exact), contacts.identities_of(exact.contact))
 
 
 async def take_in(tx: Tx, orders: Sequence[ChannelOrder]) -> list[Taken]:
@@ -169,24 +184,28 @@ async def take_in(tx: Tx, orders: Sequence[ChannelOrder]) -> list[Taken]:
     unknown rate is kept without one. One refusal (an unknown `customer_id`) is told in its outcome and stops nobody else.
     Raises Invalid when an order breaks a rule of `rules.errors_of`: callers check those before.
     """
-    orders = [rules.at_digits(order) for order in orders]
+    return await take_prepared(tx, [prepare(order) for order in orders])
+
+
+async def take_prepared(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
+    """As `take_in`, for orders that are prepared already."""
     waves: dict[int, list[int]] = defaultdict(list)
     seen: dict[tuple[str, str, str], int] = defaultdict(int)
-    for n, order in enumerate(orders):
+    for n, order in enumerate(p.order for p in prepared):
         # The same order twice in a batch is taken in twice, one after the other.
         handle = (order.source, order.shop, order.external_id or f"\x00{n}")
         waves[seen[handle]].append(n)
         seen[handle] += 1
-    found: list[Taken | None] = [None] * len(orders)
+    found: list[Taken | None] = [None] * len(prepared)
     for wave in waves.values():
-        for n, taken in zip(wave, await _take_in_once(tx, [orders[n] for n in wave]), strict=True):
+        for n, taken in zip(wave, await _take_in_once(tx, [prepared[n] for n in wave]), strict=True):
             found[n] = taken
     return [t for t in found if t is not None]
 
 
-async def _take_in_once(tx: Tx, orders: Sequence[ChannelOrder]) -> list[Taken]:
-    batch = _Batch(orders)
-    batch.hashes = {n: rules.intake_hash(o) for n, o in enumerate(orders)}
+async def _take_in_once(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
+    batch = _Batch(prepared)
+    orders = batch.orders
     named = {(o.source, o.shop, o.external_id): n for n, o in enumerate(orders) if o.external_id}
     if named:
         columns = [list(set(column)) for column in zip(*named, strict=True)]
@@ -222,7 +241,10 @@ async def _map(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequence[in
     asking = [*fresh, *(n for n in changed if batch.stored[n].customer_id is None)]
     if not asking:
         return
-    for n, decision in zip(asking, await contacts.resolve(tx, [batch.orders[n].contact for n in asking]), strict=True):
+    decisions = await contacts.resolve(
+        tx, [batch.orders[n].contact for n in asking], [batch.identities[n] for n in asking]
+    )
+    for n, decision in zip(asking, decisions, strict=True):
         if decision.method != "unknown_customer":
             batch.decisions[n] = decision
         elif n not in batch.stored:
@@ -660,8 +682,10 @@ async def refund(tx: Tx, id: UUID, given: NewRefund, expected: int | None = None
     amount = left if given.amount is None else given.amount
     if given.external_id and await queries.has_refund(tx, id, given.external_id):
         return old
-    if not amount.is_finite() or amount <= 0:
+    if not money.fits(amount) or amount <= 0:
         raise Invalid.at("/amount", "range", "must be more than zero")
+    if amount != money.at_digits(amount, old.currency):
+        raise Invalid.at("/amount", "digits", f"has more digits than {old.currency} has")
     if amount > left:
         raise RefundTooLarge(
             f"{left} {old.currency} are left to refund.", extra={"refundable": str(left), "currency": old.currency}

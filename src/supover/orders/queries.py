@@ -37,19 +37,26 @@ COUNT: Final = """select count(*) from "order" o where {where}"""
 SORTS: Final = (
     Sort("placedAt", "o.placed_at", "o.id", datetime, descending_first=True),
     Sort("total", "o.total", "o.id", Decimal),
-    Sort("createdAt", "o.created_at", "o.id", datetime),
+    # Ids are in the order in which the orders were made.
+    Sort("createdAt", "o.id", "o.id", UUID),
 )
 
 
 def _order(row: Sequence[Any]) -> Order:
+    currency: str = row[11]
     lines = [
-        OrderLine(UUID(id), sku, title, quantity, None if price is None else Decimal(price), properties)
+        OrderLine(UUID(id), sku, title, quantity, None if price is None else _shown(Decimal(price), currency), properties)
         for id, sku, title, quantity, price, properties in row[27]
     ]
-    currency: str = row[11]
-    amounts = [None if amount is None else money.at_digits(amount, currency) for amount in row[12:18]]
+    amounts = [None if amount is None else _shown(amount, currency) for amount in row[12:18]]
     values: list[Any] = [*row[:12], *amounts, *row[18:27], lines, *row[28:]]
     return Order(*values)
+
+
+def _shown(amount: Decimal, currency: str) -> Decimal:
+    """The amount at its currency's digits; a unit price may be finer, and is then shown as it is."""
+    rounded = money.at_digits(amount, currency)
+    return rounded if rounded == amount else amount.normalize()
 
 
 async def find(db: Reader, id: UUID) -> Order:
@@ -119,7 +126,7 @@ async def search(
     if not more:
         return found, None, total
     last = found[-1]
-    key = {"placedAt": last.placed_at, "total": last.total, "createdAt": last.created_at}[page.sort.name]
+    key = {"placedAt": last.placed_at, "total": last.total, "createdAt": last.id}[page.sort.name]
     return found, page.cursor(key, last.id), total
 
 
