@@ -31,7 +31,7 @@ test: lint
 lint: $(VENV)/.dev
 	$(BIN)/ruff check --quiet
 	$(BIN)/basedpyright --warnings
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -85,7 +85,7 @@ create table data.job (
 comment on table data.job is 'Work for later. A null workspace_id is the house''s own housekeeping.';
 comment on column data.job.singleton is 'Of one workspace, kind and singleton at most one job is queued and at most one runs.';
 comment on column data.job.lost is 'How often its worker was lost while it ran; from the first time on it runs in a process of its own.';
-create unique index job_singleton on data.job (workspace_id, kind, singleton) nulls not distinct
+create unique index job_singleton on data.job (kind, singleton, workspace_id) nulls not distinct
     where state = 'queued' and singleton is not null;
 create index job_due on data.job (coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'), run_at, id) where state = 'queued';
 create index job_running on data.job (lease_until) where state = 'running';

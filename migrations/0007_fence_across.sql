@@ -170,9 +170,11 @@ create function fence.workspace_list()
 -- Jobs: a worker claims for all workspaces. An attempt is counted before the work, so a job that kills its worker ends too.
 -- Workspaces take turns: those with the fewest jobs at this worker come first, by lot among equals, and where there are
 -- others none takes the worker's last place. Of one singleton only one job runs. Kinds this worker does not know stay.
+-- A queue's statistics are always out of date, so plans that read all of it are ruled out.
 create function fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer)
     returns table (workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
     language sql security definer set search_path = data, ext
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off
     begin atomic
         with recursive seller as (
             (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') as key
@@ -183,20 +185,23 @@ create function fence.job_claim(by_worker text, kinds text[], leases interval[],
                      where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') > s.key
                      order by 1 limit 1)
               from seller s where s.key is not null),
-        busy as (
-            select coalesce(r.workspace_id, '00000000-0000-0000-0000-000000000000') as key, count(*)::integer as running
-              from data.job r where r.state = 'running' and r.worker = by_worker group by 1),
-        room as (
-            select case when count(*) > 1 then most_each else greatest(most_each, how_many + coalesce((select sum(running) from busy), 0)) end as each
+        busy as materialized (
+            select coalesce(r.workspace_id, '00000000-0000-0000-0000-000000000000') as key, r.kind, r.singleton, r.worker = by_worker as mine
+              from data.job r where r.state = 'running'),
+        room as materialized (
+            select case when count(*) > 1 then most_each else how_many + (select count(*) from busy b where b.mine) end as each
               from (select 1 from data.workspace limit 2) w),
-        turn as (
-            select s.key, coalesce(b.running, 0) as running
-              from seller s left join busy b on b.key = s.key
-             where s.key is not null and coalesce(b.running, 0) < (select each from room)
-               and exists (select 1 from data.job q
-                            where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = s.key
-                              and q.run_at <= now() and q.kind = any (kinds))
-             order by 2, random() limit how_many),
+        turn as materialized (
+            select s.key, m.running
+              from seller s
+             cross join lateral (select count(*) as running from busy b where b.mine and b.key = s.key) m
+             cross join lateral (
+                   select 1 from data.job q
+                    where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = s.key
+                      and q.run_at <= now() and q.kind = any (kinds)
+                    order by q.run_at limit 1) due
+             where s.key is not null and m.running < (select each from room)
+             order by m.running, random() limit how_many),
         due as (
             select d.id
               from turn t
@@ -204,10 +209,9 @@ create function fence.job_claim(by_worker text, kinds text[], leases interval[],
                    select q.id from data.job q
                     where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = t.key
                       and q.run_at <= now() and q.kind = any (kinds)
-                      and not exists (
-                          select 1 from data.job r
-                           where r.state = 'running' and r.kind = q.kind and r.singleton = q.singleton
-                             and r.workspace_id is not distinct from q.workspace_id)
+                      and (q.singleton is null
+                           or (q.kind, q.singleton) not in (
+                              select b.kind, b.singleton from busy b where b.key = t.key and b.singleton is not null))
                     order by q.run_at, q.id
                     limit least((how_many - 1) / (select count(*) from turn) + 1, (select each from room) - t.running)
                       for update skip locked) d
@@ -233,6 +237,7 @@ create function fence.job_claimed(by_worker text, wanted uuid)
 create function fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[])
     returns table (id uuid, cancelling boolean)
     language sql security definer set search_path = data, ext
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
     begin atomic
         with kept as (
             update data.job j
@@ -255,6 +260,7 @@ create function fence.job_beat(by_worker text, running uuid[], new_leases interv
 create function fence.job_end(by_worker text, ended uuid[], outcomes text[], whys text[], retry_ins interval[], new_progress jsonb[])
     returns setof uuid
     language sql security definer set search_path = data, ext
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
     begin atomic
         with given as (
             select j.id, e.outcome, e.why, e.progress,
@@ -293,6 +299,7 @@ create function fence.job_end(by_worker text, ended uuid[], outcomes text[], why
 -- committing something (it holds its own row) is left alone.
 create function fence.job_recover(gone text[]) returns bigint
     language sql security definer set search_path = data, ext
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
     begin atomic
         with lost as (
             select j.id, j.worker, j.lost from data.job j
@@ -316,15 +323,17 @@ create function fence.job_defer_house(new_id uuid, new_kind text, at timestamptz
     begin atomic
         insert into data.job (workspace_id, id, kind, singleton, run_at, max_attempts)
         values (null, new_id, new_kind, new_kind, at, attempts_at_most)
-        on conflict (workspace_id, kind, singleton) where state = 'queued' and singleton is not null
+        on conflict (kind, singleton, workspace_id) where state = 'queued' and singleton is not null
         do update set run_at = excluded.run_at where job.attempts = 0 and job.run_at > excluded.run_at;
     end;
 
+-- At most 1,000 of the due ones are counted.
 create function fence.job_pending(kinds text[]) returns bigint
     language sql stable security definer set search_path = data, ext
     begin atomic
-        select count(*) from data.job j
-         where j.state = 'running' or (j.state = 'queued' and j.run_at <= now() and j.kind = any (kinds));
+        select (select count(*) from data.job j where j.state = 'running')
+             + (select count(*) from (select 1 from data.job j
+                                       where j.state = 'queued' and j.run_at <= now() and j.kind = any (kinds) limit 1000) due);
     end;
 
 create function fence.job_counts() returns table (kind text, state text, jobs bigint)

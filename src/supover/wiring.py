@@ -67,6 +67,7 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.access import audit
     from supover.access.authenticate import Authenticator
     from supover.access.permissions import PERMISSIONS
+    from supover.examples import EXAMPLES
     from supover.kit import api, edge, front, openapi
 
     load()
@@ -80,5 +81,6 @@ def application(database: Database, settings: Settings) -> Any:
         on_shutdown=[authenticator.close],
     )
     app.state.settings = settings
+    app.state.examples = EXAMPLES
     app.state.metrics_token = settings.metrics_token
     return edge.Edge(app)

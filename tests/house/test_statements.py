@@ -48,13 +48,63 @@ ACROSS: Final[Mapping[str, str]] = {
     "terminal.WORKSPACES": NAMES,
     "kit.housekeeping.FORGET_JOBS": FORGETS,
     "kit.housekeeping.FORGET_ANSWERS": FORGETS,
+    "drain analytics.refresh": WORKS,
     "kit.worker.WORKERS": WORKS,
     "kit.worker.PENDING": WORKS,
     "kit.worker.COUNTS": WORKS,
     "demo.commands.IDENTITY": "which cluster and database this is",
+    "access.commands.KNOWS_TIMEZONE": "the time of the transaction",
     "kit.worker.NOW": "the time of the transaction",
 }
 """Statements that find something without a workspace, and why they may."""
+
+
+COUNTS: Final = "counting, where count=true asks for it, is a pass over the index"
+PROOF: Final = "the proof recounts everything, that is what it is for"
+WHOLE: Final[Mapping[str, str]] = {
+    "access.commands.IN_USE": "exists stops at the first row",
+    "access.commands.SOMEBODY": "a workspace has few members, and the planner reads them at once",
+    "access.queries.COUNT_AUDIT": COUNTS,
+    "access.queries.COUNT_KEYS": COUNTS,
+    "analytics.commands.CHECK_CUSTOMERS": PROOF,
+    "analytics.commands.CHECK_REFUNDS": PROOF,
+    "analytics.commands.CHECK_CURRENCIES": PROOF,
+    "analytics.commands.COUNT_CUSTOMERS": PROOF,
+    "analytics.commands.COUNT_ORDERS": PROOF,
+    "analytics.commands.MARK_ALL": "all figures are recounted when other statuses count",
+    "analytics.commands.TAKE": "the marks of a small shop are read at once; those of a big one are entered by customer",
+    "customers.contacts.EMAILS_TAKEN": "in a small shop all hubs are read at once; in a big one those of each customer",
+    "customers.queries.COUNT": COUNTS,
+    "customers.queries.LIST": "a country that few have has no index: its customers are looked for among all",
+    "customers.queries.SKIP": "a numbered page passes over the first 10,000 rows at most, as its limit says",
+    "kit.jobs.COUNT": COUNTS,
+    "orders.queries.COUNT": COUNTS,
+    "orders.rates.LACKING": "the index holds those without a rate only",
+}
+"""Statements that read all of a workspace's rows of a table, or all of a partial index, and why they may."""
+
+BY_HAND: Final[Mapping[str, str]] = {
+    "address.created_at address.id address.is_default address.match_key address.type": "one customer has few addresses",
+    "address.customer_id": "few customers live in one place, and not oneself",
+    "api_key.revoked_at": "keys are few",
+    "customer.deleted_at customer.merged_into_id": "most customers are living ones",
+    "customer.email customer.external_id customer.id customer.name customer.phone customer.phone_e164": "what the trigrams found is looked at once more",
+    "customer.search": "a term that many have is found sooner in the list's own order",
+    "customer.country customer.source customer.status": "walks the list until a page is full; the rare states have an index",
+    "customer_identity.is_hub customer_identity.key customer_identity.matched_by customer_identity.released_at": "one customer has few contacts",
+    "customer_metrics.order_count customer_metrics.total_orders customer_metrics.total_spent": "walks the list until a page is full; sorted by the figure it starts there",
+    "customer_note.customer_id customer_note.id customer_note.pinned customer_note.version": "one customer has few notes",
+    "duplicate_pair.level duplicate_pair.status": "the best pairs are those of the upper levels",
+    "event_log.customer_id event_log.kind": "walks on in the log until a page is full",
+    "idempotency.created_at": "one key, whether it is older than a day",
+    "import_run.id import_run.options import_run.status": "imports are few",
+    "job.kind job.state job.worker": "one job, or the newest ones until a page is full",
+    "order.customer_id order.number": "what the index of numbers found is looked at once more",
+    "order.exchange_rate": "walks on where most orders have a rate; those without one stand in an index",
+    "order.needs_review order.on_hold": "walks the list until a page is full: most are neither; those that are stand in an index",
+    "order.source order.status order.total": "walks the list until a page is full",
+}
+"""Columns that no index serves, looked at row by row behind one that does, and why that is enough."""
 
 
 # --- the statements --------------------------------------------------------------------------------------------------
@@ -302,6 +352,41 @@ async def test_no_tenant_table_is_read_without_an_index(statements: Sequence[Sta
     assert wrong == {}
 
 
+@pytest.fixture(scope="module")
+async def readings(statements: Sequence[Statement], reader: "Connection") -> Mapping[str, list[plans.Reading]]:
+    """How each statement enters each tenant table, by the plan that it is run by."""
+    tenants = await plans.prepare(reader)
+    found: dict[str, list[plans.Reading]] = {}
+    for statement in statements:
+        if statement.anew and statement.args is not None:
+            plan = await plans.custom_plan(reader, statement.sql, statement.args)
+        else:
+            plan = await plans.generic_plan(reader, statement.sql)
+        found[statement.name] = [one for one in plans.readings(plan, tenants) if one.table != "workspace"]
+    return found
+
+
+def test_what_reads_a_whole_workspace_says_why(readings: Mapping[str, list[plans.Reading]]) -> None:
+    found = {
+        name: f"all of {one.table} by {one.index}, and then {one.rest}"
+        for name, each in readings.items()
+        for one in each
+        if one.whole and not one.stops
+    }
+    assert {name: said for name, said in found.items() if name.partition(" for ")[0] not in WHOLE} == {}
+    assert set(WHOLE) - {name.partition(" for ")[0] for name in found} == set(), "stale"
+
+
+def test_what_is_looked_at_row_by_row_says_why(readings: Mapping[str, list[plans.Reading]]) -> None:
+    found: dict[str, str] = {}
+    for name, each in readings.items():
+        for one in each:
+            found |= {f"{one.table}.{column}": f"{name}: {one.index}, then {one.rest}" for column in one.columns()}
+    excused = {column for columns in BY_HAND for column in columns.split()}
+    assert {column: said for column, said in found.items() if column not in excused} == {}
+    assert excused - set(found) == set(), "stale"
+
+
 # --- the second fence ------------------------------------------------------------------------------------------------
 
 
@@ -319,7 +404,7 @@ async def test_every_statement_prepares_for_the_application_within_its_workspace
 
 LIKELY: Final[Mapping[str, Any]] = {
     "uuid": UUID("a87ff679-a2f3-471d-9181-a67b7542122c"),
-    "text": "a",
+    "text": "5",
     "int2": 5,
     "int4": 5,
     "int8": 5,

@@ -29,7 +29,7 @@ LENGTHS: Final = (
 )
 KEY_LENGTH: Final = 300
 
-_CODE: Final = re.compile(r"[A-Z]{2,3}")
+_CODE: Final = re.compile(r"[A-Z]{1,3}")
 _GAPS: Final = re.compile(r"[\W_]+")
 
 
@@ -131,7 +131,9 @@ def fit(address: NewAddress) -> tuple[NewAddress, list[FieldError]]:
 
 def fits(place: PostalAddress) -> bool:
     """Whether a place as it was given fits its country's rules."""
-    line1, city, state, postal_code = (text.clean(v or "") for v in (place.line1, place.city, place.state, place.postal_code))
+    line1, city, state, postal_code = (
+        text.clean(v or "") for v in (place.line1, place.city, place.state, place.postal_code)
+    )
     _, errors = fit(
         NewAddress(line1=line1, city=city, state=state, postal_code=postal_code, country=place.country or "")
     )

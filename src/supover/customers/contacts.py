@@ -15,7 +15,7 @@ from supover.channels.model import Contact
 from supover.customers.events import CustomerCreated, DuplicateSuspected, HubFound
 from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import ids, text
-from supover.kit.db import Tx
+from supover.kit.db import Tx, by_column
 from supover.kit.events import publish
 
 HUB_CUSTOMERS: Final = 20
@@ -389,7 +389,7 @@ async def _write(tx: Tx, batch: _Batch) -> None:
         for (customer_id, *_), (i, method) in batch.identities.items()
     ]
     if rows:
-        await tx.run(ADD_IDENTITIES, *(list(column) for column in zip(*rows, strict=True)))
+        await tx.run(ADD_IDENTITIES, *by_column(rows))
     if batch.fill:
         await tx.run(
             FILL_BLANKS, list(batch.fill), *(list(column) for column in zip(*batch.fill.values(), strict=True))
@@ -446,7 +446,7 @@ async def _create(tx: Tx, batch: _Batch) -> None:
                 contact.country or None,
             )
         )
-    await tx.run(ADD_CUSTOMERS, *(list(column) for column in zip(*rows, strict=True)))
+    await tx.run(ADD_CUSTOMERS, *by_column(rows))
 
 
 # --- contacts of a profile that people edit ------------------------------------------------------------------------------

@@ -35,15 +35,6 @@ class CustomerUnblocked(Event, frozen=True):
     """The customer's orders are no longer held."""
 
 
-class IdentityAdded(Event, frozen=True):
-    """One more contact leads to this customer."""
-
-    identity_kind: str
-    source: str
-    value: str
-    quality: str
-
-
 class DuplicateSuspected(Event, frozen=True):
     """Two customers may be one person: `other_id` is the second."""
 

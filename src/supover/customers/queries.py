@@ -43,9 +43,7 @@ FIND_WITH_ADDRESSES: Final = f"""
      where c.workspace_id = $1 and c.id = $2"""
 
 
-async def find(
-    db: Reader, id: UUID, *, deleted: bool = False, addresses: bool = False, below: str = ""
-) -> Customer:
+async def find(db: Reader, id: UUID, *, deleted: bool = False, addresses: bool = False, below: str = "") -> Customer:
     """One customer; a deleted one only where asked. Raises CustomerNotFound, CustomerMerged."""
     if addresses:
         rows = await db.rows(FIND_WITH_ADDRESSES, id)

@@ -52,7 +52,8 @@ def narrowed(request: AnyRequest) -> bool:
 
 
 IncludeQuery = Annotated[
-    str | None, QueryParameter(name="include", required=False, description="`addresses`, `deleted`, or both with a comma.")
+    str | None,
+    QueryParameter(name="include", required=False, description="`addresses`, `deleted`, or both with a comma."),
 ]
 
 
@@ -129,9 +130,7 @@ async def search(
     if min_orders is not None and not 0 <= min_orders <= MAX_INTEGER:
         raise Invalid.at("minOrders", "range", "must be a number of orders")
     rows = sql.page(queries.SORTS, limit=limit, sort=sort, cursor=cursor, number=page)
-    found, following, total = await queries.search(
-        db, filters, rows, count=bool(count), addresses="addresses" in asked
-    )
+    found, following, total = await queries.search(db, filters, rows, count=bool(count), addresses="addresses" in asked)
     return Listing(found, following, total)
 
 
@@ -149,7 +148,7 @@ async def create(tx: Tx, data: NewCustomer) -> Answer[Customer]:
     return Answer(customer, 201, {"Location": f"/api/customers/{customer.id}"})
 
 
-@routes.put("/api/customers/external/{source:str}/{external_id:path}")
+@routes.put("/api/customers/external/{source:str}/{external_id:path}", also=201)
 async def put_external(
     tx: Tx, request: AnyRequest, source: str, external_id: str, data: ExternalProfile, if_match: IfMatch = None
 ) -> Answer[Customer]:

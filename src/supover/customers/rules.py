@@ -219,7 +219,7 @@ def terms(search: str) -> list[Term]:
 
 def _term(written: str, *, exact: bool) -> Term:
     digits: list[str] = []
-    if not any(letter.isalpha() for letter in written):
+    if _DIALLED.fullmatch(written):
         dialled = text.phone_digits(written)
         digits = [dialled] if dialled and (exact or dialled != written) else []
         # The zeros that begin a number within its country, or lead out of it, are not part of its international form.

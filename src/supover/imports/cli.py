@@ -68,6 +68,8 @@ def import_orders(
     from supover.kit import clock
 
     started_s = clock.monotonic_s()
+    if file != STDIN and not Path(file).is_file():
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     options = OrderImportOptions(
         source=source, map=_pairs("--map", map), status_map=_pairs("--status-map", status_map, ","), set=_pairs("--set", set)
     )

@@ -18,6 +18,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.enums import MediaType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
@@ -371,13 +372,13 @@ class Routes:
         """
         return self._route("GET", path, status, search, name)
 
-    def post(self, path: str, *, status: int = 200) -> Callable[[F], F]:
-        """A write that may carry an Idempotency-Key; its function takes `tx: Tx`."""
-        return self._route("POST", path, status)
+    def post(self, path: str, *, status: int = 200, also: int | None = None) -> Callable[[F], F]:
+        """A write that may carry an Idempotency-Key; its function takes `tx: Tx`. `also` is another status of success."""
+        return self._route("POST", path, status, also=also)
 
-    def put(self, path: str, *, status: int = 200, name: str = "") -> Callable[[F], F]:
-        """A write that replaces."""
-        return self._route("PUT", path, status, name=name)
+    def put(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
+        """A write that replaces. `also` is another status of success."""
+        return self._route("PUT", path, status, name=name, also=also)
 
     def patch(self, path: str) -> Callable[[F], F]:
         """A write that changes what is given."""
@@ -388,7 +389,13 @@ class Routes:
         return self._route("DELETE", path, 204)
 
     def _route(
-        self, method: Method, path: str, status: int, search: Search = False, name: str = ""
+        self,
+        method: Method,
+        path: str,
+        status: int,
+        search: Search = False,
+        name: str = "",
+        also: int | None = None,
     ) -> Callable[[F], F]:
         def register(fn: F) -> F:
             operation = f"{self.room}.{name or fn.__name__}"
@@ -408,12 +415,18 @@ class Routes:
                     description=doc[1] if len(doc) > 1 else None,
                     tags=[self.tag],
                     media_type=MediaType.JSON,
+                    responses=None if also is None else {also: _the_same(fn)},
                     opt={"operation": operation},
                 )(act)
             )
             return fn
 
         return register
+
+
+def _the_same(fn: Callable[..., Any]) -> ResponseSpec:
+    returns = _body_type(inspect.signature(fn).return_annotation)
+    return ResponseSpec(returns, generate_examples=False, description="The same, as it is or has become.")
 
 
 def _sign(act: Callable[..., Any], fn: Callable[..., Any], path: str, without: str, extra: dict[str, Any]) -> None:

@@ -190,7 +190,10 @@ def _parameter_errors(error: ValidationException) -> list[FieldError]:
         if key == "data":
             found.append(FieldError("", "required", "a JSON body is expected"))
         else:
-            found.append(FieldError(key, "type", message[:1].lower() + message[1:]))
+            # Litestar names the function's parameter; in the address it is written in camel case.
+            head, *rest = key.split("_")
+            name = head + "".join(part.capitalize() for part in rest)
+            found.append(FieldError(name, "type", message[:1].lower() + message[1:]))
     return found or [FieldError("", "invalid", error.detail)]
 
 

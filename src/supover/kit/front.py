@@ -106,7 +106,7 @@ async def document(request: Asked) -> ASGIResponse:
     door: api.Door = request.app.state.door
     kept = cast("bytes | None", request.app.state.get("openapi_json"))
     if kept is None:
-        kept = request.app.state.openapi_json = openapi.as_json(request.app, door.permissions)
+        kept = request.app.state.openapi_json = openapi.as_json(request.app, door.permissions, request.app.state.examples)
     return ASGIResponse(body=kept, media_type="application/json")
 
 

@@ -286,7 +286,7 @@ DEFER: Final = """
     insert into job (workspace_id, id, kind, max_attempts, run_at, args, singleton)
     select $1, d.id, $2, $3, coalesce($4, now()), d.args, d.singleton
       from unnest($5::uuid[], $6::jsonb[], $7::text[]) as d (id, args, singleton)
-        on conflict (workspace_id, kind, singleton) where state = 'queued' and singleton is not null do nothing
+        on conflict (kind, singleton, workspace_id) where state = 'queued' and singleton is not null do nothing
     returning id"""
 
 # Keeps a worker from taking the job before this transaction's rows can be seen; others may hold it at the same time.

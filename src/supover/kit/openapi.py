@@ -1,5 +1,6 @@
 """The OpenAPI document: what Litestar derives from the routes, with what it cannot know."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -74,9 +75,11 @@ _SAYS: Final[Mapping[int, str]] = {
 }
 
 
-def document(app: Litestar, permissions: Mapping[str, str]) -> dict[str, Any]:
-    """The document of an application whose operations need these permissions."""
-    found = app.openapi_schema.to_schema()
+def document(app: Litestar, permissions: Mapping[str, str], examples: Mapping[str, object]) -> dict[str, Any]:
+    """The document of an application whose operations need these permissions; `examples` by schema."""
+    plain = msgspec.json.encode(app.openapi_schema.to_schema())
+    # A page of customers is called CustomerList.
+    found: dict[str, Any] = msgspec.json.decode(re.sub(rb"Listing_[\w.]*?(\w+)_(?=\")", rb"\1List", plain))
     components = found.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     components["responses"] = {
@@ -98,6 +101,8 @@ def document(app: Litestar, permissions: Mapping[str, str]) -> dict[str, Any]:
         }
         for status, says in _SAYS.items()
     }
+    for name, example in examples.items():
+        components["schemas"][name]["examples"] = [example]
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             if isinstance(operation, dict):
@@ -133,6 +138,6 @@ def _complete(path: str, method: str, operation: dict[str, Any], permissions: Ma
             headers["X-Request-Id"] = {"schema": {"type": "string"}, "description": "Names this request in the logs."}
 
 
-def as_json(app: Litestar, permissions: Mapping[str, str]) -> bytes:
+def as_json(app: Litestar, permissions: Mapping[str, str], examples: Mapping[str, object]) -> bytes:
     """The document as JSON, its keys in a stable order."""
-    return msgspec.json.format(msgspec.json.encode(document(app, permissions), order="deterministic"), indent=1)
+    return msgspec.json.format(msgspec.json.encode(document(app, permissions, examples), order="deterministic"), indent=1)

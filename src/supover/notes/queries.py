@@ -6,7 +6,9 @@ from uuid import UUID
 from supover.kit.db import Reader
 from supover.notes.model import Note, NoteNotFound
 
-_COLUMNS: Final = "n.id, n.customer_id, n.note, n.pinned, n.author, n.author_name, n.created_at, n.updated_at, n.version"
+_COLUMNS: Final = (
+    "n.id, n.customer_id, n.note, n.pinned, n.author, n.author_name, n.created_at, n.updated_at, n.version"
+)
 FIND: Final = f"""
     select {_COLUMNS}
       from customer_note n

@@ -18,7 +18,9 @@ routes = Routes("notes")
 
 
 @routes.get("/api/customers/{id:uuid}/notes")
-async def search(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None, count: Count = None) -> Listing[Note]:
+async def search(
+    db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None, count: Count = None
+) -> Listing[Note]:
     """List a customer's notes.
 
     Pinned ones first, then the newest.

@@ -17,7 +17,7 @@ from supover.customers import contacts
 from supover.customers.contacts import Decision, Identity
 from supover.customers.events import DuplicateSuspected
 from supover.kit import clock, countries, ids, money, text
-from supover.kit.db import Tx, json_bytes
+from supover.kit.db import Tx, by_column, json_bytes
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError, Invalid, Stale
 from supover.orders import queries, rules
@@ -296,7 +296,7 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
         events += _milestones(order, decision.customer_id, order_id, "pending", order.status)
         if hold:
             events.append(OrderHeld(customer_id=decision.customer_id, order_id=order_id, reason=hold))
-    await tx.run(ADD, *(list(column) for column in zip(*rows, strict=True)))
+    await tx.run(ADD, *by_column(rows))
     return events
 
 
@@ -335,7 +335,7 @@ async def _update(tx: Tx, batch: _Batch, changed: Sequence[int]) -> list[Event]:
         changes = {name: [old, new] for (name, new), old in zip(now.items(), was, strict=True) if old != new}
         events.append(OrderChanged(customer_id=customer_id, order_id=stored.id, changes=changes))
         events += _milestones(order, customer_id, stored.id, stored.status, status)
-    await tx.run(UPDATE, *(list(column) for column in zip(*rows, strict=True)))
+    await tx.run(UPDATE, *by_column(rows))
     return events
 
 
@@ -399,11 +399,11 @@ async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequ
     if relined:
         await tx.run(DROP_LINES, relined)
     if lines:
-        await tx.run(ADD_LINES, *(list(column) for column in zip(*lines, strict=True)))
+        await tx.run(ADD_LINES, *by_column(lines))
     if refunding:
         await tx.run(DROP_REFUNDS, refunding, [r[0] for r in refunds], [r[1] for r in refunds])
         if refunds:
-            await tx.run(KEEP_REFUNDS, *(list(column) for column in zip(*refunds, strict=True)))
+            await tx.run(KEEP_REFUNDS, *by_column(refunds))
         await tx.run(SUM_REFUNDS, refunding)
     if places_of:
         await addresses.keep_many(tx, places_of)
@@ -421,7 +421,7 @@ async def _keep_decisions(tx: Tx, batch: _Batch) -> list[Event]:
         place = order.contact.address
         if decision.created and decision.customer_id and order.contact.name and place and place.line1:
             strangers.append((decision.customer_id, order.contact.name, places.match_key(place)))
-    await tx.run(ADD_DECISIONS, *(list(column) for column in zip(*rows, strict=True)))
+    await tx.run(ADD_DECISIONS, *by_column(rows))
     if not strangers:
         return []
     found: dict[tuple[UUID, UUID], Event] = {}

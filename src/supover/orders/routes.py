@@ -38,7 +38,7 @@ MAX_BATCH = 1_000
 class OrderBatch(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Up to 1,000 orders; each is taken or refused by itself."""
 
-    orders: Sequence[msgspec.Raw]
+    orders: Annotated[Sequence[msgspec.Raw], msgspec.Meta(extra_json_schema={"items": {"$ref": "#/components/schemas/NewOrder"}})]
 
 
 class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -114,7 +114,7 @@ async def search(
     return Listing(found, following, total)
 
 
-@routes.post("/api/orders", status=201)
+@routes.post("/api/orders", status=201, also=200)
 async def create(tx: Tx, data: NewOrder) -> Answer[Order]:
     """Take an order in.
 

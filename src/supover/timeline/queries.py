@@ -64,9 +64,7 @@ async def feed(
     if tx >= horizon:
         # From before a restore, when transactions had greater numbers: what was logged then stands at 0, by its id.
         tx = 0
-    rows: list[Any] = await db.rows(
-        FEED, str(tx), id, str(horizon), list(types) if types else None, customer_id, limit
-    )
+    rows: list[Any] = await db.rows(FEED, str(tx), id, str(horizon), list(types) if types else None, customer_id, limit)
     found = [_entry(row[1:]) for row in rows]
     if len(rows) == limit:
         return found, (rows[-1][0], rows[-1][1])

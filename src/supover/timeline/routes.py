@@ -23,11 +23,15 @@ event_routes = Routes("events")
 START: Final = (0, UUID(int=0))
 _CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})")
 
-Types = Annotated[list[str] | None, QueryParameter(name="type", required=False, description="Only these kinds; repeat for several.")]
+Types = Annotated[
+    list[str] | None, QueryParameter(name="type", required=False, description="Only these kinds; repeat for several.")
+]
 
 
 @routes.get("/api/customers/{id:uuid}/timeline")
-async def search(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None, type: Types = None) -> Listing[Entry]:
+async def search(
+    db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None, type: Types = None
+) -> Listing[Entry]:
     """List everything that happened to a customer, newest first."""
     await customers.exists(db, id, "/timeline")
     types = _known(type)

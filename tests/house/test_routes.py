@@ -1,0 +1,432 @@
+"""Every route: who may call it, what it does with ids that are not the caller's, and how it says no."""
+
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from supover import wiring
+from supover.access.permissions import KNOWN, PERMISSIONS, PUBLIC, SCOPES, held, of_role
+from supover.kit import front
+from supover.kit.db import Database
+from tests import makers
+from tests.house.asking import operations
+from tests.house.conftest import connected
+from tests.house.world import MORE, NOT_BY_KEY, Call, Look, Shop, calls, faults, make_shop
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+NOT_ALLOWED: Final = "https://supover.dev/problems/not-allowed"
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+REFUSED: Final = frozenset({401, 404})
+
+
+# --- the two shops ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def behind(database: str) -> AsyncGenerator["Connection"]:
+    async with connected(database) as con:
+        yield con
+
+
+@pytest.fixture(scope="module")
+async def own(db: Database, behind: "Connection") -> Shop:
+    return await make_shop(db, behind, people=True)
+
+
+@pytest.fixture(scope="module")
+async def other(db: Database, behind: "Connection") -> Shop:
+    return await make_shop(db, behind)
+
+
+@pytest.fixture(scope="module")
+async def client(db: Database, own: Shop) -> AsyncGenerator[httpx.AsyncClient]:
+    """An outside program that may do everything in its own shop."""
+    async with makers.client(db, own.workspace.key) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def document(client: httpx.AsyncClient) -> Mapping[str, Any]:
+    return makers.told(await client.get("/docs/openapi.json"))
+
+
+@pytest.fixture(scope="module")
+def every(document: Mapping[str, Any]) -> Sequence[Call]:
+    return calls(document)
+
+
+# --- the list of routes ----------------------------------------------------------------------------------------------
+
+
+def mounted(db: Database) -> dict[tuple[str, str], str]:
+    """Method and path of every route of the application → its operation."""
+    app = makers.application(db).app
+    return {
+        (method, re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)): handler.opt.get("operation", "")
+        for route in app.routes
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if method != "OPTIONS"
+    }
+
+
+def test_every_route_is_in_the_reference_and_every_operation_is_mounted(
+    db: Database, document: Mapping[str, Any]
+) -> None:
+    shown = {(o.method, o.path): o.id for o in operations(document)}
+    found = {key: operation for key, operation in mounted(db).items() if not operation.startswith("docs.")}
+    assert found == shown
+    assert len(shown) >= 60
+    hidden = {path for (_, path), operation in mounted(db).items() if operation.startswith("docs.")}
+    assert all(path == "/" or path.startswith("/docs") for path in hidden)
+
+
+def test_every_route_has_its_permission_and_every_permission_its_route(db: Database) -> None:
+    assert set(mounted(db).values()) == set(PERMISSIONS) | set(front.PERMISSIONS)
+    assert not set(PERMISSIONS) & set(front.PERMISSIONS)
+    assert set(PERMISSIONS.values()) <= {PUBLIC, KNOWN, *SCOPES}
+
+
+def test_operations_are_named_room_and_verb_once(document: Mapping[str, Any]) -> None:
+    names = [o.id for o in operations(document)]
+    assert len(names) == len(set(names))
+    assert [name for name in names if not re.fullmatch(r"[a-z]+\.[a-z]+(_[a-z]+)*", name)] == []
+    rooms = {routes.room for routes in wiring.routes()}
+    assert {name.partition(".")[0] for name in names} - rooms == {"health", "metrics"}
+
+
+def test_only_what_must_be_is_public() -> None:
+    public = {name for name, permission in {**PERMISSIONS, **front.PERMISSIONS}.items() if permission == PUBLIC}
+    assert public == {"access.sign_in", *front.PERMISSIONS}
+
+
+def test_what_is_shown_names_no_secret(document: Mapping[str, Any]) -> None:
+    """No answer has a field for what nobody may read: hashes, sealed secrets, another workspace's id."""
+    shown = {
+        name: set(schema.get("properties", {}))
+        for name, schema in document["components"]["schemas"].items()
+        if name not in MORE
+    }
+    for name, fields in shown.items():
+        telling = {f for f in fields if re.search(r"hash|secret|sealed|workspaceId|searchText", f, re.IGNORECASE)}
+        assert telling <= {"workspaceId"} & ({"workspaceId"} if name == "SignIn" else set()), (name, telling)
+
+
+# --- a good call works -----------------------------------------------------------------------------------------------
+
+
+async def test_every_call_works_with_ids_of_ones_own(
+    db: Database, behind: "Connection", every: Sequence[Call], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """So that what is refused below is refused for the id alone."""
+    for call in every:
+        if call.operation.id in NOT_BY_KEY or call.uploads:
+            continue
+        shop = await make_shop(db, behind)
+        async with makers.client(db, shop.workspace.key) as client:
+            answer = await call.send(client, [shop.ids[noun] for noun in call.nouns])
+        assert answer.status_code < 300, f"{call.operation.id}: {answer.status_code} {answer.text}"
+        assert list(faults(answer)) == [], call.operation.id
+        assert_documented(call, answer)
+
+
+def assert_documented(call: Call, answer: httpx.Response) -> None:
+    pass
+
+
+# --- ids that are not the caller's -----------------------------------------------------------------------------------
+
+
+def misplaced(call: Call, own: Shop, other: Shop) -> Iterator[tuple[str, list[UUID | str]]]:
+    """The call's ids with something wrong in each place, and what."""
+    good: list[UUID | str] = [own.ids[noun] for noun in call.nouns]
+    if len(good) > 1:
+        yield "all of the other shop", [other.ids[noun] for noun in call.nouns]
+    for n, noun in enumerate(call.nouns):
+
+        def put(id: UUID | str, at: int = n) -> list[UUID | str]:
+            return [*good[:at], id, *good[at + 1 :]]
+
+        yield f"{noun} of the other shop", put(other.ids[noun])
+        yield f"{noun} of nobody", put(uuid4())
+        yield f"{noun} of all zeros", put(UUID(int=0))
+        yield f"{noun} that is no id", put("none")
+        yield f"{noun} that is the workspace", put(own.workspace.id)
+        if len(good) > 1:
+            yield f"{noun} of another customer", put(own.second[noun])
+        for confused, id in own.ids.items():
+            if confused != noun:
+                yield f"{noun} that is one of {confused}", put(id)
+
+
+async def test_ids_of_others_and_of_other_things_are_not_found(
+    client: httpx.AsyncClient, behind: "Connection", own: Shop, other: Shop, every: Sequence[Call]
+) -> None:
+    look = Look(behind, own.workspace.id, other.workspace.id)
+    before = await look.now()
+    wrong: list[str] = []
+    probed = 0
+    for call in every:
+        for what, given in misplaced(call, own, other):
+            answer = await call.send(client, given)
+            probed += 1
+            said = [f"is {answer.status_code}"] if answer.status_code != 404 else list(faults(answer))
+            if said:
+                wrong.append(f"{call.operation.id} with {what}: {said}")
+        if await look.now() != before:
+            wrong.append(f"{call.operation.id} changed something")
+            before = await look.now()
+    assert wrong == []
+    assert probed > 400
+
+
+async def test_nobody_unknown_gets_anything(
+    db: Database, behind: "Connection", own: Shop, other: Shop, every: Sequence[Call]
+) -> None:
+    look = Look(behind, own.workspace.id, other.workspace.id)
+    before = await look.now()
+    wrong: list[str] = []
+    for headers in ({}, {"Authorization": "Bearer sk_" + "0" * 48}, {"Authorization": "Basic YTpi"}, {"Cookie": "supover_session=" + "a" * 43}):
+        async with makers.client(db) as nobody:
+            for call in every:
+                if PERMISSIONS[call.operation.id] == PUBLIC:
+                    continue
+                answer = await call.send(nobody, [own.ids[noun] for noun in call.nouns], headers=headers)
+                said = [f"is {answer.status_code}"] if answer.status_code != 401 else list(faults(answer))
+                if said:
+                    wrong.append(f"{call.operation.id} with {headers}: {said}")
+    assert wrong == []
+    assert await look.now() == before
+    del other
+
+
+async def test_ids_of_the_other_shop_in_queries_and_bodies_lead_nowhere(
+    client: httpx.AsyncClient, behind: "Connection", own: Shop, other: Shop, every: Sequence[Call], document: Mapping[str, Any]
+) -> None:
+    look = Look(behind, other.workspace.id)
+    before = await look.now()
+    wrong: list[str] = []
+    probed = 0
+    for call in every:
+        good = [own.ids[noun] for noun in call.nouns]
+        if call.operation.id in NOT_BY_KEY:
+            continue
+        for name in (p["name"] for p in call.operation.parameters if p["in"] == "query" and "uuid" in str(p["schema"])):
+            for id in (other.ids["customers"], other.ids["orders"]):
+                answer = await call.send(client, good, params={name: str(id)})
+                probed += 1
+                if answer.status_code != 404 and answer.json().get("data") != []:
+                    wrong.append(f"{call.operation.id}?{name}: {answer.status_code} {answer.text[:200]}")
+        properties = document["components"]["schemas"].get(call.schema, {}).get("properties", {})
+        for name in (field for field, schema in properties.items() if "uuid" in str(schema)):
+            for id in (*other.ids.values(), uuid4()):
+                answer = await call.send(client, good, json={**(call.body or {}), name: str(id)})
+                probed += 1
+                if answer.status_code not in (404, 422):
+                    wrong.append(f"{call.operation.id} with {name}: {answer.status_code} {answer.text[:200]}")
+    assert wrong == []
+    assert await look.now() == before
+    assert probed > 10
+
+
+async def test_what_names_a_customer_otherwise_names_ones_own(
+    client: httpx.AsyncClient, behind: "Connection", other: Shop
+) -> None:
+    """The other shop's email, external id, order number and Idempotency-Key are unknown here."""
+    look = Look(behind, other.workspace.id)
+    before = await look.now()
+    theirs = {str(id) for id in (*other.ids.values(), *other.second.values())}
+    for params in ({"search": other.email}, {"email": other.email}, {"externalId": other.external_id}, {"q": other.external_id}):
+        assert makers.told(await client.get("/api/customers", params=params))["data"] == []
+    path = f"/api/customers/external/SHOPIFY/{other.external_id}"
+    made = makers.told(await client.put(path, json={"name": "Mine"}), 201)
+    assert made["id"] not in theirs
+    order = {"total": "1.00", "email": other.email, "customerExternalId": other.external_id, "source": "SHOPIFY"}
+    taken = makers.told(await client.post("/api/orders", json=order), 201)
+    assert taken["customerId"] not in theirs
+    batch = {"orders": [{"total": "1.00", "customerId": str(other.ids["customers"])}]}
+    [row] = makers.told(await client.post("/api/orders/batch", json=batch))["rows"]
+    assert (row["status"], row["errors"][0]["pointer"]) == ("failed", "/orders/0/customerId")
+    assert await look.now() == before
+
+
+async def test_an_idempotency_key_is_ones_own(db: Database, own: Shop, other: Shop) -> None:
+    headers = {"Idempotency-Key": "the same in both"}
+    ids: set[str] = set()
+    for shop in (own, other):
+        async with makers.client(db, shop.workspace.key) as api:
+            for replayed in (None, "true"):
+                answer = await api.post("/api/customers", json={"name": "Twin"}, headers=headers)
+                assert answer.headers.get("idempotent-replayed") == replayed
+                ids.add(makers.told(answer, 201)["id"])
+    assert len(ids) == 2
+
+
+# --- roles and scopes ------------------------------------------------------------------------------------------------
+
+
+async def test_roles_and_scopes_reach_what_the_table_says_and_a_refusal_changes_nothing(
+    db: Database, behind: "Connection", own: Shop, every: Sequence[Call]
+) -> None:
+    look = Look(behind, own.workspace.id)
+    wrong: list[str] = []
+    tested = 0
+
+    async def try_all(who: str, caller: httpx.AsyncClient, may: frozenset[str]) -> None:
+        nonlocal tested
+        before = await look.now()
+        # What ends the session comes last.
+        for call in sorted(every, key=lambda call: call.operation.id == "access.sign_out"):
+            permission = PERMISSIONS[call.operation.id]
+            if permission == PUBLIC:
+                continue
+            tested += 1
+            if permission in may:
+                # Ids of nothing and no body: past the door nothing is done.
+                method = call.operation.method
+                given = {} if method in ("GET", "DELETE") else {"json": None, "content": b"[]", "headers": {"Content-Type": "application/json"}}
+                answer = await caller.request(method, call.path([uuid4() for _ in call.nouns]), **given)
+                if answer.status_code in (401, 405) or answer.status_code >= 500 or answer.text.find(NOT_ALLOWED) >= 0:
+                    wrong.append(f"{who} may {call.operation.id}, but: {answer.status_code} {answer.text[:200]}")
+                continue
+            answer = await call.send(caller, [own.ids[noun] for noun in call.nouns])
+            said = list(faults(answer))
+            if answer.status_code != 403 or answer.json()["type"] != NOT_ALLOWED:
+                said.append(f"is {answer.status_code}")
+            now = await look.now()
+            if now != before:
+                said.append(f"changed {[table for table in now if now[table] != before[table]]}")
+                before = now
+            if said:
+                wrong.append(f"{who} may not {call.operation.id}, but it {said}")
+
+    for role, (email, password) in own.people.items():
+        async with makers.client(db) as browser:
+            session = makers.told(await browser.post("/api/session", json={"email": email, "password": password}))
+            assert session["role"] == role
+            browser.headers["X-CSRF-Token"] = session["csrfToken"]
+            await try_all(role, browser, of_role(role))  # pyright: ignore[reportArgumentType]
+    for scope in SCOPES:
+        token = await makers.make_key(db, own.workspace.id, scope)
+        async with makers.client(db, token) as program:
+            await try_all(f"a key for {scope}", program, held([scope]))
+    assert wrong == []
+    assert tested == (len(own.people) + len(SCOPES)) * (len(every) - 1)
+
+
+async def test_a_browsers_write_needs_its_token_and_changes_nothing_without(
+    db: Database, behind: "Connection", own: Shop, every: Sequence[Call]
+) -> None:
+    email, password = own.people["admin"]
+    look = Look(behind, own.workspace.id)
+    async with makers.client(db) as browser:
+        makers.told(await browser.post("/api/session", json={"email": email, "password": password}))
+        before = await look.now()
+        for call in every:
+            if call.operation.method == "GET" or PERMISSIONS[call.operation.id] == PUBLIC:
+                continue
+            for token in (None, "", "a" * 43):
+                headers = {} if token is None else {"X-CSRF-Token": token}
+                answer = await call.send(browser, [own.ids[noun] for noun in call.nouns], headers=headers)
+                assert answer.status_code == 403, call.operation.id
+                assert answer.json()["type"].endswith("/csrf-refused"), call.operation.id
+                assert list(faults(answer)) == []
+        assert await look.now() == before
+
+
+# --- fields that are not asked for -----------------------------------------------------------------------------------
+
+COLUMNS: Final = "select distinct attname from pg_attribute where attrelid in (select oid from pg_class where relnamespace = 'data'::regnamespace and relkind = 'r') and attnum > 0 and not attisdropped"
+NEVER: Final = {
+    "workspaceId", "totalSpent", "orderCount", "lifetimeValue", "isBlocked", "version", "deletedAt", "mergedIntoId", "createdAt",
+    "tokenHash", "passwordHash", "createdBy", "actor", "author", "authorName", "validatedAt", "netValue", "id",
+}  # fmt: skip
+"""What no body may set, whatever the route."""
+TOLD: Final = {("SignIn", "workspaceId"), ("SwitchWorkspace", "workspaceId")}
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+async def test_every_column_of_the_schema_is_refused_where_it_is_no_field(
+    client: httpx.AsyncClient, behind: "Connection", own: Shop, other: Shop, every: Sequence[Call], document: Mapping[str, Any]
+) -> None:
+    look = Look(behind, own.workspace.id, other.workspace.id)
+    columns = {row[0] for row in await behind.fetch(COLUMNS)}
+    names = columns | {camel(column) for column in columns} | {"isBlocked", "scope", "permissions", "tenantId", "__proto__", ""}
+    before = await look.now()
+    sent = 0
+    for call in every:
+        if call.body is None:
+            continue
+        fields = set(document["components"]["schemas"][call.schema]["properties"])
+        assert {(call.schema, field) for field in fields & NEVER} <= TOLD
+        if call.operation.id in NOT_BY_KEY - {"access.sign_in"}:
+            continue
+        extra = sorted(names - fields)
+        good = [own.ids[noun] for noun in call.nouns]
+        # All at once, each is named; and the gravest by themselves.
+        answer = await call.send(client, good, json={**call.body, **dict.fromkeys(extra, 1)})
+        told = {error["pointer"] for error in makers.told(answer, 422)["errors"]}
+        assert {f"/{name}" for name in extra} <= told, call.operation.id
+        sent += len(extra)
+        for name in sorted(NEVER - fields):
+            answer = await call.send(client, good, json={**call.body, name: str(other.workspace.id)})
+            assert makers.pointers(answer) == [f"/{name}"], call.operation.id
+            assert list(faults(answer)) == []
+    assert await look.now() == before
+    assert sent > 2000
+
+
+async def test_a_row_of_a_batch_takes_no_other_field_either(client: httpx.AsyncClient, own: Shop, behind: "Connection") -> None:
+    look = Look(behind, own.workspace.id)
+    before = await look.now()
+    orders = [{"total": "1.00", name: str(own.workspace.id)} for name in sorted(NEVER)]
+    answer = makers.told(await client.post("/api/orders/batch", json={"orders": orders}))
+    assert answer["failed"] == len(orders)
+    assert [row["errors"][0]["pointer"] for row in answer["rows"]] == [f"/orders/{n}/{name}" for n, name in enumerate(sorted(NEVER))]
+    now = await look.now()
+    assert {table for table in now if now[table] != before[table]} <= {"audit_log"}
+
+
+# --- how it says no --------------------------------------------------------------------------------------------------
+
+
+async def test_other_methods_are_405_and_say_which_are_taken(client: httpx.AsyncClient, document: Mapping[str, Any]) -> None:
+    for path, taken in document["paths"].items():
+        address = re.sub(r"\{\w+\}", str(uuid4()), path)
+        allowed = {method.upper() for method in taken}
+        for method in METHODS:
+            if method in allowed:
+                continue
+            answer = await client.request(method, address)
+            if answer.status_code == 404:
+                # Another route's placeholder does not match here, nor does this one take the method.
+                continue
+            assert answer.status_code == 405, f"{method} {path}: {answer.status_code}"
+            assert set(re.split(r",\s*", answer.headers["allow"])) - {"OPTIONS"} == allowed, f"{method} {path}"
+            if method != "HEAD":
+                assert list(faults(answer)) == [], f"{method} {path}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api", "/api/", "/api/nothing", "/api/v1", "/api/v2/customers", "/api/v1/api/customers", "/api/customers/", "/api//customers",
+        "/API/customers", "/api/customers/%00", "/api/customers/..%2f..%2fetc%2fpasswd", "/api/customers/1", "/hooks/channels/1",
+        "/docs/assets/..%2f..%2f..%2fpyproject.toml", "/docs/assets/nothing.js", "/static/app.js", "/.env", "/api/customers/\u202e",
+    ],
+)  # fmt: skip
+async def test_an_address_of_nothing_is_404_or_400(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code in (400, 404), answer.text
+    assert list(faults(answer)) == []

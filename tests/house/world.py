@@ -1,0 +1,235 @@
+"""Two shops with everything in them, every operation with a body that it takes, and a look at what changed."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+
+from supover.examples import EXAMPLES
+from supover.kit import ids
+from supover.kit.db import Database
+from supover.kit.problems import TYPE_BASE
+from tests import makers
+from tests.house.asking import Operation, operations
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+Json = dict[str, Any]
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+MORE: Final[Mapping[str, Json]] = {
+    "CustomerReplacement": {"name": "Grace Hopper", "email": "grace@navy.example"},
+    "ExternalProfile": {"name": "Grace Hopper"},
+    "StaffChange": {"role": "viewer"},
+    "SwitchWorkspace": {"workspaceId": str(UUID(int=0))},
+    "PasswordChange": {"current": "correct horse battery", "new": "correct horse battery staple"},
+}
+"""Bodies of schemas that have no example in the reference."""
+
+FILE: Final = b"externalId,total,placedAt,currency\nworld-1,10.00,2026-01-31,USD\n"
+NOT_BY_KEY: Final = frozenset(
+    {"access.sign_in", "access.switch_workspace", "access.sign_out", "access.change_password"}
+)
+"""What only a browser's session does; tests/access proves these."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """An operation with what it takes to call it."""
+
+    operation: Operation
+    schema: str | None
+    body: Mapping[str, Any] | None
+    uploads: bool
+
+    @property
+    def nouns(self) -> list[str]:
+        """What the UUIDs in its address name, in order."""
+        by_name = {p["name"]: p for p in self.operation.parameters if p["in"] == "path"}
+        parts = self.operation.path.split("/")
+        return [
+            parts[n - 1]
+            for n, part in enumerate(parts)
+            if part.startswith("{") and by_name[part[1:-1]]["schema"].get("format") == "uuid"
+        ]
+
+    def path(self, given: Sequence[UUID | str]) -> str:
+        """The address with these in its places for UUIDs, and something in the others."""
+        by_name = {p["name"]: p for p in self.operation.parameters if p["in"] == "path"}
+        left = list(given)
+
+        def fill(found: re.Match[str]) -> str:
+            return str(left.pop(0)) if by_name[found[1]]["schema"].get("format") == "uuid" else "something"
+
+        return re.sub(r"\{(\w+)\}", fill, self.operation.path)
+
+    async def send(self, client: httpx.AsyncClient, given: Sequence[UUID | str], **more: Any) -> httpx.Response:
+        """Calls it with its good body, unless another is given."""
+        if self.uploads:
+            more = {"files": {"file": ("orders.csv", FILE)}} | more
+        elif self.body is not None:
+            more = {"json": self.body} | more
+        return await client.request(self.operation.method, self.path(given), **more)
+
+
+def calls(document: Mapping[str, Any]) -> list[Call]:
+    """Every operation of the API, each with a good body."""
+    found: list[Call] = []
+    for operation in operations(document):
+        if not operation.is_api:
+            continue
+        about = document["paths"][operation.path][operation.method.lower()]
+        content: Mapping[str, Any] = about.get("requestBody", {}).get("content", {})
+        schema = content.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2] or None
+        if schema is not None:
+            assert schema in EXAMPLES or schema in MORE, f"tests/house/world.py has no body for {schema}"
+        body = None if schema is None else EXAMPLES.get(schema, MORE.get(schema))
+        found.append(Call(operation, schema, body, operation.id == "imports.create_orders"))
+    return found
+
+
+# --- shops -----------------------------------------------------------------------------------------------------------
+
+
+class Shop(msgspec.Struct, frozen=True):
+    """A workspace with one row of each noun at least; `second` are those of its second customer."""
+
+    workspace: makers.Workspace
+    ids: Mapping[str, UUID]
+    second: Mapping[str, UUID]
+    email: str
+    external_id: str
+    people: Mapping[str, tuple[str, str]]
+
+
+BEHIND: Final = """
+    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, options, actor)
+    values ($1, $2, 'orders', 'failed', 'orders.csv', 'x', '{}', 'cli')"""
+REFUSED: Final = """
+    insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
+    values ($1, $2, 2, 'total', 'number', 'is not a number', '{ten}')"""
+JOB: Final = """
+    insert into data.job (workspace_id, id, kind, state, attempts) values ($1, $2, 'house.test', 'dead', 5)"""
+PAIR: Final = """
+    insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, reasons)
+    values ($1, $2, least($3::uuid, $4), greatest($3::uuid, $4), 16, 'suggested', '{same address}')"""
+
+
+async def make_shop(db: Database, owner: "Connection", *, people: bool = False) -> Shop:
+    """A shop with two customers and everything that can belong to them, made through the API."""
+    workspace = await makers.make_workspace(db)
+    mark = ids.new().hex[-12:]
+    async with makers.client(db, workspace.key) as api:
+        places: list[dict[str, UUID]] = []
+        for n in (1, 2):
+            customer = await makers.make_customer(
+                api, name=f"Ann {mark}", email=f"ann{n}-{mark}@mail.example", source="SHOPIFY", external_id=f"{mark}-{n}"
+            )
+            address = await makers.make_address(api, customer, line1=f"Torstr. {n} {mark}")
+            note = makers.told(await api.post(f"/api/customers/{customer['id']}/notes", json={"note": mark}), 201)
+            order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
+            places.append(
+                {
+                    "customers": UUID(customer["id"]),
+                    "addresses": UUID(address["id"]),
+                    "notes": UUID(note["id"]),
+                    "orders": UUID(order["id"]),
+                }
+            )
+        found = places[0]
+        rate = {"currency": "GBP", "date": "2026-01-01", "rate": "1.25"}
+        makers.told(await api.put("/api/rates", json={"rates": [rate]}))
+        staff: dict[str, tuple[str, str]] = {}
+        for role in ("owner", "admin", "agent", "viewer") if people else ("agent",):
+            body = {"email": f"{role}-{mark}@shop.example", "name": role, "role": role}
+            if role == "owner":
+                # Only an owner makes owners; the first one comes from the command line.
+                body["role"] = "admin"
+            member = makers.told(await api.post("/api/staff", json=body), 201)
+            if role == "owner":
+                await owner.execute("update data.membership set role = 'owner' where staff_id = $1", UUID(member["id"]))
+            staff[role] = (member["email"], member["temporaryPassword"])
+            found["staff"] = UUID(member["id"])
+        key = makers.told(await api.post("/api/keys", json={"name": "Second", "scopes": ["customers:read"]}), 201)
+        found["keys"] = UUID(key["id"])
+    for noun, sql in (("imports", BEHIND), ("jobs", JOB)):
+        found[noun] = ids.new()
+        await owner.execute(sql, workspace.id, found[noun])
+    await owner.execute(REFUSED, workspace.id, found["imports"])
+    await owner.execute(PAIR, workspace.id, ids.new(), found["customers"], places[1]["customers"])
+    await makers.settle(db, workspace)
+    return Shop(workspace, found, places[1], f"ann1-{mark}@mail.example", f"{mark}-1", staff)
+
+
+# --- what changed ----------------------------------------------------------------------------------------------------
+
+TABLES: Final = """
+    select c.relname, exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id')
+      from pg_class c where c.relnamespace = 'data'::regnamespace and c.relkind in ('r', 'p') order by 1"""
+
+
+class Look:
+    """What stands in the rows of some workspaces, as one hash a table. When a key was last used does not count."""
+
+    def __init__(self, owner: "Connection", *workspaces: UUID) -> None:
+        self.owner = owner
+        self.workspaces = list(workspaces)
+        self.sql = ""
+
+    async def now(self) -> dict[str, str]:
+        """One hash a table."""
+        if not self.sql:
+            parts: list[str] = []
+            for table, has_workspace in await self.owner.fetch(TABLES):
+                whose = "where t.workspace_id = any($1)" if has_workspace else "where $1::uuid[] is not null"
+                row = "(to_jsonb(t) - 'last_used_at')::text"
+                parts.append(f"select '{table}', md5(string_agg({row}, '' order by {row})) from data.\"{table}\" t {whose}")
+            self.sql = " union all ".join(parts)
+        return {row[0]: row[1] for row in await self.owner.fetch(self.sql, self.workspaces)}
+
+
+# --- what an answer must look like -----------------------------------------------------------------------------------
+
+ALWAYS: Final = {"x-request-id", "x-content-type-options", "referrer-policy", "x-frame-options", "content-security-policy", "cache-control"}
+MEMBERS: Final = {"type", "title", "status", "detail", "instance", "requestId"}
+TELLTALES: Final = ("Traceback", 'File "', "asyncpg", ".py", "PostgresError", "workspace_id", "select ", "insert into")
+
+
+def faults(answer: httpx.Response) -> Iterator[str]:
+    """What is wrong with how an answer looks, whatever it says."""
+    if missing := ALWAYS - set(answer.headers):
+        yield f"lacks {missing}"
+    if answer.headers.get("x-content-type-options") != "nosniff" or answer.headers.get("x-frame-options") != "DENY":
+        yield "lets a browser guess or frame it"
+    if len(answer.headers.get_list("x-request-id")) != 1:
+        yield "has not one request id"
+    if answer.status_code < 300 or answer.status_code == 304:
+        return
+    if answer.status_code >= 500:
+        yield f"is a {answer.status_code}"
+    if answer.headers.get("content-type") != "application/problem+json":
+        yield f"is {answer.headers.get('content-type')}, not problem details"
+        return
+    said = answer.json()
+    if not MEMBERS <= set(said):
+        yield f"lacks {MEMBERS - set(said)}"
+        return
+    if said["status"] != answer.status_code or said["requestId"] != answer.headers["x-request-id"]:
+        yield "contradicts its own status or request id"
+    if said["instance"] != answer.request.url.path or not said["type"].startswith(TYPE_BASE):
+        yield f"is an instance of {said['type']} at {said['instance']}"
+    if not all(isinstance(said[name], str) and said[name] for name in MEMBERS - {"status"}):
+        yield "has an empty member"
+    if answer.status_code == 422 and "errors" in said:
+        for error in said["errors"]:
+            if not {"pointer", "code", "message"} <= set(error) or not error["message"]:
+                yield f"tells {error}"
+    if answer.status_code == 401 and "www-authenticate" not in answer.headers:
+        yield "does not say how to sign in"
+    if telltale := [word for word in TELLTALES if word in answer.text]:
+        yield f"tells {telltale}"
