@@ -6,7 +6,8 @@ import pytest
 
 from supover import wiring
 from supover.examples import EXAMPLES
-from tests.makers import Workspace, api, shop, told  # noqa: F401
+from supover.kit.db import Database
+from tests.makers import client, make_workspace, told
 
 
 def structs() -> dict[str, type[msgspec.Struct]]:
@@ -25,7 +26,14 @@ def test_an_example_is_read_into_its_struct_and_back(name: str) -> None:
     assert EXAMPLES[name].items() <= msgspec.json.decode(msgspec.json.encode(found)).items()
 
 
-async def test_the_example_customer_and_order_are_taken_as_they_stand(api: httpx.AsyncClient) -> None:  # noqa: F811
+async def test_the_example_customer_and_order_are_taken_as_they_stand(db: Database) -> None:
+    shop = await make_workspace(db)
+    async with client(db, shop.key) as api:
+        await live(api)
+
+
+async def live(api: httpx.AsyncClient) -> None:
+    """A customer's and an order's life, all by the examples."""
     customer = told(await api.post("/api/customers", json=EXAMPLES["NewCustomer"]), 201)
     address = EXAMPLES["NewAddress"]
     told(await api.post(f"/api/customers/{customer['id']}/addresses", json=address), 201)

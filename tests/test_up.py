@@ -141,5 +141,5 @@ async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> 
         assert [line for pid, line in members.items() if not gone(pid)] == []
         assert not (data_dir / "local.json").exists()
         said = up.process.stdout.read() if up.process.stdout else ""
-        for word in (up.local["url"], up.local["apiKey"], up.local["email"], up.local["password"], "Stopped."):
+        for word in (up.local["url"], up.local["apiKey"], up.local["email"], up.local["password"], "Stopped by SIGTERM."):
             assert word in said

@@ -67,8 +67,8 @@ def up(*, port: int | None = None, host: str | None = None) -> None:
         with _one_per_data_dir(settings), _stopped_by_signals():
             _free(settings)
             _House(settings).run()
-    except _Stop:
-        _say("Stopped.")
+    except _Stop as stop:
+        _say(f"Stopped by {stop}.")
 
 
 class _Program:
@@ -212,7 +212,7 @@ def local_url(settings: Settings) -> str:
 @contextmanager
 def _stopped_by_signals() -> Generator[None]:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise _Stop
+        raise _Stop(signal.Signals(number).name)
 
     before = {number: signal.signal(number, stop) for number in STOPPING}
     try:

@@ -40,7 +40,11 @@ class House:
         self.folder = folder
         self.log = (folder / "log").open("ab")
         self.up = subprocess.Popen(
-            [sys.executable, "-m", "supover.cli", "up"], env=self.env, stdout=self.log, stderr=self.log, start_new_session=True
+            [sys.executable, "-m", "supover.cli", "up"],
+            env=self.env,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
         self.local: dict[str, str] = {}
         self.wait_ready(120)
@@ -92,7 +96,12 @@ class House:
     def cli(self, *words: str, ok: tuple[int, ...] = (0,)) -> Any:
         env = self.env | {"SUPOVER_DATABASE_URL": self.local["databaseUrl"]}
         done = subprocess.run(
-            [sys.executable, "-m", "supover.cli", *words], env=env, capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, "-m", "supover.cli", *words],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert done.returncode in ok, (done.returncode, done.stderr[-2000:])
         return json.loads(done.stdout) if "--json" in words else done.stdout
@@ -118,7 +127,18 @@ def a_file(folder: Path, turn: int, rnd: random.Random, truth: dict[str, dict[st
             buyer = f"b{int(order.rsplit('-', 1)[1]) % 211}"
             total = Decimal(rnd.randrange(100, 20_000)) / 100
             truth[buyer][order] = total
-            out.writerow([order, f"2026-{1 + n % 10:02}-03T10:00:00Z", "delivered", total, "USD", buyer, f"{buyer}@one.com", "Ann Lee"])
+            out.writerow(
+                [
+                    order,
+                    f"2026-{1 + n % 10:02}-03T10:00:00Z",
+                    "delivered",
+                    total,
+                    "USD",
+                    buyer,
+                    f"{buyer}@one.com",
+                    "Ann Lee",
+                ]
+            )
     return path
 
 
@@ -171,8 +191,8 @@ def test_nothing_is_lost_or_doubled_when_everything_dies_at_random(house: House,
         assert state["created"] + state["updated"] + state["unchanged"] == state["total"]
         turn += 1
     house.cli("worker", "--drain")
-    found = {}
-    cursor = ""
+    found: dict[str, Any] = {}
+    cursor: str | None = ""
     while cursor is not None:
         page = send(house, "GET", f"/api/customers?limit=200{cursor and '&cursor=' + cursor}", key=str(uuid4()))
         found |= {c["externalId"]: c for c in page["data"]}

@@ -66,7 +66,7 @@ class Edge:
                 message = {**message, "headers": headers}  # pyright: ignore[reportAssignmentType]
             await send(message)
 
-        path = scope["path"]
+        path = state["asked_path"] = scope["path"]
         if "\x00" in path or b"%00" in scope["query_string"]:
             problem = Malformed("An address cannot hold the character NUL.")
             await problem_response(problem, scope)(scope, receive, finish)
@@ -100,7 +100,7 @@ def problem_response(problem: Problem, scope: Any) -> ASGIResponse:
         "title": problem.title(),
         "status": problem.status,
         "detail": problem.detail or problem.title(),
-        "instance": scope["path"],
+        "instance": scope.get("asked_path", scope["path"]),
         "requestId": scope.get("request_id", ""),
     }
     if isinstance(problem, Invalid):

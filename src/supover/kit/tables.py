@@ -70,14 +70,15 @@ def _binary(path: Path) -> Generator[IO[bytes]]:
 
 @contextmanager
 def read(path: Path) -> Generator[Table]:
-    """Opens a table. Encoding (UTF-8, UTF-16 with a mark, else Windows-1252) and delimiter are told from its beginning.
+    """Opens a table. Its encoding is UTF-16 with a mark, UTF-8, or Windows-1252 where one byte of it is not UTF-8.
 
-    Cells lose surrounding space and a spreadsheet's guarding apostrophe. Raises TableUnreadable naming the row.
+    The delimiter is told from the header. Cells lose surrounding space and a spreadsheet's guarding apostrophe. Raises TableUnreadable naming the row.
     """
     with _binary(path) as file:
+        encoding = _encoding(file)
+        file.seek(0)
         sample = file.read(_SAMPLE)
         file.seek(0)
-        encoding = _encoding(sample)
         with io.TextIOWrapper(file, encoding=encoding, errors="strict", newline="") as lines:
             first = sample.decode(encoding, "replace").splitlines()
             delimiter = max(_DELIMITERS, key=(first[0] if first else "").count)
@@ -90,12 +91,17 @@ def read(path: Path) -> Generator[Table]:
             yield Table(tuple(header[1]), rows)
 
 
-def _encoding(sample: bytes) -> str:
-    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+def _encoding(file: IO[bytes]) -> str:
+    block = file.read(1 << 20)
+    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    # All of it is looked at: the first accent of an English shop may stand on the last row.
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:
-        # A character may be cut in two at the sample's end.
-        codecs.getincrementaldecoder("utf-8")("strict").decode(sample)
+        while block:
+            decoder.decode(block)
+            block = file.read(1 << 20)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"

@@ -38,7 +38,9 @@ MAX_BATCH = 1_000
 class OrderBatch(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Up to 1,000 orders; each is taken or refused by itself."""
 
-    orders: Annotated[Sequence[msgspec.Raw], msgspec.Meta(extra_json_schema={"items": {"$ref": "#/components/schemas/NewOrder"}})]
+    orders: Annotated[
+        Sequence[msgspec.Raw], msgspec.Meta(extra_json_schema={"items": {"$ref": "#/components/schemas/NewOrder"}})
+    ]
 
 
 class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,7 +58,9 @@ CustomerIdQuery = Annotated[UUID | None, QueryParameter(name="customerId", requi
 StatusQuery = Annotated[
     list[OrderStatus] | None, QueryParameter(name="status", required=False, description="Repeat for several.")
 ]
-FromQuery = Annotated[datetime | None, QueryParameter(name="placedFrom", required=False, description="Placed at or after.")]
+FromQuery = Annotated[
+    datetime | None, QueryParameter(name="placedFrom", required=False, description="Placed at or after.")
+]
 ToQuery = Annotated[datetime | None, QueryParameter(name="placedTo", required=False, description="Placed before.")]
 NumberQuery = Annotated[
     str | None, QueryParameter(name="number", required=False, description="The number or its beginning.")
