@@ -9,6 +9,9 @@ INSTALL = @index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip 
 SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),--system-certs)
 SWAGGER := src/supover/static/swagger/swagger-ui.css
 
+# Without its compiled files Python takes seconds more at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A virtual environment that was moved here, or whose Python is gone, is made anew.
 ifneq ($(wildcard $(VENV)/.home),)
 ifneq ($(shell cat $(VENV)/.home && $(BIN)/python -c '' 2>&1),$(CURDIR))

@@ -55,7 +55,7 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
         Operation(about["operationId"], method.upper(), path, about.get("parameters", []))
         for path, methods in document["paths"].items()
         for method, about in methods.items()
-        if isinstance(about, dict) and "operationId" in about
+        if "operationId" in about
     ]
 
 
@@ -75,7 +75,10 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "identities": key("identityemail", 6),
 }
 SAMPLES: Final[Mapping[str, Sequence[str]]] = {
-    "search": ["Anna", "an", '"Anna"', "buyer5@mail", '"buyer5@mail.example"', "49151100", '"+49 151 1000005"', "#1005", '"1005"', "anna 1005"],
+    "search": [
+        *("Anna", "an", '"Anna"', "buyer5@mail", '"buyer5@mail.example"', "49151100", '"+49 151 1000005"'),
+        *("#1005", '"1005"', "anna 1005"),
+    ],
     "q": ["José"],
     "email": ["buyer5@mail.example"],
     "phone": ["+49 151 1000005"],
@@ -107,7 +110,11 @@ BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
 
 def _schemas(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield schema
-    for inner in (*schema.get("oneOf", ()), *schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
+    for inner in (
+        *schema.get("oneOf", ()),
+        *schema.get("anyOf", ()),
+        *([schema["items"]] if "items" in schema else ()),
+    ):
         yield from _schemas(inner)
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BIG, OTHER, EMPTY = (UUID(f"00000000-0000-7000-8000-00000000000{n}") for n in (1, 2, 3))
 """The two full shops, and one that is nobody's."""
 
+FILLED = Path(__file__).with_name("filled.sql").read_text("utf-8")
+
 APP = {"role": "supover_app", "search_path": "fence, ext"}
 OWNER = {"search_path": "data, ext, fence"}
 
@@ -38,15 +40,14 @@ async def connected(dsn: str, **settings: str) -> AsyncGenerator["Connection"]:
         await con.close()
 
 
-async def _shared(name: str, script: Path | None) -> str:
+async def _shared(name: str, script: str = "") -> str:
     """The owner's URL of a database that all workers share. Whoever comes first makes it, the others wait."""
     async with connected(address("postgres")) as root:
         await root.execute("select pg_advisory_lock(1)")
         if not await root.fetchval("select 1 from pg_database where datname = $1", name):
             await root.execute(f"create database making_{name} template {TEMPLATE} strategy file_copy")
             async with connected(address(f"making_{name}")) as con:
-                if script is not None:
-                    await con.execute(script.read_text("utf-8"))
+                await con.execute(script)
                 # What the planner knows stays the same from now on, and with it the plans.
                 await con.execute(QUIET)
                 await con.execute("vacuum (analyze)")
@@ -57,10 +58,10 @@ async def _shared(name: str, script: Path | None) -> str:
 @pytest.fixture(scope="session")
 async def filled() -> str:
     """The owner's URL of a database with two full shops. All workers share it: whoever writes rolls back."""
-    return await _shared("filled", Path(__file__).with_name("filled.sql"))
+    return await _shared("filled", FILLED)
 
 
 @pytest.fixture(scope="session")
 async def pristine() -> str:
     """The owner's URL of a migrated database without a row, shared like the filled one."""
-    return await _shared("pristine", None)
+    return await _shared("pristine")

@@ -132,7 +132,7 @@ def unpinned(plan: Node, sql: str, tenants: Tenants) -> list[str]:
         f"reads {node['Alias']} with {node.get('Index Cond') or node.get('Filter') or 'no condition'}" for node in todo
     ]
     for node in nodes(plan):
-        table = node.get("Relation Name")
+        table: str = node.get("Relation Name", "")
         if node["Node Type"] != "ModifyTable" or table not in tenants.columns:
             continue
         if node["Operation"] == "Merge":
@@ -216,6 +216,4 @@ def _bitmap(node: Node) -> Iterator[Node]:
 
 def unserved(plan: Node, tenants: Tenants) -> list[str]:
     """Tenant tables that no index could serve; asked with enable_seqscan off, so no rows are needed to see it."""
-    return [
-        f"scans {node['Alias']}" for node in _scans(plan, tenants) if node["Node Type"] == "Seq Scan"
-    ]
+    return [f"scans {node['Alias']}" for node in _scans(plan, tenants) if node["Node Type"] == "Seq Scan"]

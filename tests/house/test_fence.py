@@ -20,6 +20,7 @@ from tests.house.conftest import APP, BIG, EMPTY, OTHER, connected
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
+THIS: Final = Path(__file__).read_text("utf-8")
 ENTER = "select set_config('app.workspace', $1, false)"
 
 
@@ -176,7 +177,10 @@ async def test_another_workspace_can_neither_be_written_nor_read(filled: str) ->
         await enter(con, BIG)
         async with connected(filled) as owner:
             tables = await tenant_tables(owner)
-            own = {t.name: await owner.fetchval(f"select count(*) from data.{t.name} where workspace_id = $1", BIG) for t in tables}
+            own = {
+                t.name: await owner.fetchval(f"select count(*) from data.{t.name} where workspace_id = $1", BIG)
+                for t in tables
+            }
             for table in tables:
                 name = table.name
                 assert own[name] > 0, f"{name} has no row in tests/house/filled.sql"
@@ -204,7 +208,10 @@ async def test_another_workspace_can_neither_be_written_nor_read(filled: str) ->
                     f"delete from {name} where workspace_id = $1",
                 ):
                     assert (await con.execute(sql, OTHER)).endswith(" 0")
-            after = {t.name: await owner.fetchval(f"select count(*) from data.{t.name} where workspace_id = $1", BIG) for t in tables}
+            after = {
+                t.name: await owner.fetchval(f"select count(*) from data.{t.name} where workspace_id = $1", BIG)
+                for t in tables
+            }
             assert after == own
 
 
@@ -235,7 +242,9 @@ async def test_copy_into_a_view_is_refused(filled: str) -> None:
     async with connected(filled, **APP) as con:
         await enter(con, BIG)
         with pytest.raises(asyncpg.WrongObjectTypeError):
-            await con.copy_records_to_table("customer_stale", records=[(BIG, BIG)], columns=["workspace_id", "customer_id"])
+            await con.copy_records_to_table(
+                "customer_stale", records=[(BIG, BIG)], columns=["workspace_id", "customer_id"]
+            )
 
 
 # --- keys and indexes ------------------------------------------------------------------------------------------------
@@ -354,8 +363,10 @@ PEOPLE: Final = f"""
     insert into data.idempotency (workspace_id, caller, key, request_hash, created_at)
     values ('{A}', 'x', 'old', 'x', now() - interval '2 days'), ('{B}', 'x', 'new', 'x', now());
     insert into data.job (workspace_id, id, kind, state, worker, lease_until, finished_at)
-    values ('{A}', '{ANN}', 'fence.test', 'running', 'w1', 'infinity', null), ('{B}', '{EVE}', 'fence.test', 'running', 'w2', now() - interval '1 h', null),
-           ('{A}', '{BOB}', 'fence.old', 'done', null, null, now() - interval '9 days'), ('{B}', '{B}', 'fence.new', 'done', null, null, now());
+    values ('{A}', '{ANN}', 'fence.test', 'running', 'w1', 'infinity', null),
+           ('{B}', '{EVE}', 'fence.test', 'running', 'w2', now() - interval '1 h', null),
+           ('{A}', '{BOB}', 'fence.old', 'done', null, null, now() - interval '9 days'),
+           ('{B}', '{B}', 'fence.new', 'done', null, null, now());
 """
 
 
@@ -384,8 +395,10 @@ class World:
             query = f"""select {shop}, md5(string_agg(t::text, '' order by t::text)) from data.{table.name} t
                          where {shop} is null or {shop} in ('{A}', '{B}') group by 1"""
             found.update(
-                {f"{table.name} {'B' if shop == B else 'A' if shop == A else ''}".strip(): what
-                 for shop, what in await self.con.fetch(query)}
+                {
+                    f"{table.name} {'B' if shop == B else 'A' if shop == A else ''}".strip(): what
+                    for shop, what in await self.con.fetch(query)
+                }
             )
         await self.con.execute("set local role supover_app")
         return found
@@ -511,15 +524,18 @@ async def test_learning_sizes_changes_no_row(world: World) -> None:
 
 
 async def test_every_function_that_sees_across_workspaces_is_asked_above(owner: "Connection") -> None:
-    asked = Path(__file__).read_text("utf-8")
     names = [row[0] for row in await owner.fetch(FUNCTIONS) if row[1]]
-    assert [name for name in names if not re.search(rf"\b{name}\(", asked)] == []
+    assert [name for name in names if not re.search(rf"\b{name}\(", THIS)] == []
 
 
 # --- connections that two shops use in turn ---------------------------------------------------------------------------
 
 STEPS: Final = st.lists(
-    st.tuples(st.sampled_from([A, B, None]), st.sampled_from(["read", "write", "fail", "cancel", "savepoint"]), st.integers(0, 3)),
+    st.tuples(
+        st.sampled_from([A, B, None]),
+        st.sampled_from(["read", "write", "fail", "cancel", "savepoint"]),
+        st.integers(0, 3),
+    ),
     min_size=2,
     max_size=25,
 )

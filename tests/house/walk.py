@@ -99,10 +99,7 @@ def constants() -> tuple[Constant, ...]:
 def inline_sql(source: Source) -> Iterator[tuple[int, str]]:
     """Statements that stand elsewhere than in a constant of their module: line and text."""
     constant = {
-        id(node)
-        for top in source.tree.body
-        if isinstance(top, ast.Assign | ast.AnnAssign)
-        for node in ast.walk(top)
+        id(node) for top in source.tree.body if isinstance(top, ast.Assign | ast.AnnAssign) for node in ast.walk(top)
     }
     docstrings = {
         id(node.body[0].value)
@@ -112,7 +109,7 @@ def inline_sql(source: Source) -> Iterator[tuple[int, str]]:
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(source.tree):
-        if id(node) in constant or id(node) in docstrings:
+        if not isinstance(node, ast.expr) or id(node) in constant or id(node) in docstrings:
             continue
         text = None
         if isinstance(node, ast.JoinedStr) and node.values and isinstance(node.values[0], ast.Constant):

@@ -128,7 +128,11 @@ async def make_shop(db: Database, owner: "Connection", *, people: bool = False) 
         places: list[dict[str, UUID]] = []
         for n in (1, 2):
             customer = await makers.make_customer(
-                api, name=f"Ann {mark}", email=f"ann{n}-{mark}@mail.example", source="SHOPIFY", external_id=f"{mark}-{n}"
+                api,
+                name=f"Ann {mark}",
+                email=f"ann{n}-{mark}@mail.example",
+                source="SHOPIFY",
+                external_id=f"{mark}-{n}",
             )
             address = await makers.make_address(api, customer, line1=f"Torstr. {n} {mark}")
             note = makers.told(await api.post(f"/api/customers/{customer['id']}/notes", json={"note": mark}), 201)
@@ -188,14 +192,23 @@ class Look:
             for table, has_workspace in await self.owner.fetch(TABLES):
                 whose = "where t.workspace_id = any($1)" if has_workspace else "where $1::uuid[] is not null"
                 row = "(to_jsonb(t) - 'last_used_at')::text"
-                parts.append(f"select '{table}', md5(string_agg({row}, '' order by {row})) from data.\"{table}\" t {whose}")
+                parts.append(
+                    f"select '{table}', md5(string_agg({row}, '' order by {row})) from data.\"{table}\" t {whose}"
+                )
             self.sql = " union all ".join(parts)
         return {row[0]: row[1] for row in await self.owner.fetch(self.sql, self.workspaces)}
 
 
 # --- what an answer must look like -----------------------------------------------------------------------------------
 
-ALWAYS: Final = {"x-request-id", "x-content-type-options", "referrer-policy", "x-frame-options", "content-security-policy", "cache-control"}
+ALWAYS: Final = {
+    "x-request-id",
+    "x-content-type-options",
+    "referrer-policy",
+    "x-frame-options",
+    "content-security-policy",
+    "cache-control",
+}
 MEMBERS: Final = {"type", "title", "status", "detail", "instance", "requestId"}
 TELLTALES: Final = ("Traceback", 'File "', "asyncpg", ".py", "PostgresError", "workspace_id", "select ", "insert into")
 
@@ -216,7 +229,7 @@ def faults(answer: httpx.Response) -> Iterator[str]:
         yield f"is {answer.headers.get('content-type')}, not problem details"
         return
     said = answer.json()
-    if not MEMBERS <= set(said):
+    if not set(said) >= MEMBERS:
         yield f"lacks {MEMBERS - set(said)}"
         return
     if said["status"] != answer.status_code or said["requestId"] != answer.headers["x-request-id"]:

@@ -720,6 +720,17 @@ async def test_a_noisy_workspace_leaves_room_for_the_jobs_of_others(
     assert most["noisy"] == 3
 
 
+async def test_a_busy_worker_does_not_wait_for_its_next_look(pool: Database, space: UUID, root: "Connection") -> None:
+    await new_workspace(pool)  # where there are others, a workspace leaves one place free
+    async with pool.tx(space) as tx:
+        await defer_many(tx, "trial.touch", [{"name": "a"}] * 60)
+    found = Worker(pool, concurrency=4, kinds=["trial.touch"], names=[], poll_s=30)
+    working = asyncio.create_task(found.run())
+    await until("all done", root, "select count(*) = 60 from data.job where state = 'done'")
+    found.stop()
+    await working
+
+
 async def test_a_workspace_without_others_fills_the_worker(pool: Database, space: UUID, root: "Connection") -> None:
     async with pool.tx(space) as tx:
         await defer_many(tx, "trial.touch", [{"name": "a"}] * 20)

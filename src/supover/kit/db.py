@@ -220,7 +220,8 @@ class Database:
     @asynccontextmanager
     async def _connection(self, workspace_id: UUID | None, plan: str) -> "AsyncGenerator[Connection]":
         try:
-            con = await self._pool.acquire(timeout=self._acquire_timeout_s)
+            # A time limit costs a task of its own; who finds a connection free does not wait.
+            con = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._acquire_timeout_s)
         except TimeoutError:
             raise OverCapacity(headers={"Retry-After": "1"}) from None
         try:

@@ -116,7 +116,9 @@ def _rows(reader: Iterator[list[str]], encoding: str) -> Generator[tuple[int, li
         except StopIteration:
             return
         except UnicodeDecodeError:
-            raise TableUnreadable(f"Row {number} is not {encoding}: save the file as UTF-8.") from None
+            # It is decoded some kilobytes ahead of the row.
+            said = {"cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(encoding, "UTF-8")
+            raise TableUnreadable(f"Behind row {number - 1} is no text in {said}: save the file as UTF-8.") from None
         except csv.Error as error:
             raise TableUnreadable(f"Row {number}: {error}.") from None
         yield number, [_cell(c) for c in cells]

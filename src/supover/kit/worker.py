@@ -282,21 +282,28 @@ class Worker:
     async def _claim(self) -> bool:
         """Takes as many jobs as there is room for, and starts them. Waits for room where there is none."""
         free = self._concurrency - len(self._tasks)
-        if free <= 0:
-            stopped = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({*self._tasks, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            return True
-        if not self._kinds:
+        found = 0
+        if free > 0 and self._kinds:
+            asked_at_s = clock.monotonic_s()
+            leases = [timedelta(seconds=kind.lease_s) for kind in self._kinds.values()]
+            # Where there are other workspaces one of them leaves a place free; of two places that would cost too much.
+            most_each = self._concurrency - 1 if self._concurrency > 2 else self._concurrency
+            for row in await self._ask(CLAIM, self.name, list(self._kinds), leases, free, most_each):
+                self._start(Claimed(*row), asked_at_s)
+                found += 1
+        if not self._tasks:
             return False
-        asked_at_s = clock.monotonic_s()
-        leases = [timedelta(seconds=kind.lease_s) for kind in self._kinds.values()]
-        # Where there are other workspaces one of them leaves a place free; of two places that would cost too much.
-        most_each = self._concurrency - 1 if self._concurrency > 2 else self._concurrency
-        rows = await self._ask(CLAIM, self.name, list(self._kinds), leases, free, most_each)
-        for row in rows:
-            self._start(Claimed(*row), asked_at_s)
-        return bool(rows)
+        # A full worker waits for room; another asks again soon, and at once when a job has ended: its workspace may
+        # have more.
+        await self._wait_for_room(None if found == free else self._poll_s)
+        return True
+
+    async def _wait_for_room(self, seconds: float | None) -> None:
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({*self._tasks, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
 
     def _start(self, claimed: Claimed, asked_at_s: float) -> None:
         kind = self._kinds[claimed.kind]

@@ -1,0 +1,5 @@
+"""Each test has a shop of its own."""
+
+from tests.makers import shop
+
+__all__ = ["shop"]

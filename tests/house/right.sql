@@ -1,0 +1,28 @@
+-- Statements that name their workspace. The reader of plans must let each of them pass.
+select id from customer where workspace_id = $1 and id = $2;
+select id from customer where id = $2 and $1 = workspace_id;
+select c.id, n.note from customer c join customer_note n on n.workspace_id = $1 and n.customer_id = c.id where c.workspace_id = $1;
+select c.id, n.note from customer c join customer_note n on n.workspace_id = c.workspace_id and n.customer_id = c.id where c.workspace_id = $1;
+select c.id, n.note from customer c join customer_note n using (workspace_id) where workspace_id = $1 and n.customer_id = c.id;
+select c.id, m.total_spent from customer c left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id where c.workspace_id = $1;
+select c.id, o.id from customer c cross join lateral (select id from "order" o where o.workspace_id = c.workspace_id and o.customer_id = c.id limit 1) o where c.workspace_id = $1;
+select id from customer c where workspace_id = $1 and exists (select 1 from "order" o where o.workspace_id = $1 and o.customer_id = c.id);
+select id from customer c where workspace_id = $1 and id in (select customer_id from "order" where workspace_id = $1);
+select id from customer where workspace_id = $1 and (email = $2 or phone = $3);
+select id from customer where workspace_id = $1 and name = 'a AND b) OR (workspace_id = $1';
+with own as (select id from "order" where workspace_id = $1) select count(*) from own;
+with gone as (delete from address where workspace_id = $1 and id = $2 returning customer_id) select c.id from customer c join gone g on c.workspace_id = $1 and c.id = g.customer_id;
+select id from "order" where workspace_id = $1 and customer_id = $2 union all select id from customer where workspace_id = $1;
+select "order".id from "order" where "order".workspace_id = $1;
+insert into customer_stale (workspace_id, customer_id) values ($1, $2);
+insert into customer_stale (customer_id, workspace_id) values ($2, $1);
+insert into customer_stale (workspace_id, customer_id) select $1, n.id from unnest($2::uuid[]) as n (id);
+insert into customer_stale (workspace_id, customer_id) select m.workspace_id, m.customer_id from customer_metrics m where m.workspace_id = $1;
+insert into exchange_rate (workspace_id, currency, on_date, rate) values ($1, $2, $3, $4) on conflict (workspace_id, currency, on_date) do update set rate = excluded.rate;
+update "order" set note = $3 where workspace_id = $1 and id = $2;
+update "order" o set note = n.note from unnest($2::uuid[], $3::text[]) as n (id, note) where o.workspace_id = $1 and o.id = n.id;
+update customer c set name = $2 from "order" o where c.workspace_id = $1 and o.workspace_id = $1 and o.customer_id = c.id;
+delete from customer_stale s using (select id from customer_stale where workspace_id = $1 order by id limit 10 for update skip locked) t where s.workspace_id = $1 and s.id = t.id;
+select version from "order" where workspace_id = $1 and id = $2 for update;
+select m.staff_id from members($1) m;
+select count(*) from (select 1 from customer where workspace_id = $1 limit 10) as few;

@@ -1,0 +1,252 @@
+"""What the code looks like: the words of its files, who reads the clock, where SQL stands, who writes which table."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from supover.kit.problems import Problem
+from tests.house import walk
+from tests.house.walk import Source
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+WORDS: Final = frozenset(
+    {"__init__", "model", "rules", "events", "queries", "commands", "bulk", "jobs", "reactions", "routes", "cli"}
+)
+"""The files that a room may have."""
+
+NOUNS: Final[Mapping[str, str]] = {
+    "access/audit.py": "the audit row, which the edge writes",
+    "access/authenticate.py": "who asks, before there is a room",
+    "access/limits.py": "counts per period, in memory",
+    "access/passwords.py": "hashing, in threads",
+    "access/permissions.py": "the one table of who may do what",
+    "access/sessions.py": "signing in and out",
+    "customers/contacts.py": "which customer an order belongs to",
+    "orders/rates.py": "exchange rates",
+}
+"""Other files of rooms: a noun that a room was split by, and what it is."""
+
+NOT_ROOMS: Final = frozenset({"kit", "static", "channels"})
+BAD_WORDS: Final = frozenset(
+    {"service", "services", "utils", "util", "helpers", "helper", "common", "base", "manager", "misc", "core"}
+)
+
+
+def test_files_have_the_words_of_a_room() -> None:
+    found = [s.shown for s in walk.sources() if "/" in s.shown and s.shown.split("/")[0] not in NOT_ROOMS]
+    odd = {name for name in found if name.rpartition("/")[2].removesuffix(".py") not in WORDS}
+    assert odd - set(NOUNS) == set()
+    assert set(NOUNS) - odd == set(), "stale"
+    assert [s.shown for s in walk.sources() if s.path.stem in BAD_WORDS] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    wordless = [s.shown for s in walk.sources() if not (ast.get_docstring(s.tree) or "").strip()]
+    assert wordless == []
+
+
+def test_the_init_of_a_room_is_its_docstring_only() -> None:
+    busy = [s.shown for s in walk.sources() if s.path.stem == "__init__" and len(s.tree.body) != 1]
+    assert busy == ["__init__.py"], "the package's own has the version"
+
+
+def test_annotations_are_read_at_run_time() -> None:
+    """Litestar, msgspec and the queue ask for them."""
+    late = [
+        s.shown
+        for s in walk.sources()
+        for node in s.tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    ]
+    assert late == []
+
+
+def test_nothing_is_put_off() -> None:
+    found = [
+        f"{s.shown}:{n}"
+        for s in walk.sources()
+        for n, line in enumerate(s.path.read_text("utf-8").splitlines(), 1)
+        if re.search(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b", line)
+    ]
+    assert found == []
+
+
+# --- the clock -------------------------------------------------------------------------------------------------------
+
+CLOCKS: Final = frozenset(
+    {
+        "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns", "time.monotonic",
+        "time.monotonic_ns", "time.localtime", "time.gmtime",
+    }
+)  # fmt: skip
+MAY_READ: Final[Mapping[str, str]] = {
+    "kit/clock.py": "it is the clock",
+    "kit/ids.py": "an id begins with the time, in nanoseconds",
+}
+"""Files that read the clock themselves."""
+
+
+def dotted(node: ast.expr) -> str:
+    """`datetime.datetime.now` as `datetime.now`: the last two names of what is called."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value).rpartition('.')[2]}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(source: Source) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(source.tree) if isinstance(node, ast.Call))
+
+
+def test_only_the_clock_reads_the_clock() -> None:
+    readers: dict[str, list[int]] = {}
+    for source in walk.sources():
+        imported = {
+            f"{node.module}.{alias.name}": alias.asname or alias.name
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime")
+            for alias in node.names
+        }
+        bare = {local for full, local in imported.items() if full in CLOCKS}
+        lines = [call.lineno for call in calls(source) if dotted(call.func) in CLOCKS | bare]
+        if lines:
+            readers[source.shown] = lines
+    assert {name: lines for name, lines in readers.items() if name not in MAY_READ} == {}
+    assert set(MAY_READ) - set(readers) == set(), "stale"
+
+
+# --- SQL -------------------------------------------------------------------------------------------------------------
+
+
+def test_statements_are_put_together_from_constants_only() -> None:
+    """An f-string that is a statement has only constants in it; a template is filled in where there is a `Where`."""
+    wrong: list[str] = []
+    for source in walk.sources():
+        if source.shown in ("kit/sql.py", "kit/migrate.py"):
+            continue
+        has_where = any(
+            isinstance(node, ast.ImportFrom) and any(alias.name == "Where" for alias in node.names)
+            for node in source.tree.body
+        )
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.JoinedStr) and walk.is_sql(_first(node)):
+                parts = [v.value for v in node.values if isinstance(v, ast.FormattedValue)]
+                if not all(dotted(part).rpartition(".")[2].isupper() for part in parts):
+                    wrong.append(f"{source.shown}:{node.lineno} puts values into a statement")
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("format", "format_map")
+                and dotted(node.func.value).rpartition(".")[2].isupper()
+                and not has_where
+            ):
+                wrong.append(f"{source.shown}:{node.lineno} fills in a template without a Where")
+            if isinstance(node, ast.BinOp) and any(
+                isinstance(side, ast.Constant) and isinstance(side.value, str) and walk.is_sql(side.value)
+                for side in (node.left, node.right)
+            ):
+                wrong.append(f"{source.shown}:{node.lineno} adds to a statement")
+    assert wrong == []
+
+
+def _first(node: ast.JoinedStr) -> str:
+    first = node.values[0] if node.values else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+
+
+ASKING: Final = frozenset("run value one maybe all rows column execute executemany fetch fetchrow fetchval".split())
+HANDLES: Final = frozenset({"db", "tx", "con", "connection", "reader"})
+PER_ROUND: Final[Mapping[str, str]] = {
+    "access/queries.py: search_audit": "two kinds of names",
+    "imports/commands.py: run": "once a chunk of 2,000 rows",
+    "kit/housekeeping.py: _by_batches": "once a batch of 10,000 rows",
+    "kit/jobs.py: defer_many": "again for those only that a worker took in between",
+    "kit/migrate.py: _alone": "asks for a lock until it gets it",
+    "kit/migrate.py: _apply": "a migration's own statements",
+    "kit/worker.py: _is_quiet": "once a drain",
+}
+"""Functions that run a statement in a loop, and why the loop is not one over rows."""
+
+
+def loops(source: Source) -> Iterator[tuple[str, int]]:
+    """Statements that are run inside a loop: the function and the line."""
+
+    def visit(node: ast.AST, function: str, looping: bool) -> Iterator[tuple[str, int]]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            function = getattr(node, "name", function)
+            looping = False
+        if (
+            looping
+            and isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ASKING
+            and dotted(node.func.value) in HANDLES
+        ):
+            yield function, node.lineno
+        if isinstance(node, ast.For | ast.AsyncFor):
+            # What is looped over is asked once.
+            yield from visit(node.iter, function, looping)
+            for child in (*node.body, *node.orelse):
+                yield from visit(child, function, True)
+            return
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+            first, *rest = node.generators
+            yield from visit(first.iter, function, looping)
+            inner = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+            for child in (*inner, *first.ifs, *rest):
+                yield from visit(child, function, True)
+            return
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, function, looping or isinstance(node, ast.While))
+
+    yield from visit(source.tree, "", False)
+
+
+def test_no_statement_is_run_row_by_row() -> None:
+    found = {f"{source.shown}: {function}": line for source in walk.sources() for function, line in loops(source)}
+    assert {name: line for name, line in found.items() if name not in PER_ROUND} == {}
+    assert set(PER_ROUND) - set(found) == set(), "stale"
+
+
+WRITES: Final = re.compile(
+    r"\b(?:insert\s+into|update|delete\s+from|merge\s+into)\s+(?:data\.)?\"?([a-z_]+)\"?(?=[\s(])(?!\s+skip)"
+)
+
+
+def test_each_table_has_one_room_that_writes_it() -> None:
+    writers: dict[str, set[str]] = defaultdict(set)
+    for constant in walk.constants():
+        code = re.sub(r"\bfor\s+(no\s+key\s+)?update\b|\bdo\s+update\b", "", constant.sql)
+        for table in WRITES.findall(code):
+            writers[table].add(constant.module.split(".")[1])
+    several = {table: rooms for table, rooms in writers.items() if len(rooms) > 1}
+    assert several == {}
+    assert len(writers) > 15
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def problems() -> list[type[Problem]]:
+    """Every kind of problem of the package."""
+
+    def below(kind: type[Problem]) -> Iterator[type[Problem]]:
+        yield kind
+        for sub in kind.__subclasses__():
+            yield from below(sub)
+
+    walk.modules()
+    return sorted({k for k in below(Problem) if k.__module__.startswith("supover.")}, key=lambda kind: kind.__name__)
+
+
+def test_every_problem_is_a_sentence_with_a_type_of_its_own() -> None:
+    found = problems()
+    assert len(found) > 60
+    for kind in found:
+        own = kind.__dict__.get("__doc__") or ""
+        assert own.strip().splitlines()[0].endswith("."), f"{kind.__name__} has no title of its own"
+        assert 300 <= kind.status < 600
+    types = [kind.type_uri() for kind in found]
+    assert sorted({t for t in types if types.count(t) > 1}) == []
