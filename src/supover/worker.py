@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from supover import settings as configuration
 from supover import wiring
 from supover.kit import embedded, telemetry
 from supover.kit.db import Database
-from supover.kit.worker import Worker, is_outage
+from supover.kit.worker import LONGEST_PAUSE_S, Worker, is_outage
 from supover.settings import Settings
 
 log = telemetry.logger("worker")
 ALONE: Final = (sys.executable, "-m", "supover.worker")
 CONTROL_CONNECTIONS: Final = 2
+GRACE_S: Final = 3.5
+"""Of the 5.5 seconds that `up` grants; the rest is for giving back what is left."""
 PATIENCE_S: Final = 60
 """How long a job or drain waits for a connection: all of them busy is no failure here."""
 
@@ -29,7 +31,7 @@ def main(*, drain: bool = False, settings: Settings | None = None) -> None:
     """Works until SIGTERM or SIGINT; with `drain` only until nothing is left to do."""
 
     async def work(database: Database, control: Database, settings: Settings) -> Worker:
-        return Worker(database, control=control, concurrency=settings.job_concurrency, alone=ALONE)
+        return Worker(database, control=control, concurrency=settings.job_concurrency, alone=ALONE, grace_s=GRACE_S)
 
     _main(settings, work, Worker.drain if drain else Worker.run)
 
@@ -106,8 +108,9 @@ async def _opened(
             if not is_outage(error) and not isinstance(error, TimeoutError):
                 raise
             log.warning("the database is away", why=type(error).__name__)
-            await asyncio.sleep(pause_s)
-            pause_s = min(5, pause_s * 2)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             continue
         try:
             yield database

@@ -68,7 +68,8 @@ METRICS = "update data.customer_metrics set {} where workspace_id = $1 and custo
         ("lifetime_value = 29.5 + 0.01", "lifetimeValue", "29.51", "29.5"),
         ("by_currency = jsonb_set(by_currency, '{EUR,orders}', '3')", "byCurrency/EUR/orders", "3", "2"),
         ("by_currency = jsonb_set(by_currency, '{EUR,spent}', to_jsonb('50.01'::text))", "byCurrency/EUR/spent", "50.01", "50"),
-        ("by_currency = jsonb_set(by_currency, '{USD,lifetimeValue}', to_jsonb('7.49'::text))", "byCurrency/USD/lifetimeValue", "7.49", "7.5"),
+        ("by_currency = jsonb_set(by_currency, '{USD,lifetimeValue}', to_jsonb('7.49'::text))",
+         "byCurrency/USD/lifetimeValue", "7.49", "7.5"),
     ],
 )  # fmt: skip
 async def test_a_figure_that_drifted_is_named(

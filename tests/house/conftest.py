@@ -40,7 +40,7 @@ async def connected(dsn: str, **settings: str) -> AsyncGenerator["Connection"]:
         await con.close()
 
 
-async def _shared(name: str, script: str = "") -> str:
+async def _shared(name: str, script: str = "select 1") -> str:
     """The owner's URL of a database that all workers share. Whoever comes first makes it, the others wait."""
     async with connected(address("postgres")) as root:
         await root.execute("select pg_advisory_lock(1)")

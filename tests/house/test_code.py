@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from supover.kit.problems import Problem
 from tests.house import walk
 from tests.house.walk import Source
 
@@ -229,20 +228,8 @@ def test_each_table_has_one_room_that_writes_it() -> None:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def problems() -> list[type[Problem]]:
-    """Every kind of problem of the package."""
-
-    def below(kind: type[Problem]) -> Iterator[type[Problem]]:
-        yield kind
-        for sub in kind.__subclasses__():
-            yield from below(sub)
-
-    walk.modules()
-    return sorted({k for k in below(Problem) if k.__module__.startswith("supover.")}, key=lambda kind: kind.__name__)
-
-
 def test_every_problem_is_a_sentence_with_a_type_of_its_own() -> None:
-    found = problems()
+    found = walk.problems()
     assert len(found) > 60
     for kind in found:
         own = kind.__dict__.get("__doc__") or ""

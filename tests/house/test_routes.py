@@ -38,7 +38,7 @@ async def behind(database: str) -> AsyncGenerator["Connection"]:
 
 @pytest.fixture(scope="module")
 async def own(db: Database, behind: "Connection") -> Shop:
-    return await make_shop(db, behind, people=True)
+    return await make_shop(db, behind, ("owner", "admin", "agent", "viewer"))
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +138,16 @@ FIRST: Final[Mapping[str, str]] = {
 
 
 async def test_every_call_works_with_ids_of_ones_own(
-    db: Database, behind: "Connection", every: Sequence[Call], document: Mapping[str, Any]
+    db: Database, behind: "Connection", own: Shop, every: Sequence[Call], document: Mapping[str, Any]
 ) -> None:
     """So that what is refused below is refused for the id alone."""
     for call in every:
         if call.operation.id in NOT_BY_KEY or call.uploads:
             continue
-        shop = await make_shop(db, behind)
+        # What only reads shares a shop; hashing a password for staff takes long.
+        shop = own
+        if call.operation.method != "GET":
+            shop = await make_shop(db, behind, ("agent",) if "staff" in call.nouns else ())
         if call.operation.id in FIRST:
             await behind.execute(FIRST[call.operation.id], shop.workspace.id)
         async with makers.client(db, shop.workspace.key) as client:

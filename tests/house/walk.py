@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 import supover
+from supover.kit.problems import Problem
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = ROOT / "src" / "supover"
@@ -118,3 +119,17 @@ def inline_sql(source: Source) -> Iterator[tuple[int, str]]:
             text = node.value
         if isinstance(text, str) and is_sql(text):
             yield node.lineno, text
+
+
+@cache
+def problems() -> tuple[type[Problem], ...]:
+    """Every kind of problem of the package, by name."""
+
+    def below(kind: type[Problem]) -> Iterator[type[Problem]]:
+        yield kind
+        for sub in kind.__subclasses__():
+            yield from below(sub)
+
+    modules()
+    found = {kind for kind in below(Problem) if kind.__module__.startswith("supover.")}
+    return tuple(sorted(found, key=lambda kind: kind.__name__))

@@ -120,7 +120,7 @@ PAIR: Final = """
     values ($1, $2, least($3::uuid, $4), greatest($3::uuid, $4), 16, 'suggested', '{same address}')"""
 
 
-async def make_shop(db: Database, owner: "Connection", *, people: bool = False) -> Shop:
+async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("agent",)) -> Shop:
     """A shop with two customers and everything that can belong to them, made through the API."""
     workspace = await makers.make_workspace(db)
     mark = ids.new().hex[-12:]
@@ -149,7 +149,7 @@ async def make_shop(db: Database, owner: "Connection", *, people: bool = False) 
         rate = {"currency": "GBP", "date": "2026-01-01", "rate": "1.25"}
         makers.told(await api.put("/api/rates", json={"rates": [rate]}))
         staff: dict[str, tuple[str, str]] = {}
-        for role in ("owner", "admin", "agent", "viewer") if people else ("agent",):
+        for role in roles:
             body = {"email": f"{role}-{mark}@shop.example", "name": role, "role": role}
             if role == "owner":
                 # Only an owner makes owners; the first one comes from the command line.

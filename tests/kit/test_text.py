@@ -583,7 +583,7 @@ def test_a_hundred_kilobytes_take_no_longer_than_their_length(rule: Callable[[st
         "*" * unit,
         "x" * unit,
         "\ud800" * unit,
-        "ﷺ" * unit,
+        "ﷺ" * (unit // 18),
     ]
     for raw in hostile:
         start = time.perf_counter()

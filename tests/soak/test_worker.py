@@ -17,7 +17,7 @@ import pytest
 
 from supover.kit import clock, embedded, ids, migrate
 from supover.kit.db import Database
-from supover.kit.jobs import defer_many
+from supover.kit.jobs import defer, defer_many
 from tests.soak import program
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ async def test_a_worker_told_to_stop_does_so_in_time_and_costs_no_attempt(trial:
 async def test_a_poisonous_job_dies_and_its_neighbours_live(trial: Trial) -> None:
     database = await Database.open(trial.url, size=2)
     async with database.tx(trial.spaces[0]) as tx:
-        await defer_many(tx, "trial.poison", [{}] * 3)
+        for _ in range(3):
+            await defer(tx, "trial.poison")
         await defer_many(tx, "trial.slow", [{"number": n} for n in range(20)])
     await database.close()
     restarts = 0

@@ -139,29 +139,32 @@ def _columns(kept: NewAddress, is_default: bool, name: str | None, fits: bool) -
 VALIDATED_AT_ONCE: Final = 200
 """A bulk of more than this is kept as given: checking takes longer than keeping."""
 
-# Of the places that a customer does not have yet the first becomes the default where there is none.
+# What is there is read once, before the first row is added: looked up row by row, a table that is still empty to the planner
+# would be read from end to end for each. The first new place becomes the default where there is none.
 KEEP_MANY: Final = """
-    with given as (
-        select distinct on (n.customer_id, n.match_key) n.*
+    with held as materialized (
+        select a.customer_id, a.match_key, a.is_default and a.type <> 'BILLING' as is_default
+          from address a
+         where a.workspace_id = $1 and a.customer_id = any($2::uuid[])),
+    sums as materialized (
+        select h.customer_id, count(*) as addresses, bool_or(h.is_default) as has_default from held h group by h.customer_id),
+    fresh as (
+        select n.*, row_number() over (partition by n.customer_id order by n.place) as number
           from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                       $11::text[], $12::boolean[], $13::text[])
                with ordinality as n (customer_id, id, line1, line2, city, state, postal_code, country, recipient_name, phone,
                                      fits, match_key, place)
-         where not exists (select 1 from address a
-                            where a.workspace_id = $1 and a.customer_id = n.customer_id and a.match_key = n.match_key)
-         order by n.customer_id, n.match_key, n.place),
-    numbered as (
-        select g.*, row_number() over (partition by g.customer_id order by g.place) as n from given g)
+          left join held h on h.customer_id = n.customer_id and h.match_key = n.match_key
+         where h.customer_id is null)
     insert into address (workspace_id, id, customer_id, type, is_default, line1, line2, city, state, postal_code, country,
            recipient_name, phone, validated_at, match_key)
-    select $1, g.id, g.customer_id, 'SHIPPING', g.n = 1 and not has.a_default, g.line1, g.line2, g.city, g.state, g.postal_code,
-           g.country, coalesce(g.recipient_name, c.name, ''), g.phone, case when g.fits then now() end, g.match_key
-      from numbered g
-      join customer c on c.workspace_id = $1 and c.id = g.customer_id
-     cross join lateral (
-           select count(*) as addresses, coalesce(bool_or(a.is_default and a.type <> 'BILLING'), false) as a_default
-             from address a where a.workspace_id = $1 and a.customer_id = g.customer_id) as has
-     where has.addresses + g.n <= $14"""
+    select $1, f.id, f.customer_id, 'SHIPPING', f.number = 1 and not coalesce(s.has_default, false), f.line1, f.line2, f.city,
+           f.state, f.postal_code, f.country, coalesce(f.recipient_name, c.name, ''), f.phone, case when f.fits then now() end,
+           f.match_key
+      from fresh f
+      join customer c on c.workspace_id = $1 and c.id = f.customer_id
+      left join sums s on s.customer_id = f.customer_id
+     where coalesce(s.addresses, 0) + f.number <= $14"""
 
 
 async def keep_many(tx: Tx, found: Sequence[tuple[UUID, PostalAddress]]) -> int:

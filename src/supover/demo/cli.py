@@ -19,13 +19,17 @@ demo: Final = typer.Typer()
 @demo.command("demo", epilog="Example: supover demo --customers 100000 --csv orders.csv.gz")
 def tell(
     customers: Annotated[
-        int, typer.Option("--customers", min=1, max=1_000_000, metavar="N", help="So many buyers, about three orders each.")
+        int,
+        typer.Option("--customers", min=1, max=1_000_000, metavar="N", help="So many buyers, about three orders each."),
     ] = 2_000,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another number is another story.")] = 1,
     csv: Annotated[
         Path | None,
         typer.Option("--csv", metavar="FILE", dir_okay=False, help="Write a CSV for `supover orders import` instead."),
     ] = None,
+    currency: Annotated[
+        str, typer.Option("--currency", metavar="CODE", help="With --csv: what the workspace that takes it counts in.")
+    ] = "USD",
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,9 +39,11 @@ def tell(
     """
     from supover import terminal, wiring
     from supover.demo import commands, rules
-    from supover.kit import clock
+    from supover.kit import clock, money
 
-    shape = rules.Shape(until=rules.midnight(clock.now()), customers=customers, seed=seed)
+    if currency.upper() not in money.CURRENCIES:
+        raise typer.BadParameter(f"{currency!r} is not a currency of ISO 4217", param_hint="--currency")
+    shape = rules.Shape(until=rules.midnight(clock.now()), customers=customers, seed=seed, currency=currency.upper())
     if csv is not None:
         try:
             with _progress() as progress:
@@ -56,11 +62,11 @@ def tell(
         async with terminal.database() as db:
             id = await terminal.workspace(db, workspace)
             async with db.reader(id) as reader:
-                currency, _ = await queries.currency_and_zone(reader)
+                own, _ = await queries.currency_and_zone(reader)
             with _progress() as progress:
                 return await commands.fill(
                     lambda: db.tx(id, actor="cli", actor_name="Demo", origin="import"),
-                    msgspec.structs.replace(shape, currency=currency),
+                    msgspec.structs.replace(shape, currency=own),
                     progress,
                 )
 

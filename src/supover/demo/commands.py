@@ -119,7 +119,11 @@ async def _block_some(tx: Tx, found: Sequence[tuple[Told, Taken]], whom: Sequenc
 
 async def _write_twice(tx: Tx, found: Sequence[tuple[Told, Taken]]) -> None:
     """People whom somebody at the counter wrote down a second time, with another mailbox."""
-    seen = {told.person: told.order.contact for told, _ in found if told.order.contact.phone and told.order.source == "SHOPIFY"}
+    seen = {
+        told.person: told.order.contact
+        for told, _ in found
+        if told.order.contact.phone and told.order.source == "SHOPIFY"
+    }
     for person, contact in list(seen.items())[:8]:
         name = contact.name or ""
         await customers.create(

@@ -197,8 +197,13 @@ class _Person:
         external_id: str | None = str(7_000_000_000_000 + self.index)
         if source == "TIKTOK_SHOP":
             name = f"{self.first} {self.last[0]}{'*' * max(2, len(self.last) - 1)}"
-            email, phone = f"{self.dice.getrandbits(60):013x}@scs.tiktokw.us", f"(+1){dice.randint(200, 989)}*****{self.index % 100:02}"
-            home = msgspec.structs.replace(home, recipient_name=name, line1=f"{(home.line1 or '*')[:3]}*****", line2=None)
+            email, phone = (
+                f"{self.dice.getrandbits(60):013x}@scs.tiktokw.us",
+                f"(+1){dice.randint(200, 989)}*****{self.index % 100:02}",
+            )
+            home = msgspec.structs.replace(
+                home, recipient_name=name, line1=f"{(home.line1 or '*')[:3]}*****", line2=None
+            )
         elif source == "AMAZON":
             email, phone = f"{self.dice.getrandbits(60):013x}@marketplace.amazon.com", None
         elif source == "ETSY":
@@ -251,7 +256,12 @@ def orders(shape: Shape) -> Iterator[list[Told]]:
     number = 1_000
     for start in range(0, shape.customers, BLOCK):
         people = [_Person(shape, i) for i in range(start, min(start + BLOCK, shape.customers))]
-        events = [(at, person.index, n) for person in people for n, at in enumerate(_purchases(person, shape.until)) if at < shape.until]
+        events = [
+            (at, person.index, n)
+            for person in people
+            for n, at in enumerate(_purchases(person, shape.until))
+            if at < shape.until
+        ]
         events.sort()
         told: list[Told] = []
         for at, index, n in events:

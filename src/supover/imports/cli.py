@@ -32,7 +32,9 @@ def import_orders(
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or TSV, also gzipped; - reads standard input.")],
     map: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="Which column a field is in; not needed where the names agree."),
+        typer.Option(
+            "--map", metavar="FIELD=COLUMN", help="Which column a field is in; not needed where the names agree."
+        ),
     ] = None,
     status_map: Annotated[
         list[str] | None,
@@ -42,7 +44,8 @@ def import_orders(
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="The same value for every row.")
     ] = None,
     source: Annotated[
-        str, typer.Option("--source", metavar="NAME", help="Where the orders come from; with externalId it names an order.")
+        str,
+        typer.Option("--source", metavar="NAME", help="Where the orders come from; with externalId it names an order."),
     ] = "IMPORT",
     rejects: Annotated[
         Path | None,
@@ -71,7 +74,10 @@ def import_orders(
     if file != STDIN and not Path(file).is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     options = OrderImportOptions(
-        source=source, map=_pairs("--map", map), status_map=_pairs("--status-map", status_map, ","), set=_pairs("--set", set)
+        source=source,
+        map=_pairs("--map", map),
+        status_map=_pairs("--status-map", status_map, ","),
+        set=_pairs("--set", set),
     )
 
     async def act() -> "tuple[ImportRun, str | None]":
@@ -157,18 +163,20 @@ async def _import(
             await audit.record(tx, "imports.create_orders", id)
     elif before is not None:
         terminal.note(f"Import {id} was cut short after {before.done} orders; going on there.")
-    with _progress() as progress:
+    with _progress(0 if before is None else before.done) as progress:
         return await commands.run(db, workspace_id, id, path, actor="cli", progress=progress)
 
 
 @contextmanager
-def _progress() -> "Generator[Callable[[ImportRun], None] | None]":
-    """Shows a bar with orders a second and the time left, where standard error is a terminal."""
+def _progress(done: int) -> "Generator[Callable[[ImportRun], None] | None]":
+    """Shows a bar with orders a second and the time left, where standard error is a terminal; `done` stood before."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from supover.kit import clock
 
     columns = (
         BarColumn(),
@@ -179,9 +187,11 @@ def _progress() -> "Generator[Callable[[ImportRun], None] | None]":
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("orders", total=None, rate=0.0, failed=0)
+        started_s = clock.monotonic_s()
 
         def progress(run: "ImportRun") -> None:
-            shown.update(task, total=run.total, completed=run.done, rate=run.rate or 0.0, failed=run.failed)
+            rate = (run.done - done) / max(clock.monotonic_s() - started_s, 0.001)
+            shown.update(task, total=run.total, completed=run.done, rate=rate, failed=run.failed)
 
         yield progress
 
@@ -220,5 +230,7 @@ async def _write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path:
                     return str(place)
                 after = found[-1].row_number
     except OSError as error:
-        terminal.note(f"{place} cannot be written ({error.strerror}); `GET /api/imports/{id}/errors.csv` has the refused rows.")
+        terminal.note(
+            f"{place} cannot be written ({error.strerror}); `GET /api/imports/{id}/errors.csv` has the refused rows."
+        )
         return None

@@ -28,6 +28,7 @@ from supover.kit.problems import FieldError, Invalid, Malformed
 from supover.kit.sql import Listing
 
 MAX_DEPTH: Final = 32
+MAX_UNKNOWN: Final = 1_000
 T = TypeVar("T")
 
 
@@ -135,11 +136,14 @@ def decode(body: bytes, shape: type[T]) -> T:
 
 def _depth(body: bytes) -> int:
     depth = deepest = 0
-    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', body):
+    # Possessive, and a text that nobody closes goes to the end: one pass, whatever is sent.
+    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', body, re.DOTALL):
         match found[0]:
             case b"{" | b"[":
                 depth += 1
                 deepest = max(deepest, depth)
+                if deepest > MAX_DEPTH:
+                    break
             case b"}" | b"]":
                 depth -= 1
             case _:
@@ -155,11 +159,11 @@ def _all_errors(body: bytes, shape: Any, first: msgspec.ValidationError) -> list
         raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (TypeError, msgspec.MsgspecError):
         return found
-    errors = [
-        FieldError(f"/{name}", "unknown", "is not a field here")
-        for name in raw
-        if shape.__struct_config__.forbid_unknown_fields and name not in {f.encode_name for f in fields}
-    ]
+    errors: list[FieldError] = []
+    if shape.__struct_config__.forbid_unknown_fields:
+        unknown = raw.keys() - {f.encode_name for f in fields}
+        told = [name for name in raw if name in unknown][:MAX_UNKNOWN]
+        errors = [FieldError(f"/{_escaped(name)}", "unknown", "is not a field here") for name in told]
     for field in fields:
         if field.encode_name in raw:
             try:
@@ -171,6 +175,7 @@ def _all_errors(body: bytes, shape: Any, first: msgspec.ValidationError) -> list
     return errors or found
 
 
+_NAMED: Final = re.compile(r"field `(.*)`$", re.DOTALL)
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
 
 
@@ -191,7 +196,16 @@ def _field_error(error: msgspec.ValidationError, under: str = "") -> FieldError:
         if "Expected" in what
         else "invalid"
     )
+    # Below the body's own fields the decoder names the object, and the field only in its sentence.
+    if code in ("unknown", "required") and (named := _NAMED.search(what)):
+        pointer += f"/{_escaped(named[1])}"
+        what = "is not a field here" if code == "unknown" else "is required"
     return FieldError(pointer, code, what[:1].lower() + what[1:])
+
+
+def _escaped(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 class TypedRequest(Request[Any, Any, Any]):
@@ -249,7 +263,7 @@ def _respond(request: "Request[Any, Any, Any]", value: object, status: int) -> t
     version = getattr(value, "version", None)
     if version is not None:
         headers.setdefault("ETag", f'"{version}"')
-        if request.method == "GET" and request.headers.get("if-none-match") == headers["ETag"]:
+        if request.scope["method"] == "GET" and _has_header(request, b"if-none-match", headers["ETag"]):
             return b"", 304, headers, media_type
     elif isinstance(value, Listing) and value.next_cursor is not None:  # pyright: ignore[reportUnknownMemberType]
         others = [
@@ -257,6 +271,11 @@ def _respond(request: "Request[Any, Any, Any]", value: object, status: int) -> t
         ]
         headers["Link"] = f'<{request.url.path}?{"&".join([*others, "cursor=" + value.next_cursor])}>; rel="next"'
     return _encode(value), status, headers, media_type
+
+
+def _has_header(request: "Request[Any, Any, Any]", name: bytes, value: str) -> bool:
+    # Litestar's `request.headers` makes a dictionary of them all first.
+    return any(k == name and v == value.encode() for k, v in request.scope["headers"])
 
 
 def version_of(if_match: str | None) -> int | None:
@@ -351,8 +370,8 @@ class Handler(HTTPRouteHandler):
 
     async def authorize_connection(self, connection: "ASGIConnection[Any, Any, Any, Any]") -> None:
         """As Litestar does, without a copy of this handler for each guard, which costs more than the guard."""
-        for one in self.resolve_guards():
-            await cast("Any", one)(connection, self)
+        for one in cast("list[Any]", self.resolve_guards()):  # pyright: ignore[reportUnknownMemberType]
+            await one(connection, self)
 
 
 class Sent:

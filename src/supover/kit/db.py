@@ -6,7 +6,7 @@ workspace in as $1 of every statement and set `app.workspace`, by which the fenc
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import UUID
 
@@ -166,6 +166,7 @@ class Database:
     def __init__(self, pool: "Pool", acquire_timeout_s: float) -> None:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
+        self._in_use = 0
 
     @classmethod
     async def open(
@@ -217,34 +218,50 @@ class Database:
         size = self._pool.get_size()
         return size - self._pool.get_idle_size(), size, self._pool.get_max_size()
 
-    @asynccontextmanager
-    async def _connection(self, workspace_id: UUID | None, plan: str) -> "AsyncGenerator[Connection]":
+    async def _acquire(self, workspace_id: UUID | None, plan: str) -> "Connection":
+        """A connection whose session is set to this workspace. Give it back with `_release`."""
+        # A time limit costs a task of its own; who finds a connection free does not wait.
+        is_free = self._in_use < self._pool.get_max_size()
+        self._in_use += 1
         try:
-            # A time limit costs a task of its own; who finds a connection free does not wait.
-            con = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._acquire_timeout_s)
-        except TimeoutError:
-            raise OverCapacity(headers={"Retry-After": "1"}) from None
-        try:
-            wanted = (str(workspace_id) if workspace_id else "", plan)
-            # The pool hands out proxies; the connection behind one remembers what it was set to.
-            behind = cast("_WorkspaceConnection", con._con)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType]
-            if behind.entered != wanted:
-                # Cancelled on the way, nobody knows what the session is set to.
-                behind.entered = ("?", "?")
+            con = await self._pool.acquire(timeout=None if is_free else self._acquire_timeout_s)
+        except BaseException as error:
+            self._in_use -= 1
+            if isinstance(error, TimeoutError):
+                raise OverCapacity(headers={"Retry-After": "1"}) from None
+            raise
+        wanted = (str(workspace_id) if workspace_id else "", plan)
+        # The pool hands out proxies; the connection behind one remembers what it was set to.
+        behind = cast("_WorkspaceConnection", con._con)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType]
+        if behind.entered != wanted:
+            # Cancelled on the way, nobody knows what the session is set to.
+            behind.entered = ("?", "?")
+            try:
                 await con.execute(ENTER, *wanted)
-                behind.entered = wanted
-            yield cast("Connection", con)
-        finally:
-            await self._pool.release(con)
+            except BaseException:
+                await self._release(cast("Connection", con))
+                raise
+            behind.entered = wanted
+        return cast("Connection", con)
+
+    async def _release(self, con: "Connection") -> None:
+        self._in_use -= 1
+        await self._pool.release(cast("Any", con))
 
     @asynccontextmanager
-    async def reader(self, workspace_id: UUID, *, search: bool = False) -> AsyncGenerator[Reader]:
+    async def _connection(self, workspace_id: UUID | None, plan: str) -> "AsyncGenerator[Connection]":
+        con = await self._acquire(workspace_id, plan)
+        try:
+            yield con
+        finally:
+            await self._release(con)
+
+    def reader(self, workspace_id: UUID, *, search: bool = False) -> AbstractAsyncContextManager[Reader]:
         """A handle that reads in this workspace; each statement sees what is committed when it starts.
 
         `search` plans every statement anew for its values: a plan kept from one search term is wrong for the next.
         """
-        async with self._connection(workspace_id, "force_custom_plan" if search else "auto") as con:
-            yield Reader(con, workspace_id)
+        return _Reading(self, workspace_id, "force_custom_plan" if search else "auto")
 
     @asynccontextmanager
     async def tx(
@@ -269,3 +286,21 @@ class Database:
         """A connection outside any workspace, for the functions of 0007_fence_across.sql; it sees no tenant row."""
         async with self._connection(None, "auto") as con:
             yield con
+
+
+class _Reading(AbstractAsyncContextManager[Reader]):
+    """What `Database.reader` returns: every read goes through it, and a generator would cost twice as much."""
+
+    __slots__ = ("_con", "_database", "_plan", "_workspace_id")
+
+    def __init__(self, database: Database, workspace_id: UUID, plan: str) -> None:
+        self._database = database
+        self._workspace_id = workspace_id
+        self._plan = plan
+
+    async def __aenter__(self) -> Reader:
+        self._con = await self._database._acquire(self._workspace_id, self._plan)  # pyright: ignore[reportPrivateUsage]
+        return Reader(self._con, self._workspace_id)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._database._release(self._con)  # pyright: ignore[reportPrivateUsage]

@@ -6,6 +6,7 @@ proxy taken from the environment. Answers are limited in time and size. Records 
 """
 
 import asyncio
+import re
 import secrets
 import socket
 import ssl
@@ -138,6 +139,8 @@ _INSIDE_NAMES: Final = (
     ".onion",
 )
 
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+
 
 def is_public(address: str) -> bool:
     """Whether this IP address is out in the world: no loopback, private, link-local, metadata or disguised one."""
@@ -173,13 +176,13 @@ def check_url(url: str, *, allow_private_hosts: bool = False, ports: frozenset[i
         raise UrlRefused(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if found.userinfo or "@" in found.netloc.decode("ascii"):
         raise UrlRefused("must not hold a user name or password")
-    if not host:
+    literal = _literal(host)
+    if literal is None and not _HOST.fullmatch(host):
         raise UrlRefused("names no host")
     if allow_private_hosts:
         return found
     if port is not None and port not in ports:
         raise UrlRefused(f"names port {port}; {', '.join(str(known) for known in sorted(ports))} are possible")
-    literal = _literal(host)
     if literal is not None:
         if not is_public(literal):
             raise UrlRefused("leads to an address that is not public")
@@ -304,7 +307,7 @@ class Client:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context or httpx.create_ssl_context(),
             max_connections=connections,
-            max_keepalive_connections=connections // 2,
+            max_keepalive_connections=connections,
             keepalive_expiry=5.0,
             network_backend=_Network(
                 network or cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend()),

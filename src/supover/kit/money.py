@@ -49,6 +49,8 @@ def parse(text: str) -> Decimal | None:
     No thousands separators, no currency signs, no NaN or infinity, at most four digits behind the point after
     rounding, and below LIMIT in size.
     """
+    if "_" in text:
+        return None  # Python's way to group digits, nobody else's
     try:
         amount = Decimal(text)
     except InvalidOperation:

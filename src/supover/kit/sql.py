@@ -135,9 +135,24 @@ def _after(cursor: str, wanted: str, sort: Sort) -> tuple[Any, UUID]:
         if name != wanted:
             raise CursorBroken("It belongs to another sort order.")
         found: Any = msgspec.convert(key, sort.type, strict=False)
+        if not _made_here(found):
+            raise CursorBroken
         return found, id
     except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, ValueError):
         raise CursorBroken from None
+
+
+def _made_here(key: object) -> bool:
+    """Whether a key can have come out of the database."""
+    match key:
+        case datetime():
+            return key.tzinfo is not None
+        case Decimal():
+            return key.is_finite()
+        case str():
+            return "\x00" not in key
+        case _:
+            return True
 
 
 def like(term: str) -> str:

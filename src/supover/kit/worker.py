@@ -333,8 +333,9 @@ class Worker:
             if outcome == "done" and reports:
                 outcome = None  # that process has ended the job itself
             is_dead = outcome == "hopeless" or (outcome in ("failed", "lost") and running.context.is_last_attempt)
-            shown = "dead" if is_dead else outcome or ("reported" if reports else "taken")
-            telemetry.job_done(claimed.kind, shown, clock.monotonic_s() - started_s)
+            shown = "dead" if is_dead else outcome or "taken"
+            if outcome is not None or not reports:
+                telemetry.job_done(claimed.kind, shown, clock.monotonic_s() - started_s)
             if why is not None:
                 error = None if running.call.cancelled() else running.call.exception()
                 log.warning(

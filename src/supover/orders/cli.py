@@ -17,7 +17,9 @@ rates: Final = typer.Typer(no_args_is_help=True, help="Exchange rates: what orde
 @rates.command("import", epilog="Example: supover rates import eurofxref-hist.csv --base EUR")
 def import_rates(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or TSV, also gzipped.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV or TSV, also gzipped.")
+    ],
     base: Annotated[
         str, typer.Option("--base", metavar="CODE", help="Of a table with a column a currency: what its cells are for.")
     ] = "EUR",
@@ -60,7 +62,8 @@ def import_rates(
 def list_rates(
     currency: Annotated[str | None, typer.Option("--currency", metavar="CODE", help="Only this one.")] = None,
     before: Annotated[
-        datetime | None, typer.Option("--before", formats=["%Y-%m-%d"], metavar="DAY", help="Only days before this one.")
+        datetime | None,
+        typer.Option("--before", formats=["%Y-%m-%d"], metavar="DAY", help="Only days before this one."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N", help="At most so many.")] = 100,
     workspace: WorkspaceOption = None,

@@ -1,0 +1,1793 @@
+CREATE SCHEMA data;
+
+CREATE SCHEMA ext;
+
+CREATE SCHEMA fence;
+
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: c5f5bdaf604bd855.';
+
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
+
+COMMENT ON EXTENSION btree_gin IS 'support for indexing common datatypes in GIN';
+
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA ext;
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
+CREATE EXTENSION IF NOT EXISTS unaccent WITH SCHEMA ext;
+
+COMMENT ON EXTENSION unaccent IS 'text search dictionary that removes accents';
+
+CREATE FUNCTION ext.fold(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ begin return lower(ext.unaccent('ext.unaccent'::regdictionary, value)); end $$;
+
+CREATE FUNCTION ext.search_pattern(term text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (('%'::text || replace(replace(replace(ext.fold(term), '\'::text, '\\'::text), '%'::text, '\%'::text), '_'::text, '\_'::text)) || '%'::text);
+
+CREATE TABLE data.workspace (
+    workspace_id uuid NOT NULL,
+    name text NOT NULL,
+    currency text NOT NULL,
+    digits smallint NOT NULL,
+    timezone text NOT NULL,
+    counting_statuses text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT workspace_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT workspace_digits_check CHECK (((digits >= 0) AND (digits <= 4))),
+    CONSTRAINT workspace_name_check CHECK ((name <> ''::text))
+);
+
+COMMENT ON TABLE data.workspace IS 'A seller. Its currency is fixed after the first order.';
+
+CREATE FUNCTION fence.all_workspaces() RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT workspace.workspace_id
+    FROM data.workspace
+   ORDER BY workspace.workspace_id;
+END;
+
+CREATE FUNCTION fence.currency_digits(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY ('{BIF,CLP,DJF,GNF,ISK,JPY,KMF,KRW,PYG,RWF,UGX,UYI,VND,VUV,XAF,XOF,XPF}'::text[])) THEN 0 WHEN (currency = ANY ('{BHD,IQD,JOD,KWD,LYD,OMR,TND}'::text[])) THEN 3 WHEN (currency = ANY ('{CLF,UYW}'::text[])) THEN 4 ELSE 2 END;
+
+CREATE FUNCTION fence.current_workspace() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (NULLIF(current_setting('app.workspace'::text, true), ''::text))::uuid;
+
+CREATE TABLE data.event_log (
+    workspace_id uuid NOT NULL,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    customer_id uuid,
+    order_id uuid,
+    actor text NOT NULL,
+    origin text NOT NULL,
+    data jsonb NOT NULL,
+    CONSTRAINT event_log_origin_check CHECK ((origin = ANY (ARRAY['live'::text, 'import'::text])))
+);
+
+COMMENT ON TABLE data.event_log IS 'append only: facts in the order in which their transactions began; readers stop before the oldest one still running.';
+
+CREATE FUNCTION fence.event_log_rebase() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH moved AS (
+          UPDATE data.event_log SET tx = '0'::xid8
+           WHERE (event_log.tx > pg_current_xact_id())
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM moved;
+END;
+
+CREATE TABLE data.idempotency (
+    workspace_id uuid NOT NULL,
+    caller text NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    status smallint,
+    headers jsonb,
+    body bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+COMMENT ON TABLE data.idempotency IS 'Answers to POSTs that carried an Idempotency-Key, kept for 24 hours.';
+
+CREATE FUNCTION fence.idempotency_forget(older_than interval, how_many integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.idempotency i
+            USING ( SELECT o.workspace_id,
+                     o.caller,
+                     o.key
+                    FROM (data.workspace w
+                      CROSS JOIN LATERAL ( SELECT k.workspace_id,
+                             k.caller,
+                             k.key
+                            FROM data.idempotency k
+                           WHERE ((k.workspace_id = w.workspace_id) AND (k.created_at < (now() - idempotency_forget.older_than)))
+                           ORDER BY k.created_at
+                          LIMIT idempotency_forget.how_many) o)
+                  LIMIT idempotency_forget.how_many) old
+           WHERE ((i.workspace_id = old.workspace_id) AND (i.caller = old.caller) AND (i.key = old.key))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
+CREATE TABLE data.job (
+    workspace_id uuid,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    args jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    singleton text,
+    run_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    max_attempts integer DEFAULT 5 NOT NULL,
+    lost integer DEFAULT 0 NOT NULL,
+    cancelling boolean DEFAULT false NOT NULL,
+    worker text,
+    lease_until timestamp with time zone,
+    progress jsonb,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT job_max_attempts_check CHECK ((max_attempts > 0)),
+    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'dead'::text, 'cancelled'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
+
+COMMENT ON TABLE data.job IS 'Work for later. A null workspace_id is the house''s own housekeeping.';
+
+COMMENT ON COLUMN data.job.singleton IS 'Of one workspace, kind and singleton at most one job is queued and at most one runs.';
+
+COMMENT ON COLUMN data.job.lost IS 'How often its worker was lost while it ran; from the first time on it runs in a process of its own.';
+
+CREATE FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) RETURNS TABLE(id uuid, cancelling boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    BEGIN ATOMIC
+ WITH kept AS (
+          UPDATE data.job j SET lease_until = COALESCE((now() + b.lease), j.lease_until), progress = COALESCE(b.progress, j.progress)
+            FROM UNNEST(job_beat.running, job_beat.new_leases, job_beat.new_progress) b(id, lease, progress)
+           WHERE ((j.id = b.id) AND (j.worker = job_beat.by_worker) AND (j.state = 'running'::text) AND ((b.lease IS NOT NULL) OR (b.progress IS NOT NULL)))
+           RETURNING j.id,
+             j.cancelling
+         )
+  SELECT k.id,
+     k.cancelling
+    FROM kept k
+ UNION ALL
+  SELECT j.id,
+     j.cancelling
+    FROM (UNNEST(job_beat.running, job_beat.new_leases, job_beat.new_progress) b(id, lease, progress)
+      JOIN data.job j ON (((j.id = b.id) AND (j.worker = job_beat.by_worker) AND (j.state = 'running'::text))))
+   WHERE ((b.lease IS NULL) AND (b.progress IS NULL));
+END;
+
+CREATE FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) RETURNS TABLE(workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
+    BEGIN ATOMIC
+ WITH RECURSIVE seller AS (
+         ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS key
+            FROM data.job q
+           WHERE (q.state = 'queued'::text)
+           ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS "coalesce"
+                    FROM data.job q
+                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) > s.key))
+                   ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
+                  LIMIT 1) AS "coalesce"
+            FROM seller s
+           WHERE (s.key IS NOT NULL)
+         ), busy AS MATERIALIZED (
+          SELECT COALESCE(r.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS key,
+             r.kind,
+             r.singleton,
+             (r.worker = job_claim.by_worker) AS mine
+            FROM data.job r
+           WHERE (r.state = 'running'::text)
+         ), room AS MATERIALIZED (
+          SELECT
+                 CASE
+                     WHEN (count(*) > 1) THEN (job_claim.most_each)::bigint
+                     ELSE (job_claim.how_many + ( SELECT count(*) AS count
+                        FROM busy b
+                       WHERE b.mine))
+                 END AS each
+            FROM ( SELECT 1 AS "?column?"
+                    FROM data.workspace
+                  LIMIT 2) w
+         ), turn AS MATERIALIZED (
+          SELECT s.key,
+             m.running
+            FROM ((seller s
+              CROSS JOIN LATERAL ( SELECT count(*) AS running
+                    FROM busy b
+                   WHERE (b.mine AND (b.key = s.key))) m)
+              CROSS JOIN LATERAL ( SELECT 1 AS "?column?"
+                    FROM data.job q
+                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = s.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)))
+                   ORDER BY q.run_at
+                  LIMIT 1) due_1)
+           WHERE ((s.key IS NOT NULL) AND (m.running < ( SELECT room.each
+                    FROM room)))
+           ORDER BY m.running, (random())
+          LIMIT job_claim.how_many
+         ), due AS (
+          SELECT d.id
+            FROM (turn t
+              CROSS JOIN LATERAL ( SELECT q.id
+                    FROM data.job q
+                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = t.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)) AND ((q.singleton IS NULL) OR (NOT ((q.kind, q.singleton) IN ( SELECT b.kind,
+                             b.singleton
+                            FROM busy b
+                           WHERE ((b.key = t.key) AND (b.singleton IS NOT NULL)))))))
+                   ORDER BY q.run_at, q.id
+                  LIMIT LEAST((((job_claim.how_many - 1) / ( SELECT count(*) AS count
+                            FROM turn)) + 1), (( SELECT room.each
+                            FROM room) - t.running))
+                  FOR UPDATE OF q SKIP LOCKED) d)
+          LIMIT job_claim.how_many
+         )
+  UPDATE data.job j SET state = 'running'::text, attempts = (j.attempts + 1), worker = job_claim.by_worker, lease_until = (now() + (job_claim.leases)[array_position(job_claim.kinds, j.kind)])
+    FROM due
+   WHERE (j.id = due.id)
+   RETURNING j.workspace_id,
+     j.id,
+     j.kind,
+     j.args,
+     j.attempts,
+     j.max_attempts,
+     j.lost;
+END;
+
+CREATE FUNCTION fence.job_claimed(by_worker text, wanted uuid) RETURNS TABLE(workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT j.workspace_id,
+     j.id,
+     j.kind,
+     j.args,
+     j.attempts,
+     j.max_attempts,
+     j.lost
+    FROM data.job j
+   WHERE ((j.id = job_claimed.wanted) AND (j.worker = job_claimed.by_worker) AND (j.state = 'running'::text));
+END;
+
+CREATE FUNCTION fence.job_counts() RETURNS TABLE(kind text, state text, jobs bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT j.kind,
+     j.state,
+     count(*) AS count
+    FROM data.job j
+   WHERE (j.state = ANY (ARRAY['queued'::text, 'running'::text, 'dead'::text]))
+   GROUP BY j.kind, j.state;
+END;
+
+CREATE FUNCTION fence.job_defer_house(new_id uuid, new_kind text, at timestamp with time zone, attempts_at_most integer) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ INSERT INTO data.job (workspace_id, id, kind, singleton, run_at, max_attempts)
+   VALUES (NULL::uuid, job_defer_house.new_id, job_defer_house.new_kind, job_defer_house.new_kind, job_defer_house.at, job_defer_house.attempts_at_most) ON CONFLICT(kind, singleton, workspace_id)
+   WHERE ((state = 'queued'::text) AND (singleton IS NOT NULL)) DO UPDATE SET run_at = excluded.run_at
+   WHERE ((job.attempts = 0) AND (job.run_at > excluded.run_at));
+END;
+
+CREATE FUNCTION fence.job_end(by_worker text, ended uuid[], outcomes text[], whys text[], retry_ins interval[], new_progress jsonb[]) RETURNS SETOF uuid
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    BEGIN ATOMIC
+ WITH given AS (
+          SELECT j_1.id,
+             e.outcome,
+             e.why,
+             e.progress,
+             (now() +
+                 CASE
+                     WHEN (e.outcome = 'released'::text) THEN '00:00:00'::interval
+                     ELSE e.retry_in
+                 END) AS retry_at,
+             (j_1.attempts -
+                 CASE
+                     WHEN (e.outcome = 'released'::text) THEN 1
+                     ELSE 0
+                 END) AS attempts,
+             (j_1.lost +
+                 CASE
+                     WHEN (e.outcome = 'lost'::text) THEN 1
+                     ELSE 0
+                 END) AS lost,
+                 CASE
+                     WHEN (e.outcome = ANY (ARRAY['done'::text, 'cancelled'::text])) THEN e.outcome
+                     WHEN (e.outcome = 'hopeless'::text) THEN 'dead'::text
+                     WHEN j_1.cancelling THEN 'cancelled'::text
+                     WHEN ((e.outcome <> 'released'::text) AND (j_1.attempts >= j_1.max_attempts)) THEN 'dead'::text
+                     ELSE 'queued'::text
+                 END AS state,
+             ( SELECT t.id
+                    FROM data.job t
+                   WHERE ((t.state = 'queued'::text) AND (t.kind = j_1.kind) AND (t.singleton = j_1.singleton) AND (NOT (t.workspace_id IS DISTINCT FROM j_1.workspace_id)))) AS twin
+            FROM (UNNEST(job_end.ended, job_end.outcomes, job_end.whys, job_end.retry_ins, job_end.new_progress) e(id, outcome, why, retry_in, progress)
+              JOIN data.job j_1 ON (((j_1.id = e.id) AND (j_1.worker = job_end.by_worker) AND (j_1.state = 'running'::text))))
+          FOR UPDATE OF j_1
+         ), handed AS (
+          UPDATE data.job t SET attempts = GREATEST(t.attempts, g_1.attempts), lost = GREATEST(t.lost, g_1.lost), run_at = GREATEST(t.run_at, g_1.retry_at), error = COALESCE(g_1.why, t.error)
+            FROM given g_1
+           WHERE ((t.id = g_1.twin) AND (t.state = 'queued'::text) AND (g_1.state = 'queued'::text))
+         )
+  UPDATE data.job j SET state =
+         CASE
+             WHEN ((g.state = 'queued'::text) AND (g.twin IS NOT NULL)) THEN 'cancelled'::text
+             ELSE g.state
+         END, error = g.why, attempts = g.attempts, lost = g.lost, worker = NULL::text, lease_until = NULL::timestamp with time zone, progress = COALESCE(g.progress, j.progress), run_at =
+         CASE
+             WHEN (g.state = 'queued'::text) THEN g.retry_at
+             ELSE j.run_at
+         END, finished_at =
+         CASE
+             WHEN ((g.state <> 'queued'::text) OR (g.twin IS NOT NULL)) THEN now()
+             ELSE NULL::timestamp with time zone
+         END
+    FROM given g
+   WHERE (j.id = g.id)
+   RETURNING j.id;
+END;
+
+CREATE FUNCTION fence.job_pending(kinds text[]) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT (( SELECT count(*) AS count
+            FROM data.job j
+           WHERE (j.state = 'running'::text)) + ( SELECT count(*) AS count
+            FROM ( SELECT 1 AS "?column?"
+                    FROM data.job j
+                   WHERE ((j.state = 'queued'::text) AND (j.run_at <= now()) AND (j.kind = ANY (job_pending.kinds)))
+                  LIMIT 1000) due));
+END;
+
+CREATE FUNCTION fence.job_recover(gone text[]) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    BEGIN ATOMIC
+ WITH lost AS (
+          SELECT j.id,
+             j.worker,
+             j.lost
+            FROM data.job j
+           WHERE ((j.state = 'running'::text) AND ((j.lease_until < now()) OR (j.worker = ANY (job_recover.gone))))
+          FOR UPDATE OF j SKIP LOCKED
+         )
+  SELECT count(*) AS count
+    FROM (lost l
+      CROSS JOIN LATERAL fence.job_end(l.worker, ARRAY[l.id], ARRAY['lost'::text], ARRAY[(('The worker '::text || l.worker) || ' was lost while it ran.'::text)], ARRAY[((LEAST(l.lost, 6))::double precision * '00:00:10'::interval)], ARRAY[NULL::jsonb]) job_end(job_end));
+END;
+
+CREATE FUNCTION fence.job_workers() RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT DISTINCT j.worker
+    FROM data.job j
+   WHERE ((j.state = 'running'::text) AND (j.worker IS NOT NULL));
+END;
+
+CREATE FUNCTION fence.jobs_forget(older_than interval, how_many integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.job
+           WHERE (job.id IN ( SELECT j.id
+                    FROM data.job j
+                   WHERE ((j.state = ANY (ARRAY['done'::text, 'cancelled'::text])) AND (j.finished_at < (now() - jobs_forget.older_than)))
+                   ORDER BY j.id
+                  LIMIT jobs_forget.how_many))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
+CREATE TABLE data.api_key (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    token_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    rate_limit integer,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_key_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT api_key_rate_limit_check CHECK ((rate_limit > 0))
+);
+
+CREATE FUNCTION fence.key_by_token(token_hash bytea) RETURNS TABLE(workspace_id uuid, id uuid, name text, scopes text[], rate_limit integer, expires_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT k.workspace_id,
+     k.id,
+     k.name,
+     k.scopes,
+     k.rate_limit,
+     k.expires_at
+    FROM data.api_key k
+   WHERE ((k.token_hash = key_by_token.token_hash) AND (k.revoked_at IS NULL));
+END;
+
+CREATE FUNCTION fence.key_used(workspace uuid, key uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ UPDATE data.api_key SET last_used_at = now()
+   WHERE ((api_key.workspace_id = key_used.workspace) AND (api_key.id = key_used.key) AND ((api_key.last_used_at IS NULL) OR (api_key.last_used_at < (now() - '00:01:00'::interval))));
+END;
+
+CREATE FUNCTION fence.learn_sizes() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+begin
+    analyze data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
+            data.address, data.event_log;
+end $$;
+
+CREATE TABLE data.membership (
+    workspace_id uuid NOT NULL,
+    staff_id uuid NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT membership_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'agent'::text, 'viewer'::text])))
+);
+
+CREATE TABLE data.staff (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone
+);
+
+COMMENT ON TABLE data.staff IS 'global: a person who signs in; what they may do is a membership.';
+
+CREATE FUNCTION fence.members(workspace uuid) RETURNS TABLE(staff_id uuid, email text, name text, role text, created_at timestamp with time zone, disabled_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT p.id,
+     p.email,
+     p.name,
+     m.role,
+     m.created_at,
+     p.disabled_at
+    FROM (data.membership m
+      JOIN data.staff p ON ((p.id = m.staff_id)))
+   WHERE ((m.workspace_id = members.workspace) AND (members.workspace = fence.current_workspace()))
+   ORDER BY p.name, p.id;
+END;
+
+CREATE TABLE data.session (
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    csrf_hash bytea NOT NULL,
+    staff_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ip text,
+    user_agent text
+);
+
+COMMENT ON TABLE data.session IS 'global: a signed-in browser; found by the hash of its cookie before any workspace is known.';
+
+CREATE FUNCTION fence.session_by_token(token_hash bytea) RETURNS TABLE(id uuid, workspace_id uuid, staff_id uuid, email text, name text, role text, csrf_hash bytea, expires_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT s.id,
+     s.workspace_id,
+     s.staff_id,
+     p.email,
+     p.name,
+     m.role,
+     s.csrf_hash,
+     s.expires_at
+    FROM ((data.session s
+      JOIN data.staff p ON (((p.id = s.staff_id) AND (p.disabled_at IS NULL))))
+      JOIN data.membership m ON (((m.workspace_id = s.workspace_id) AND (m.staff_id = s.staff_id))))
+   WHERE (s.token_hash = session_by_token.token_hash);
+END;
+
+CREATE FUNCTION fence.session_close(workspace uuid, session uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ DELETE FROM data.session s
+   WHERE ((s.id = session_close.session) AND (s.workspace_id = session_close.workspace));
+END;
+
+CREATE FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ INSERT INTO data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at, ip, user_agent)  SELECT session_open.session AS session,
+             session_open.token_hash AS token_hash,
+             session_open.csrf_hash AS csrf_hash,
+             m.staff_id,
+             m.workspace_id,
+             session_open.expires_at AS expires_at,
+             session_open.ip AS ip,
+             session_open.user_agent AS user_agent
+            FROM data.membership m
+           WHERE ((m.workspace_id = session_open.workspace) AND (m.staff_id = session_open.staff));
+END;
+
+CREATE FUNCTION fence.session_switch(workspace uuid, session uuid, to_workspace uuid, new_token_hash bytea, new_csrf_hash bytea) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH switched AS (
+          UPDATE data.session s SET workspace_id = m.workspace_id, token_hash = session_switch.new_token_hash, csrf_hash = session_switch.new_csrf_hash
+            FROM data.membership m
+           WHERE ((s.id = session_switch.session) AND (s.workspace_id = session_switch.workspace) AND (m.workspace_id = session_switch.to_workspace) AND (m.staff_id = s.staff_id))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM switched)) AS "exists";
+END;
+
+CREATE FUNCTION fence.sessions_close(workspace uuid, staff uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ DELETE FROM data.session
+   WHERE ((session.staff_id = sessions_close.staff) AND (session.workspace_id = sessions_close.workspace));
+END;
+
+CREATE FUNCTION fence.sessions_expire() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.session
+           WHERE (session.expires_at < now())
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
+CREATE FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ INSERT INTO data.staff (id, email, name, password_hash)
+   VALUES (staff_add.staff, staff_add.new_email, staff_add.new_name, staff_add.new_password_hash);
+ INSERT INTO data.membership (workspace_id, staff_id, role)
+   VALUES (staff_add.workspace, staff_add.staff, staff_add.new_role);
+END;
+
+CREATE FUNCTION fence.staff_by_email(wanted text) RETURNS TABLE(id uuid, email text, name text, password_hash text, disabled_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT p.id,
+     p.email,
+     p.name,
+     p.password_hash,
+     p.disabled_at
+    FROM data.staff p
+   WHERE (lower(p.email) = lower(staff_by_email.wanted));
+END;
+
+CREATE FUNCTION fence.staff_disable(staff uuid) RETURNS SETOF uuid
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH alone AS (
+          SELECT m.workspace_id
+            FROM data.membership m
+           WHERE ((m.staff_id = staff_disable.staff) AND (m.role = 'owner'::text) AND (NOT (EXISTS ( SELECT 1
+                    FROM (data.membership o
+                      JOIN data.staff p ON ((p.id = o.staff_id)))
+                   WHERE ((o.workspace_id = m.workspace_id) AND (o.role = 'owner'::text) AND (o.staff_id <> staff_disable.staff) AND (p.disabled_at IS NULL))))))
+         ), disabled AS (
+          UPDATE data.staff p SET disabled_at = COALESCE(p.disabled_at, now())
+           WHERE ((p.id = staff_disable.staff) AND (NOT (EXISTS ( SELECT 1
+                    FROM alone alone_1))))
+           RETURNING p.id
+         ), closed AS (
+          DELETE FROM data.session s
+            USING disabled d
+           WHERE (s.staff_id = d.id)
+           RETURNING 1 AS "?column?"
+         )
+  SELECT alone.workspace_id
+    FROM alone
+   WHERE (( SELECT count(*) AS count
+            FROM closed) >= 0);
+END;
+
+CREATE FUNCTION fence.staff_enable(staff uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ UPDATE data.staff p SET disabled_at = NULL::timestamp with time zone
+   WHERE (p.id = staff_enable.staff);
+END;
+
+CREATE FUNCTION fence.staff_password(workspace uuid, staff uuid, new_password_hash text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ UPDATE data.staff p SET password_hash = staff_password.new_password_hash
+   WHERE ((p.id = staff_password.staff) AND (EXISTS ( SELECT 1
+            FROM data.membership m
+           WHERE ((m.workspace_id = staff_password.workspace) AND (m.staff_id = staff_password.staff)))));
+ DELETE FROM data.session
+   WHERE ((session.staff_id = staff_password.staff) AND (EXISTS ( SELECT 1
+            FROM data.membership m
+           WHERE ((m.workspace_id = staff_password.workspace) AND (m.staff_id = staff_password.staff)))));
+END;
+
+CREATE FUNCTION fence.staff_workspaces(staff uuid) RETURNS TABLE(workspace_id uuid, name text, currency text, timezone text, role text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT w.workspace_id,
+     w.name,
+     w.currency,
+     w.timezone,
+     m.role
+    FROM (data.membership m
+      JOIN data.workspace w USING (workspace_id))
+   WHERE (m.staff_id = staff_workspaces.staff)
+   ORDER BY w.name, w.workspace_id;
+END;
+
+CREATE FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ INSERT INTO data.workspace (workspace_id, name, currency, digits, timezone, counting_statuses)
+   VALUES (workspace_add.workspace, workspace_add.new_name, workspace_add.new_currency, workspace_add.new_digits, workspace_add.new_timezone, workspace_add.new_counting_statuses);
+END;
+
+CREATE FUNCTION fence.workspace_list() RETURNS TABLE(workspace_id uuid, name text, currency text, timezone text, created_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT w.workspace_id,
+     w.name,
+     w.currency,
+     w.timezone,
+     w.created_at
+    FROM data.workspace w
+   ORDER BY w.created_at, w.workspace_id;
+END;
+
+CREATE TABLE data.customer_stale (
+    workspace_id uuid NOT NULL,
+    id bigint NOT NULL,
+    customer_id uuid NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.customer_stale IS 'Customers whose figures must be recounted. A mark is never updated, only added and taken.';
+
+CREATE FUNCTION fence.workspaces_with_stale_customers() RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH RECURSIVE found AS (
+         ( SELECT customer_stale.workspace_id
+            FROM data.customer_stale
+           ORDER BY customer_stale.workspace_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT s.workspace_id
+                    FROM data.customer_stale s
+                   WHERE (s.workspace_id > f.workspace_id)
+                   ORDER BY s.workspace_id
+                  LIMIT 1) AS workspace_id
+            FROM found f
+           WHERE (f.workspace_id IS NOT NULL)
+         )
+  SELECT found.workspace_id
+    FROM found
+   WHERE (found.workspace_id IS NOT NULL);
+END;
+
+CREATE TABLE data.address (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    type text NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    line1 text DEFAULT ''::text NOT NULL,
+    line2 text,
+    city text DEFAULT ''::text NOT NULL,
+    state text DEFAULT ''::text NOT NULL,
+    postal_code text DEFAULT ''::text NOT NULL,
+    country text DEFAULT ''::text NOT NULL,
+    recipient_name text DEFAULT ''::text NOT NULL,
+    phone text,
+    validated_at timestamp with time zone,
+    validation_skipped boolean DEFAULT false NOT NULL,
+    match_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT address_type_check CHECK ((type = ANY (ARRAY['SHIPPING'::text, 'BILLING'::text, 'BOTH'::text])))
+);
+
+COMMENT ON COLUMN data.address.match_key IS 'The folded lines, postal code and country: equal keys are one place.';
+
+CREATE TABLE data.audit_log (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject_id uuid,
+    request_id text,
+    ip text,
+    changes jsonb DEFAULT '[]'::jsonb NOT NULL
+);
+
+COMMENT ON TABLE data.audit_log IS 'append only: every write, by whom, with old and new values.';
+
+CREATE TABLE data.customer (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    source text NOT NULL,
+    external_id text,
+    email text,
+    name text,
+    phone text,
+    phone_e164 text,
+    date_of_birth date,
+    gender text,
+    avatar_key text,
+    status text DEFAULT 'ACTIVE'::text NOT NULL,
+    status_before_block text,
+    country text,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    custom_fields jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    merged_into_id uuid,
+    version integer DEFAULT 1 NOT NULL,
+    search text GENERATED ALWAYS AS (ext.fold((((((((((' '::text || COALESCE(name, ''::text)) || ' '::text) || COALESCE(email, ''::text)) || ' '::text) || COALESCE(regexp_replace(phone, '\D'::text, ''::text, 'g'::text), ''::text)) || ' '::text) || COALESCE(ltrim(phone_e164, '+'::text), ''::text)) || ' '::text) || COALESCE(external_id, ''::text)))) STORED NOT NULL,
+    CONSTRAINT customer_status_before_block_check CHECK ((status_before_block = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text, 'VIP'::text]))),
+    CONSTRAINT customer_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text, 'BLOCKED'::text, 'VIP'::text])))
+);
+
+CREATE TABLE data.customer_identity (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    kind text NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    shop text DEFAULT ''::text NOT NULL,
+    value text NOT NULL,
+    key text,
+    quality text NOT NULL,
+    matched_by text NOT NULL,
+    other_names text[] DEFAULT '{}'::text[] NOT NULL,
+    is_hub boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    released_at timestamp with time zone,
+    CONSTRAINT customer_identity_kind_check CHECK ((kind = ANY (ARRAY['channel'::text, 'email'::text, 'phone'::text]))),
+    CONSTRAINT customer_identity_quality_check CHECK ((quality = ANY (ARRAY['real'::text, 'relay'::text, 'masked'::text, 'placeholder'::text])))
+);
+
+COMMENT ON COLUMN data.customer_identity.key IS 'What orders are matched by: the channel''s id, the normalised real email, the E.164 phone; null when it must never match.';
+
+COMMENT ON COLUMN data.customer_identity.other_names IS 'First names, unlike the customer''s own, that came with this contact; many make it a hub.';
+
+CREATE TABLE data.customer_metrics (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    order_count integer DEFAULT 0 NOT NULL,
+    total_spent numeric(19,4) DEFAULT 0 NOT NULL,
+    average_order_value numeric(19,4) DEFAULT 0 NOT NULL,
+    first_order_at timestamp with time zone,
+    last_order_at timestamp with time zone,
+    lifetime_value numeric(19,4) DEFAULT 0 NOT NULL,
+    total_orders integer DEFAULT 0 NOT NULL,
+    orders_count integer DEFAULT 0 NOT NULL,
+    by_currency jsonb DEFAULT '{}'::jsonb NOT NULL,
+    refreshed_at timestamp with time zone
+);
+
+COMMENT ON TABLE data.customer_metrics IS 'What a customer is worth: always recounted from the orders, one row a customer.';
+
+COMMENT ON COLUMN data.customer_metrics.order_count IS 'Orders whose status counts and whose rate is known.';
+
+COMMENT ON COLUMN data.customer_metrics.total_orders IS 'Delivered ones among them.';
+
+COMMENT ON COLUMN data.customer_metrics.orders_count IS 'All orders, whatever their status.';
+
+CREATE TABLE data.customer_note (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    note text NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
+    author text NOT NULL,
+    author_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT customer_note_note_check CHECK ((note <> ''::text))
+);
+
+ALTER TABLE data.customer_stale ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME data.customer_stale_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE data.duplicate_pair (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    a_id uuid NOT NULL,
+    b_id uuid NOT NULL,
+    score numeric(6,2) NOT NULL,
+    level text NOT NULL,
+    reasons text[] NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT duplicate_pair_check CHECK ((a_id < b_id)),
+    CONSTRAINT duplicate_pair_level_check CHECK ((level = ANY (ARRAY['automatic'::text, 'suggested'::text, 'review'::text]))),
+    CONSTRAINT duplicate_pair_status_check CHECK ((status = ANY (ARRAY['open'::text, 'dismissed'::text, 'merged'::text])))
+);
+
+CREATE TABLE data.exchange_rate (
+    workspace_id uuid NOT NULL,
+    currency text NOT NULL,
+    on_date date NOT NULL,
+    rate numeric(20,10) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT exchange_rate_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT exchange_rate_rate_check CHECK ((rate > (0)::numeric))
+);
+
+COMMENT ON COLUMN data.exchange_rate.rate IS 'Units of the workspace''s currency for one unit of this one.';
+
+CREATE TABLE data.import_error (
+    workspace_id uuid NOT NULL,
+    import_id uuid NOT NULL,
+    row_number bigint NOT NULL,
+    field text,
+    code text NOT NULL,
+    message text NOT NULL,
+    cells text[] NOT NULL
+);
+
+CREATE TABLE data.import_run (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    file_name text NOT NULL,
+    file_hash bytea NOT NULL,
+    file_key text,
+    options jsonb NOT NULL,
+    total integer,
+    done integer DEFAULT 0 NOT NULL,
+    rows_read bigint DEFAULT 0 NOT NULL,
+    created integer DEFAULT 0 NOT NULL,
+    updated integer DEFAULT 0 NOT NULL,
+    unchanged integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    customers_created integer DEFAULT 0 NOT NULL,
+    error text,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'customers'::text, 'rates'::text]))),
+    CONSTRAINT import_run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text, 'reverted'::text])))
+);
+
+COMMENT ON COLUMN data.import_run.rows_read IS 'The checkpoint: rows of the file that are settled, committed with them.';
+
+CREATE TABLE data.migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.migration IS 'local: the migrations that were applied.';
+
+CREATE TABLE data."order" (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    source text NOT NULL,
+    shop text DEFAULT ''::text NOT NULL,
+    external_id text,
+    number text,
+    customer_id uuid,
+    status text NOT NULL,
+    financial_status text,
+    on_hold boolean DEFAULT false NOT NULL,
+    hold_reason text,
+    needs_review boolean DEFAULT false NOT NULL,
+    currency text NOT NULL,
+    subtotal numeric(19,4),
+    shipping numeric(19,4),
+    tax numeric(19,4),
+    discount numeric(19,4),
+    total numeric(19,4) NOT NULL,
+    refunded numeric(19,4) DEFAULT 0 NOT NULL,
+    exchange_rate numeric(20,10),
+    net_value numeric(19,4) GENERATED ALWAYS AS (round(((total - refunded) * exchange_rate), 4)) STORED,
+    placed_at timestamp with time zone NOT NULL,
+    cancelled_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    email text,
+    phone text,
+    name text,
+    shipping_address jsonb,
+    billing_address jsonb,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    note text,
+    source_updated_at timestamp with time zone,
+    intake_hash bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT order_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT order_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'processing'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text, 'returned'::text])))
+);
+
+COMMENT ON COLUMN data."order".net_value IS 'Total less refunds in the workspace''s currency; null while the rate is unknown.';
+
+COMMENT ON COLUMN data."order".intake_hash IS 'Of what the source last said: an equal one changes nothing.';
+
+CREATE TABLE data.order_decision (
+    workspace_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid,
+    method text NOT NULL,
+    evidence jsonb NOT NULL,
+    decided_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.order_decision IS 'Why an order went to its customer; the newest decides.';
+
+CREATE TABLE data.order_line (
+    workspace_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    id uuid NOT NULL,
+    sku text,
+    title text DEFAULT ''::text NOT NULL,
+    quantity integer NOT NULL,
+    unit_price numeric(19,4),
+    properties jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE data.order_refund (
+    workspace_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    id uuid NOT NULL,
+    external_id text,
+    amount numeric(19,4) NOT NULL,
+    reason text,
+    refunded_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_refund_amount_check CHECK ((amount > (0)::numeric))
+);
+
+CREATE VIEW fence.address WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    type,
+    is_default,
+    line1,
+    line2,
+    city,
+    state,
+    postal_code,
+    country,
+    recipient_name,
+    phone,
+    validated_at,
+    validation_skipped,
+    match_key,
+    created_at,
+    updated_at,
+    version
+   FROM data.address
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.api_key WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    name,
+    prefix,
+    token_hash,
+    scopes,
+    rate_limit,
+    created_by,
+    created_at,
+    expires_at,
+    revoked_at,
+    last_used_at
+   FROM data.api_key
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.audit_log WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    at,
+    actor,
+    action,
+    subject_id,
+    request_id,
+    ip,
+    changes
+   FROM data.audit_log
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    source,
+    external_id,
+    email,
+    name,
+    phone,
+    phone_e164,
+    date_of_birth,
+    gender,
+    avatar_key,
+    status,
+    status_before_block,
+    country,
+    tags,
+    custom_fields,
+    created_at,
+    updated_at,
+    deleted_at,
+    merged_into_id,
+    version,
+    search
+   FROM data.customer
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_identity WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    kind,
+    source,
+    shop,
+    value,
+    key,
+    quality,
+    matched_by,
+    other_names,
+    is_hub,
+    created_at,
+    released_at
+   FROM data.customer_identity
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_metrics WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    order_count,
+    total_spent,
+    average_order_value,
+    first_order_at,
+    last_order_at,
+    lifetime_value,
+    total_orders,
+    orders_count,
+    by_currency,
+    refreshed_at
+   FROM data.customer_metrics
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_note WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    note,
+    pinned,
+    author,
+    author_name,
+    created_at,
+    updated_at,
+    version
+   FROM data.customer_note
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_stale WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    marked_at
+   FROM data.customer_stale
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.duplicate_pair WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    a_id,
+    b_id,
+    score,
+    level,
+    reasons,
+    status,
+    created_at
+   FROM data.duplicate_pair
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.event_log WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    tx,
+    id,
+    kind,
+    at,
+    customer_id,
+    order_id,
+    actor,
+    origin,
+    data
+   FROM data.event_log
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.exchange_rate WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    currency,
+    on_date,
+    rate,
+    created_at
+   FROM data.exchange_rate
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.idempotency WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    caller,
+    key,
+    request_hash,
+    status,
+    headers,
+    body,
+    created_at
+   FROM data.idempotency
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.import_error WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    import_id,
+    row_number,
+    field,
+    code,
+    message,
+    cells
+   FROM data.import_error
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.import_run WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    kind,
+    status,
+    file_name,
+    file_hash,
+    file_key,
+    options,
+    total,
+    done,
+    rows_read,
+    created,
+    updated,
+    unchanged,
+    failed,
+    customers_created,
+    error,
+    actor,
+    created_at,
+    started_at,
+    finished_at
+   FROM data.import_run
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.job WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    kind,
+    args,
+    state,
+    singleton,
+    run_at,
+    attempts,
+    max_attempts,
+    lost,
+    cancelling,
+    worker,
+    lease_until,
+    progress,
+    error,
+    created_at,
+    finished_at
+   FROM data.job
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.membership WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    staff_id,
+    role,
+    created_at
+   FROM data.membership
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence."order" WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    source,
+    shop,
+    external_id,
+    number,
+    customer_id,
+    status,
+    financial_status,
+    on_hold,
+    hold_reason,
+    needs_review,
+    currency,
+    subtotal,
+    shipping,
+    tax,
+    discount,
+    total,
+    refunded,
+    exchange_rate,
+    net_value,
+    placed_at,
+    cancelled_at,
+    delivered_at,
+    email,
+    phone,
+    name,
+    shipping_address,
+    billing_address,
+    tags,
+    note,
+    source_updated_at,
+    intake_hash,
+    created_at,
+    updated_at,
+    version
+   FROM data."order"
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.order_decision WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    order_id,
+    id,
+    customer_id,
+    method,
+    evidence,
+    decided_at
+   FROM data.order_decision
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.order_line WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    order_id,
+    "position",
+    id,
+    sku,
+    title,
+    quantity,
+    unit_price,
+    properties
+   FROM data.order_line
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.order_refund WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    order_id,
+    id,
+    external_id,
+    amount,
+    reason,
+    refunded_at,
+    created_at
+   FROM data.order_refund
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.workspace WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    name,
+    currency,
+    digits,
+    timezone,
+    counting_statuses,
+    created_at,
+    version
+   FROM data.workspace
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+ALTER TABLE ONLY data.address
+    ADD CONSTRAINT address_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.api_key
+    ADD CONSTRAINT api_key_workspace_id_token_hash_key UNIQUE (workspace_id, token_hash);
+
+ALTER TABLE ONLY data.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_identity
+    ADD CONSTRAINT customer_identity_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_metrics
+    ADD CONSTRAINT customer_metrics_pkey PRIMARY KEY (workspace_id, customer_id);
+
+ALTER TABLE ONLY data.customer_note
+    ADD CONSTRAINT customer_note_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer
+    ADD CONSTRAINT customer_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_stale
+    ADD CONSTRAINT customer_stale_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.duplicate_pair
+    ADD CONSTRAINT duplicate_pair_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.duplicate_pair
+    ADD CONSTRAINT duplicate_pair_workspace_id_a_id_b_id_key UNIQUE (workspace_id, a_id, b_id);
+
+ALTER TABLE ONLY data.event_log
+    ADD CONSTRAINT event_log_pkey PRIMARY KEY (workspace_id, tx, id);
+
+ALTER TABLE ONLY data.exchange_rate
+    ADD CONSTRAINT exchange_rate_pkey PRIMARY KEY (workspace_id, currency, on_date);
+
+ALTER TABLE ONLY data.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (workspace_id, caller, key);
+
+ALTER TABLE ONLY data.import_error
+    ADD CONSTRAINT import_error_pkey PRIMARY KEY (workspace_id, import_id, row_number);
+
+ALTER TABLE ONLY data.import_run
+    ADD CONSTRAINT import_run_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY data.membership
+    ADD CONSTRAINT membership_pkey PRIMARY KEY (workspace_id, staff_id);
+
+ALTER TABLE ONLY data.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY data.order_decision
+    ADD CONSTRAINT order_decision_pkey PRIMARY KEY (workspace_id, order_id, id);
+
+ALTER TABLE ONLY data.order_line
+    ADD CONSTRAINT order_line_pkey PRIMARY KEY (workspace_id, order_id, "position");
+
+ALTER TABLE ONLY data."order"
+    ADD CONSTRAINT order_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.order_refund
+    ADD CONSTRAINT order_refund_pkey PRIMARY KEY (workspace_id, order_id, id);
+
+ALTER TABLE ONLY data.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY data.session
+    ADD CONSTRAINT session_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY data.staff
+    ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY data.workspace
+    ADD CONSTRAINT workspace_pkey PRIMARY KEY (workspace_id);
+
+CREATE INDEX address_customer ON data.address USING btree (workspace_id, customer_id, id);
+
+CREATE UNIQUE INDEX address_default_billing ON data.address USING btree (workspace_id, customer_id) WHERE (is_default AND (type = ANY (ARRAY['BILLING'::text, 'BOTH'::text])));
+
+CREATE UNIQUE INDEX address_default_shipping ON data.address USING btree (workspace_id, customer_id) WHERE (is_default AND (type = ANY (ARRAY['SHIPPING'::text, 'BOTH'::text])));
+
+CREATE INDEX address_match ON data.address USING btree (workspace_id, match_key);
+
+CREATE INDEX api_key_token ON data.api_key USING btree (token_hash);
+
+CREATE INDEX audit_log_actor ON data.audit_log USING btree (workspace_id, actor, id DESC);
+
+CREATE INDEX audit_log_subject ON data.audit_log USING btree (workspace_id, subject_id, id DESC) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
+
+CREATE UNIQUE INDEX customer_email ON data.customer USING btree (workspace_id, lower(email)) WHERE (deleted_at IS NULL);
+
+CREATE INDEX customer_email_order ON data.customer USING btree (workspace_id, COALESCE(lower(email), '􏿿'::text), id);
+
+CREATE UNIQUE INDEX customer_identity_channel ON data.customer_identity USING btree (workspace_id, source, shop, value) WHERE ((kind = 'channel'::text) AND (released_at IS NULL));
+
+CREATE INDEX customer_identity_key ON data.customer_identity USING btree (workspace_id, key) WHERE ((kind <> 'channel'::text) AND (key IS NOT NULL) AND (released_at IS NULL));
+
+CREATE UNIQUE INDEX customer_identity_once ON data.customer_identity USING btree (workspace_id, customer_id, kind, source, shop, value);
+
+CREATE INDEX customer_merged_into ON data.customer USING btree (workspace_id, merged_into_id) WHERE (merged_into_id IS NOT NULL);
+
+CREATE INDEX customer_metrics_average ON data.customer_metrics USING btree (workspace_id, average_order_value, customer_id);
+
+CREATE INDEX customer_metrics_last ON data.customer_metrics USING btree (workspace_id, COALESCE(last_order_at, '1900-01-01 00:00:00+00'::timestamp with time zone), customer_id);
+
+CREATE INDEX customer_metrics_lifetime ON data.customer_metrics USING btree (workspace_id, lifetime_value, customer_id);
+
+CREATE INDEX customer_metrics_orders ON data.customer_metrics USING btree (workspace_id, order_count, customer_id);
+
+CREATE INDEX customer_metrics_spent ON data.customer_metrics USING btree (workspace_id, total_spent, customer_id);
+
+CREATE INDEX customer_name ON data.customer USING btree (workspace_id, "left"(COALESCE(ext.fold(name), '􏿿'::text), 200), id);
+
+CREATE INDEX customer_note_customer ON data.customer_note USING btree (workspace_id, customer_id, pinned DESC, id DESC);
+
+CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops);
+
+CREATE INDEX customer_stale_customer ON data.customer_stale USING btree (workspace_id, customer_id);
+
+CREATE INDEX customer_status ON data.customer USING btree (workspace_id, status, created_at DESC, id DESC) WHERE (status <> 'ACTIVE'::text);
+
+CREATE INDEX customer_tags ON data.customer USING gin (workspace_id, tags);
+
+CREATE INDEX customer_updated ON data.customer USING btree (workspace_id, updated_at DESC, id DESC);
+
+CREATE INDEX duplicate_pair_b ON data.duplicate_pair USING btree (workspace_id, b_id);
+
+CREATE INDEX duplicate_pair_queue ON data.duplicate_pair USING btree (workspace_id, score DESC, id DESC) WHERE (status = 'open'::text);
+
+CREATE INDEX event_log_customer ON data.event_log USING btree (workspace_id, customer_id, at DESC, id DESC) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX exchange_rate_day ON data.exchange_rate USING btree (workspace_id, on_date DESC, currency);
+
+CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, created_at);
+
+CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
+
+CREATE INDEX job_due ON data.job USING btree (COALESCE(workspace_id, '00000000-0000-0000-0000-000000000000'::uuid), run_at, id) WHERE (state = 'queued'::text);
+
+CREATE INDEX job_open ON data.job USING btree (workspace_id, state, id) WHERE (state <> 'done'::text);
+
+CREATE INDEX job_recent ON data.job USING btree (workspace_id, id);
+
+CREATE INDEX job_running ON data.job USING btree (lease_until) WHERE (state = 'running'::text);
+
+CREATE UNIQUE INDEX job_singleton ON data.job USING btree (kind, singleton, workspace_id) NULLS NOT DISTINCT WHERE ((state = 'queued'::text) AND (singleton IS NOT NULL));
+
+CREATE INDEX membership_staff ON data.membership USING btree (staff_id);
+
+CREATE INDEX order_customer ON data."order" USING btree (workspace_id, customer_id, placed_at DESC, id DESC);
+
+CREATE INDEX order_decision_customer ON data.order_decision USING btree (workspace_id, customer_id) WHERE (customer_id IS NOT NULL);
+
+CREATE UNIQUE INDEX order_external ON data."order" USING btree (workspace_id, source, shop, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX order_hold ON data."order" USING btree (workspace_id, placed_at DESC, id DESC) WHERE on_hold;
+
+CREATE INDEX order_line_sku ON data.order_line USING btree (workspace_id, sku, order_id) WHERE (sku IS NOT NULL);
+
+CREATE INDEX order_number ON data."order" USING btree (workspace_id, lower(number) text_pattern_ops) WHERE (number IS NOT NULL);
+
+CREATE INDEX order_placed ON data."order" USING btree (workspace_id, placed_at DESC, id DESC);
+
+CREATE INDEX order_rate_missing ON data."order" USING btree (workspace_id, placed_at DESC, id DESC) WHERE (exchange_rate IS NULL);
+
+CREATE UNIQUE INDEX order_refund_external ON data.order_refund USING btree (workspace_id, order_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX order_review ON data."order" USING btree (workspace_id, placed_at DESC, id DESC) WHERE needs_review;
+
+CREATE INDEX order_total ON data."order" USING btree (workspace_id, total, id);
+
+CREATE INDEX session_staff ON data.session USING btree (staff_id);
+
+CREATE UNIQUE INDEX staff_email ON data.staff USING btree (lower(email));
+
+ALTER TABLE ONLY data.address
+    ADD CONSTRAINT address_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.api_key
+    ADD CONSTRAINT api_key_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.audit_log
+    ADD CONSTRAINT audit_log_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.customer_identity
+    ADD CONSTRAINT customer_identity_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.customer_metrics
+    ADD CONSTRAINT customer_metrics_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.customer_note
+    ADD CONSTRAINT customer_note_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.customer
+    ADD CONSTRAINT customer_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.customer
+    ADD CONSTRAINT customer_workspace_id_merged_into_id_fkey FOREIGN KEY (workspace_id, merged_into_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.duplicate_pair
+    ADD CONSTRAINT duplicate_pair_workspace_id_a_id_fkey FOREIGN KEY (workspace_id, a_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.duplicate_pair
+    ADD CONSTRAINT duplicate_pair_workspace_id_b_id_fkey FOREIGN KEY (workspace_id, b_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.exchange_rate
+    ADD CONSTRAINT exchange_rate_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.idempotency
+    ADD CONSTRAINT idempotency_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.import_error
+    ADD CONSTRAINT import_error_workspace_id_import_id_fkey FOREIGN KEY (workspace_id, import_id) REFERENCES data.import_run(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.import_run
+    ADD CONSTRAINT import_run_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.job
+    ADD CONSTRAINT job_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.membership
+    ADD CONSTRAINT membership_staff_id_fkey FOREIGN KEY (staff_id) REFERENCES data.staff(id);
+
+ALTER TABLE ONLY data.membership
+    ADD CONSTRAINT membership_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.order_decision
+    ADD CONSTRAINT order_decision_workspace_id_order_id_fkey FOREIGN KEY (workspace_id, order_id) REFERENCES data."order"(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.order_line
+    ADD CONSTRAINT order_line_workspace_id_order_id_fkey FOREIGN KEY (workspace_id, order_id) REFERENCES data."order"(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.order_refund
+    ADD CONSTRAINT order_refund_workspace_id_order_id_fkey FOREIGN KEY (workspace_id, order_id) REFERENCES data."order"(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data."order"
+    ADD CONSTRAINT order_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data."order"
+    ADD CONSTRAINT order_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.session
+    ADD CONSTRAINT session_staff_id_fkey FOREIGN KEY (staff_id) REFERENCES data.staff(id);
+
+ALTER TABLE ONLY data.session
+    ADD CONSTRAINT session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+GRANT USAGE ON SCHEMA ext TO supover_app;
+
+GRANT USAGE ON SCHEMA fence TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.all_workspaces() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.all_workspaces() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.currency_digits(currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.currency_digits(currency text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.current_workspace() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.current_workspace() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.event_log_rebase() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.event_log_rebase() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_claimed(by_worker text, wanted uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_claimed(by_worker text, wanted uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_counts() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_counts() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_defer_house(new_id uuid, new_kind text, at timestamp with time zone, attempts_at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_defer_house(new_id uuid, new_kind text, at timestamp with time zone, attempts_at_most integer) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_end(by_worker text, ended uuid[], outcomes text[], whys text[], retry_ins interval[], new_progress jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_end(by_worker text, ended uuid[], outcomes text[], whys text[], retry_ins interval[], new_progress jsonb[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_pending(kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_pending(kinds text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_recover(gone text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_recover(gone text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.job_workers() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_workers() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.jobs_forget(older_than interval, how_many integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.jobs_forget(older_than interval, how_many integer) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.key_by_token(token_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.key_by_token(token_hash bytea) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.key_used(workspace uuid, key uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.key_used(workspace uuid, key uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.learn_sizes() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.learn_sizes() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.members(workspace uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.members(workspace uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.session_by_token(token_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.session_by_token(token_hash bytea) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.session_close(workspace uuid, session uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.session_close(workspace uuid, session uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.session_switch(workspace uuid, session uuid, to_workspace uuid, new_token_hash bytea, new_csrf_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.session_switch(workspace uuid, session uuid, to_workspace uuid, new_token_hash bytea, new_csrf_hash bytea) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.sessions_close(workspace uuid, staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.sessions_close(workspace uuid, staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.sessions_expire() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.sessions_expire() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_by_email(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_by_email(wanted text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_disable(staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_disable(staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_enable(staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_enable(staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_password(workspace uuid, staff uuid, new_password_hash text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_password(workspace uuid, staff uuid, new_password_hash text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.staff_workspaces(staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.staff_workspaces(staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.workspace_list() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspace_list() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.workspaces_with_stale_customers() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspaces_with_stale_customers() TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.address TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.api_key TO supover_app;
+
+GRANT SELECT,INSERT ON TABLE fence.audit_log TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_identity TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_metrics TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_stale TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_pair TO supover_app;
+
+GRANT SELECT,INSERT ON TABLE fence.event_log TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.exchange_rate TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.idempotency TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_error TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_run TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.job TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.membership TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence."order" TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_decision TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_line TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_refund TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.workspace TO supover_app;
