@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: c5f5bdaf604bd855.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 969fba65ee1bec64.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -135,6 +135,7 @@ CREATE TABLE data.job (
     state text DEFAULT 'queued'::text NOT NULL,
     singleton text,
     run_at timestamp with time zone DEFAULT now() NOT NULL,
+    waiting boolean DEFAULT false NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     max_attempts integer DEFAULT 5 NOT NULL,
     lost integer DEFAULT 0 NOT NULL,
@@ -153,6 +154,8 @@ WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500');
 COMMENT ON TABLE data.job IS 'Work for later. A null workspace_id is the house''s own housekeeping.';
 
 COMMENT ON COLUMN data.job.singleton IS 'Of one workspace, kind and singleton at most one job is queued and at most one runs.';
+
+COMMENT ON COLUMN data.job.waiting IS 'Queued for later: kept out of the way of what is due, until a worker sees that its time has come.';
 
 COMMENT ON COLUMN data.job.lost IS 'How often its worker was lost while it ran; from the first time on it runs in a process of its own.';
 
@@ -182,7 +185,7 @@ CREATE FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interv
    WHERE ((b.lease IS NULL) AND (b.progress IS NULL));
 END;
 
-CREATE FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) RETURNS TABLE(workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
+CREATE FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer, served uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid) RETURNS TABLE(workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
     SET enable_seqscan TO 'off'
@@ -191,20 +194,41 @@ CREATE FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[],
     SET enable_mergejoin TO 'off'
     SET enable_material TO 'off'
     BEGIN ATOMIC
- WITH RECURSIVE seller AS (
+ UPDATE data.job w SET waiting = false
+   WHERE (w.id IN ( SELECT q.id
+            FROM data.job q
+           WHERE ((q.state = 'queued'::text) AND q.waiting AND (q.run_at <= now()))
+           ORDER BY q.run_at
+          LIMIT 1000
+          FOR UPDATE OF q SKIP LOCKED));
+ WITH RECURSIVE onward AS (
          ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS key
             FROM data.job q
-           WHERE (q.state = 'queued'::text)
+           WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) > job_claim.served))
            ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
           LIMIT 1)
          UNION ALL
           SELECT ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS "coalesce"
                     FROM data.job q
-                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) > s.key))
+                   WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) > o.key))
                    ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
                   LIMIT 1) AS "coalesce"
-            FROM seller s
-           WHERE (s.key IS NOT NULL)
+            FROM onward o
+           WHERE (o.key IS NOT NULL)
+         ), again AS (
+         ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS key
+            FROM data.job q
+           WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) <= job_claim.served))
+           ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS "coalesce"
+                    FROM data.job q
+                   WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) > a.key) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) <= job_claim.served))
+                   ORDER BY COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid)
+                  LIMIT 1) AS "coalesce"
+            FROM again a
+           WHERE (a.key IS NOT NULL)
          ), busy AS MATERIALIZED (
           SELECT COALESCE(r.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) AS key,
              r.kind,
@@ -226,25 +250,30 @@ CREATE FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[],
          ), turn AS MATERIALIZED (
           SELECT s.key,
              m.running
-            FROM ((seller s
+            FROM ((( SELECT o.key
+                    FROM onward o
+                   WHERE (o.key IS NOT NULL)
+                 UNION ALL
+                  SELECT a.key
+                    FROM again a
+                   WHERE (a.key IS NOT NULL)) s
               CROSS JOIN LATERAL ( SELECT count(*) AS running
                     FROM busy b
                    WHERE (b.mine AND (b.key = s.key))) m)
               CROSS JOIN LATERAL ( SELECT 1 AS "?column?"
                     FROM data.job q
-                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = s.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)))
+                   WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = s.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)))
                    ORDER BY q.run_at
                   LIMIT 1) due_1)
-           WHERE ((s.key IS NOT NULL) AND (m.running < ( SELECT room.each
-                    FROM room)))
-           ORDER BY m.running, (random())
+           WHERE (m.running < ( SELECT room.each
+                    FROM room))
           LIMIT job_claim.how_many
          ), due AS (
           SELECT d.id
             FROM (turn t
               CROSS JOIN LATERAL ( SELECT q.id
                     FROM data.job q
-                   WHERE ((q.state = 'queued'::text) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = t.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)) AND ((q.singleton IS NULL) OR (NOT ((q.kind, q.singleton) IN ( SELECT b.kind,
+                   WHERE ((q.state = 'queued'::text) AND (NOT q.waiting) AND (COALESCE(q.workspace_id, '00000000-0000-0000-0000-000000000000'::uuid) = t.key) AND (q.run_at <= now()) AND (q.kind = ANY (job_claim.kinds)) AND ((q.singleton IS NULL) OR (NOT ((q.kind, q.singleton) IN ( SELECT b.kind,
                              b.singleton
                             FROM busy b
                            WHERE ((b.key = t.key) AND (b.singleton IS NOT NULL)))))))
@@ -298,9 +327,9 @@ CREATE FUNCTION fence.job_defer_house(new_id uuid, new_kind text, at timestamp w
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
     BEGIN ATOMIC
- INSERT INTO data.job (workspace_id, id, kind, singleton, run_at, max_attempts)
-   VALUES (NULL::uuid, job_defer_house.new_id, job_defer_house.new_kind, job_defer_house.new_kind, job_defer_house.at, job_defer_house.attempts_at_most) ON CONFLICT(kind, singleton, workspace_id)
-   WHERE ((state = 'queued'::text) AND (singleton IS NOT NULL)) DO UPDATE SET run_at = excluded.run_at
+ INSERT INTO data.job (workspace_id, id, kind, singleton, run_at, waiting, max_attempts)
+   VALUES (NULL::uuid, job_defer_house.new_id, job_defer_house.new_kind, job_defer_house.new_kind, job_defer_house.at, (job_defer_house.at > now()), job_defer_house.attempts_at_most) ON CONFLICT(kind, singleton, workspace_id)
+   WHERE ((state = 'queued'::text) AND (singleton IS NOT NULL)) DO UPDATE SET run_at = excluded.run_at, waiting = excluded.waiting
    WHERE ((job.attempts = 0) AND (job.run_at > excluded.run_at));
 END;
 
@@ -346,7 +375,7 @@ CREATE FUNCTION fence.job_end(by_worker text, ended uuid[], outcomes text[], why
               JOIN data.job j_1 ON (((j_1.id = e.id) AND (j_1.worker = job_end.by_worker) AND (j_1.state = 'running'::text))))
           FOR UPDATE OF j_1
          ), handed AS (
-          UPDATE data.job t SET attempts = GREATEST(t.attempts, g_1.attempts), lost = GREATEST(t.lost, g_1.lost), run_at = GREATEST(t.run_at, g_1.retry_at), error = COALESCE(g_1.why, t.error)
+          UPDATE data.job t SET attempts = GREATEST(t.attempts, g_1.attempts), lost = GREATEST(t.lost, g_1.lost), run_at = GREATEST(t.run_at, g_1.retry_at), waiting = (GREATEST(t.run_at, g_1.retry_at) > now()), error = COALESCE(g_1.why, t.error)
             FROM given g_1
            WHERE ((t.id = g_1.twin) AND (t.state = 'queued'::text) AND (g_1.state = 'queued'::text))
          )
@@ -358,7 +387,7 @@ CREATE FUNCTION fence.job_end(by_worker text, ended uuid[], outcomes text[], why
          CASE
              WHEN (g.state = 'queued'::text) THEN g.retry_at
              ELSE j.run_at
-         END, finished_at =
+         END, waiting = ((g.state = 'queued'::text) AND (g.retry_at > now())), finished_at =
          CASE
              WHEN ((g.state <> 'queued'::text) OR (g.twin IS NOT NULL)) THEN now()
              ELSE NULL::timestamp with time zone
@@ -372,12 +401,16 @@ CREATE FUNCTION fence.job_pending(kinds text[]) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'data', 'ext'
     BEGIN ATOMIC
- SELECT (( SELECT count(*) AS count
+ SELECT ((( SELECT count(*) AS count
             FROM data.job j
            WHERE (j.state = 'running'::text)) + ( SELECT count(*) AS count
             FROM ( SELECT 1 AS "?column?"
                     FROM data.job j
-                   WHERE ((j.state = 'queued'::text) AND (j.run_at <= now()) AND (j.kind = ANY (job_pending.kinds)))
+                   WHERE ((j.state = 'queued'::text) AND (NOT j.waiting) AND (j.run_at <= now()) AND (j.kind = ANY (job_pending.kinds)))
+                  LIMIT 1000) due)) + ( SELECT count(*) AS count
+            FROM ( SELECT 1 AS "?column?"
+                    FROM data.job j
+                   WHERE ((j.state = 'queued'::text) AND j.waiting AND (j.run_at <= now()) AND (j.kind = ANY (job_pending.kinds)))
                   LIMIT 1000) due));
 END;
 
@@ -472,7 +505,7 @@ CREATE FUNCTION fence.learn_sizes() RETURNS void
     SET search_path TO 'data', 'ext'
     AS $$
 begin
-    analyze data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
+    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
             data.address, data.event_log;
 end $$;
 
@@ -836,11 +869,11 @@ CREATE TABLE data.customer_metrics (
     workspace_id uuid NOT NULL,
     customer_id uuid NOT NULL,
     order_count integer DEFAULT 0 NOT NULL,
-    total_spent numeric(19,4) DEFAULT 0 NOT NULL,
-    average_order_value numeric(19,4) DEFAULT 0 NOT NULL,
+    total_spent numeric(38,4) DEFAULT 0 NOT NULL,
+    average_order_value numeric(38,4) DEFAULT 0 NOT NULL,
     first_order_at timestamp with time zone,
     last_order_at timestamp with time zone,
-    lifetime_value numeric(19,4) DEFAULT 0 NOT NULL,
+    lifetime_value numeric(38,4) DEFAULT 0 NOT NULL,
     total_orders integer DEFAULT 0 NOT NULL,
     orders_count integer DEFAULT 0 NOT NULL,
     by_currency jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -973,7 +1006,7 @@ CREATE TABLE data."order" (
     total numeric(19,4) NOT NULL,
     refunded numeric(19,4) DEFAULT 0 NOT NULL,
     exchange_rate numeric(20,10),
-    net_value numeric(19,4) GENERATED ALWAYS AS (round(((total - refunded) * exchange_rate), 4)) STORED,
+    net_value numeric(38,4) GENERATED ALWAYS AS (round(((total - refunded) * exchange_rate), 4)) STORED,
     placed_at timestamp with time zone NOT NULL,
     cancelled_at timestamp with time zone,
     delivered_at timestamp with time zone,
@@ -990,6 +1023,7 @@ CREATE TABLE data."order" (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT order_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT order_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT order_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'processing'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text, 'returned'::text])))
 );
 
@@ -1273,6 +1307,7 @@ CREATE VIEW fence.job WITH (security_barrier='false') AS
     state,
     singleton,
     run_at,
+    waiting,
     attempts,
     max_attempts,
     lost,
@@ -1534,7 +1569,7 @@ CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, crea
 
 CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
 
-CREATE INDEX job_due ON data.job USING btree (COALESCE(workspace_id, '00000000-0000-0000-0000-000000000000'::uuid), run_at, id) WHERE (state = 'queued'::text);
+CREATE INDEX job_due ON data.job USING btree (COALESCE(workspace_id, '00000000-0000-0000-0000-000000000000'::uuid), run_at, id) WHERE ((state = 'queued'::text) AND (NOT waiting));
 
 CREATE INDEX job_open ON data.job USING btree (workspace_id, state, id) WHERE (state <> 'done'::text);
 
@@ -1543,6 +1578,8 @@ CREATE INDEX job_recent ON data.job USING btree (workspace_id, id);
 CREATE INDEX job_running ON data.job USING btree (lease_until) WHERE (state = 'running'::text);
 
 CREATE UNIQUE INDEX job_singleton ON data.job USING btree (kind, singleton, workspace_id) NULLS NOT DISTINCT WHERE ((state = 'queued'::text) AND (singleton IS NOT NULL));
+
+CREATE INDEX job_waiting ON data.job USING btree (run_at) WHERE ((state = 'queued'::text) AND waiting);
 
 CREATE INDEX membership_staff ON data.membership USING btree (staff_id);
 
@@ -1666,8 +1703,8 @@ GRANT ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many int
 REVOKE ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) TO supover_app;
 
-REVOKE ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer) TO supover_app;
+REVOKE ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer, served uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer, served uuid) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.job_claimed(by_worker text, wanted uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.job_claimed(by_worker text, wanted uuid) TO supover_app;

@@ -71,6 +71,7 @@ create table data.job (
     state text not null default 'queued' check (state in ('queued', 'running', 'done', 'dead', 'cancelled')),
     singleton text,
     run_at timestamptz not null default now(),
+    waiting boolean not null default false,
     attempts integer not null default 0,
     max_attempts integer not null default 5 check (max_attempts > 0),
     lost integer not null default 0,
@@ -84,10 +85,13 @@ create table data.job (
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 comment on table data.job is 'Work for later. A null workspace_id is the house''s own housekeeping.';
 comment on column data.job.singleton is 'Of one workspace, kind and singleton at most one job is queued and at most one runs.';
+comment on column data.job.waiting is 'Queued for later: kept out of the way of what is due, until a worker sees that its time has come.';
 comment on column data.job.lost is 'How often its worker was lost while it ran; from the first time on it runs in a process of its own.';
 create unique index job_singleton on data.job (kind, singleton, workspace_id) nulls not distinct
     where state = 'queued' and singleton is not null;
-create index job_due on data.job (coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'), run_at, id) where state = 'queued';
+create index job_due on data.job (coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'), run_at, id)
+    where state = 'queued' and not waiting;
+create index job_waiting on data.job (run_at) where state = 'queued' and waiting;
 create index job_running on data.job (lease_until) where state = 'running';
 create index job_recent on data.job (workspace_id, id);
 create index job_open on data.job (workspace_id, state, id) where state <> 'done';

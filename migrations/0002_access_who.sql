@@ -14,9 +14,25 @@ create table data.membership (
     staff_id uuid not null references data.staff,
     role text not null check (role in ('owner', 'admin', 'agent', 'viewer')),
     created_at timestamptz not null default now(),
+    last_used_at timestamptz,
     primary key (workspace_id, staff_id)
 );
 create index membership_staff on data.membership (staff_id);
+
+create table data.invitation (
+    workspace_id uuid not null references data.workspace,
+    id uuid not null,
+    email text not null,
+    name text not null,
+    role text not null check (role in ('owner', 'admin', 'agent', 'viewer')),
+    code_hash bytea not null,
+    created_at timestamptz not null default now(),
+    expires_at timestamptz not null,
+    primary key (workspace_id, id)
+);
+comment on table data.invitation is 'becomes a membership when its person accepts it; knows nothing of whether they have an account.';
+create unique index invitation_email on data.invitation (workspace_id, lower(email));
+create index invitation_code on data.invitation (code_hash);
 
 create table data.session (
     id uuid primary key,

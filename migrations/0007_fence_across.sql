@@ -49,10 +49,14 @@ create function fence.session_open(session uuid, token_hash bytea, csrf_hash byt
                                    expires_at timestamptz, ip text, user_agent text) returns void
     language sql security definer set search_path = data, ext
     begin atomic
+        with used as (
+            update data.membership m set last_used_at = now()
+             where m.workspace_id = workspace and m.staff_id = staff
+            returning m.workspace_id, m.staff_id)
         insert into data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at, ip, user_agent)
-        select session, session_open.token_hash, session_open.csrf_hash, m.staff_id, m.workspace_id, session_open.expires_at,
+        select session, session_open.token_hash, session_open.csrf_hash, u.staff_id, u.workspace_id, session_open.expires_at,
                session_open.ip, session_open.user_agent
-          from data.membership m where m.workspace_id = workspace and m.staff_id = staff;
+          from used u;
     end;
 
 -- The same session in another workspace of the same person, under a new token.
@@ -64,7 +68,10 @@ create function fence.session_switch(workspace uuid, session uuid, to_workspace 
             update data.session s set workspace_id = m.workspace_id, token_hash = new_token_hash, csrf_hash = new_csrf_hash
               from data.membership m
              where s.id = session and s.workspace_id = workspace and m.workspace_id = to_workspace and m.staff_id = s.staff_id
-            returning 1)
+            returning s.workspace_id, s.staff_id),
+        used as (
+            update data.membership m set last_used_at = now()
+              from switched s where m.workspace_id = s.workspace_id and m.staff_id = s.staff_id)
         select exists (select 1 from switched);
     end;
 
@@ -93,13 +100,24 @@ create function fence.staff_by_email(wanted text)
         select p.id, p.email, p.name, p.password_hash, p.disabled_at from data.staff p where lower(p.email) = lower(wanted);
     end;
 
+-- An invitation is found by its code, before its workspace is known, and only for the person whom it is for.
+create function fence.invitation_by_code(code_hash bytea, wanted text)
+    returns table (workspace_id uuid, id uuid, email text, name text)
+    language sql stable security definer set search_path = data, ext
+    begin atomic
+        select i.workspace_id, i.id, i.email, i.name
+          from data.invitation i
+         where i.code_hash = invitation_by_code.code_hash and lower(i.email) = lower(wanted) and i.expires_at > now();
+    end;
+
+-- The one that was used last comes first, then the oldest membership.
 create function fence.staff_workspaces(staff uuid)
     returns table (workspace_id uuid, name text, currency text, timezone text, role text)
     language sql stable security definer set search_path = data, ext
     begin atomic
         select w.workspace_id, w.name, w.currency, w.timezone, m.role
           from data.membership m join data.workspace w using (workspace_id)
-         where m.staff_id = staff order by w.name, w.workspace_id;
+         where m.staff_id = staff order by m.last_used_at desc nulls last, m.created_at, w.workspace_id;
     end;
 
 -- Members of the workspace that asks: staff are global, so their names come through here.
@@ -168,23 +186,40 @@ create function fence.workspace_list()
     end;
 
 -- Jobs: a worker claims for all workspaces. An attempt is counted before the work, so a job that kills its worker ends too.
--- Workspaces take turns: those with the fewest jobs at this worker come first, by lot among equals, and where there are
+-- Workspaces take turns, in the order of their ids and beginning after the one that the worker served last; where there are
 -- others none takes the worker's last place. Of one singleton only one job runs. Kinds this worker does not know stay.
 -- A queue's statistics are always out of date, so plans that read all of it are ruled out.
-create function fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer)
+create function fence.job_claim(by_worker text, kinds text[], leases interval[], how_many integer, most_each integer,
+                                served uuid default '00000000-0000-0000-0000-000000000000')
     returns table (workspace_id uuid, id uuid, kind text, args jsonb, attempts integer, max_attempts integer, lost integer)
     language sql security definer set search_path = data, ext
     set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off
     begin atomic
-        with recursive seller as (
-            (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') as key
-               from data.job q where q.state = 'queued' order by 1 limit 1)
+        update data.job w set waiting = false
+         where w.id in (select q.id from data.job q where q.state = 'queued' and q.waiting and q.run_at <= now()
+                         order by q.run_at limit 1000 for update skip locked);
+        -- The walk over the workspaces goes from index entry to index entry, and no further than it must.
+        with recursive onward as (
+            (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') as key from data.job q
+              where q.state = 'queued' and not q.waiting and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') > served
+              order by 1 limit 1)
             union all
-            select (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000')
-                      from data.job q
-                     where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') > s.key
+            select (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') from data.job q
+                     where q.state = 'queued' and not q.waiting
+                       and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') > o.key
                      order by 1 limit 1)
-              from seller s where s.key is not null),
+              from onward o where o.key is not null),
+        again as (
+            (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') as key from data.job q
+              where q.state = 'queued' and not q.waiting and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') <= served
+              order by 1 limit 1)
+            union all
+            select (select coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') from data.job q
+                     where q.state = 'queued' and not q.waiting
+                       and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') > a.key
+                       and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') <= served
+                     order by 1 limit 1)
+              from again a where a.key is not null),
         busy as materialized (
             select coalesce(r.workspace_id, '00000000-0000-0000-0000-000000000000') as key, r.kind, r.singleton, r.worker = by_worker as mine
               from data.job r where r.state = 'running'),
@@ -193,21 +228,25 @@ create function fence.job_claim(by_worker text, kinds text[], leases interval[],
               from (select 1 from data.workspace limit 2) w),
         turn as materialized (
             select s.key, m.running
-              from seller s
+              from (select o.key from onward o where o.key is not null
+                     union all
+                    select a.key from again a where a.key is not null) s
              cross join lateral (select count(*) as running from busy b where b.mine and b.key = s.key) m
              cross join lateral (
                    select 1 from data.job q
-                    where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = s.key
+                    where q.state = 'queued' and not q.waiting
+                      and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = s.key
                       and q.run_at <= now() and q.kind = any (kinds)
                     order by q.run_at limit 1) due
-             where s.key is not null and m.running < (select each from room)
-             order by m.running, random() limit how_many),
+             where m.running < (select each from room)
+             limit how_many),
         due as (
             select d.id
               from turn t
              cross join lateral (
                    select q.id from data.job q
-                    where q.state = 'queued' and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = t.key
+                    where q.state = 'queued' and not q.waiting
+                      and coalesce(q.workspace_id, '00000000-0000-0000-0000-000000000000') = t.key
                       and q.run_at <= now() and q.kind = any (kinds)
                       and (q.singleton is null
                            or (q.kind, q.singleton) not in (
@@ -281,7 +320,8 @@ create function fence.job_end(by_worker text, ended uuid[], outcomes text[], why
         handed as (
             update data.job t
                set attempts = greatest(t.attempts, g.attempts), lost = greatest(t.lost, g.lost),
-                   run_at = greatest(t.run_at, g.retry_at), error = coalesce(g.why, t.error)
+                   run_at = greatest(t.run_at, g.retry_at), waiting = greatest(t.run_at, g.retry_at) > now(),
+                   error = coalesce(g.why, t.error)
               from given g
              where t.id = g.twin and t.state = 'queued' and g.state = 'queued')
         update data.job j
@@ -289,6 +329,7 @@ create function fence.job_end(by_worker text, ended uuid[], outcomes text[], why
                error = g.why, attempts = g.attempts, lost = g.lost, worker = null, lease_until = null,
                progress = coalesce(g.progress, j.progress),
                run_at = case when g.state = 'queued' then g.retry_at else j.run_at end,
+               waiting = g.state = 'queued' and g.retry_at > now(),
                finished_at = case when g.state <> 'queued' or g.twin is not null then now() end
           from given g
          where j.id = g.id
@@ -321,19 +362,23 @@ create function fence.job_workers() returns setof text
 create function fence.job_defer_house(new_id uuid, new_kind text, at timestamptz, attempts_at_most integer) returns void
     language sql security definer set search_path = data, ext
     begin atomic
-        insert into data.job (workspace_id, id, kind, singleton, run_at, max_attempts)
-        values (null, new_id, new_kind, new_kind, at, attempts_at_most)
+        insert into data.job (workspace_id, id, kind, singleton, run_at, waiting, max_attempts)
+        values (null, new_id, new_kind, new_kind, at, at > now(), attempts_at_most)
         on conflict (kind, singleton, workspace_id) where state = 'queued' and singleton is not null
-        do update set run_at = excluded.run_at where job.attempts = 0 and job.run_at > excluded.run_at;
+        do update set run_at = excluded.run_at, waiting = excluded.waiting where job.attempts = 0 and job.run_at > excluded.run_at;
     end;
 
--- At most 1,000 of the due ones are counted.
+-- Counts the due ones to 1,000 and no further.
 create function fence.job_pending(kinds text[]) returns bigint
     language sql stable security definer set search_path = data, ext
     begin atomic
         select (select count(*) from data.job j where j.state = 'running')
              + (select count(*) from (select 1 from data.job j
-                                       where j.state = 'queued' and j.run_at <= now() and j.kind = any (kinds) limit 1000) due);
+                                       where j.state = 'queued' and not j.waiting and j.run_at <= now() and j.kind = any (kinds)
+                                       limit 1000) due)
+             + (select count(*) from (select 1 from data.job j
+                                       where j.state = 'queued' and j.waiting and j.run_at <= now() and j.kind = any (kinds)
+                                       limit 1000) due);
     end;
 
 create function fence.job_counts() returns table (kind text, state text, jobs bigint)
@@ -383,7 +428,7 @@ create function fence.event_log_rebase() returns bigint
 create function fence.learn_sizes() returns void
     language plpgsql security definer set search_path = data, ext as $$
 begin
-    analyze data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
+    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
             data.address, data.event_log;
 end $$;
 

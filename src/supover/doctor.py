@@ -20,24 +20,33 @@ from supover.kit.db import APP_ROLE
 from supover.settings import Settings, SettingsError
 
 LEAST_FREE_BYTES: Final = 1 << 30
+SIGN_IN: Final = (
+    f"the application signs in as the owner and becomes {APP_ROLE}, which an injected statement can undo: "
+    f"give {APP_ROLE} a password and set SUPOVER_APP_DATABASE_URL"
+)
 LEAST_POSTGRES: Final = 160_000
-PRIVATE: Final = ("local.json", "first_run.json", "secret.key", "postgres/password")
+PRIVATE: Final = ("local.json", "first_run.json", "secret.key", "postgres/password", "postgres/app_password")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+    """One thing that was looked at; with `warning` it works, and would be better otherwise."""
 
     name: str
     ok: bool
     said: str
+    warning: bool = False
 
 
 def doctor(*, json: bool) -> None:
     """Prints every finding; ends with 1 when something is wrong."""
     findings = examine()
-    up.show(findings, [f"{'ok ' if one.ok else 'BAD'}  {one.name:10}  {one.said}" for one in findings], json=json)
+    up.show(findings, [f"{_mark(one)}  {one.name:10}  {one.said}" for one in findings], json=json)
     if not all(one.ok for one in findings):
         raise SystemExit(1)
+
+
+def _mark(one: Finding) -> str:
+    return "BAD " if not one.ok else "WARN" if one.warning else "ok  "
 
 
 def examine() -> list[Finding]:
@@ -84,7 +93,11 @@ def _database(settings: Settings) -> Iterator[Finding]:
             return
     try:
         with embedded.database(settings.data_dir, settings.database_url) as owner_url:
-            yield from asyncio.run(_asked(owner_url, settings.app_database_url))
+            own = settings.database_url is None
+            app_url = embedded.place(settings.data_dir).app_dsn() if own else settings.app_database_url
+            yield from asyncio.run(_asked(owner_url, app_url))
+            if app_url is None and not own:
+                yield Finding("sign-in", True, SIGN_IN, warning=True)
     except embedded.EmbeddedError as error:
         yield Finding("database", False, str(error))
 

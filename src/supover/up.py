@@ -124,7 +124,7 @@ class _House:
             owner_url = self._database()
             local = self._furnish(owner_url)
             _write(self._local, local)
-            env = self._environment(owner_url)
+            env = self._environment()
             self._programs = [_Program("serve", env), _Program("worker", env)]
             self._tend(local)
         finally:
@@ -145,6 +145,9 @@ class _House:
 
         if applied := asyncio.run(migrate.run(owner_url)):
             _say(f"Applied {len(applied)} migrations, up to {applied[-1]}.")
+        if self._postgres is not None:
+            app_url = asyncio.run(embedded.let_app_in(self._postgres.place))
+            self._settings = msgspec.structs.replace(self._settings, database_url=owner_url, app_database_url=app_url)
         first = asyncio.run(demo.first_run(owner_url, self._settings))
         return Local(
             url=local_url(self._settings),
@@ -155,13 +158,14 @@ class _House:
             workspace_id=str(first.workspace_id),
         )
 
-    def _environment(self, owner_url: str) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         env = dict(os.environ)
         env["SUPOVER_DATA_DIR"] = str(self._settings.data_dir)
         env["SUPOVER_HOST"] = self._settings.host
         env["SUPOVER_PORT"] = str(self._settings.port)
         if self._postgres is not None:
-            env["SUPOVER_DATABASE_URL"] = owner_url
+            env["SUPOVER_DATABASE_URL"] = self._settings.database_url or ""
+            env["SUPOVER_APP_DATABASE_URL"] = self._settings.app_database_url or ""
         return env | _shared_figures(self._settings)
 
     def _tend(self, local: Local) -> NoReturn:
@@ -327,7 +331,7 @@ def serve(*, port: int | None = None, host: str | None = None) -> None:
         os.environ["SUPOVER_HOST"] = settings.host
         os.environ["SUPOVER_PORT"] = str(settings.port)
         if settings.database_url is None:
-            os.environ["SUPOVER_DATABASE_URL"] = owner_url
+            os.environ.update(embedded.environment(settings.data_dir, owner_url))
         if settings.workers > 1:
             os.environ.update(_shared_figures(settings))
         _granian(settings)

@@ -4,12 +4,15 @@
 """
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from supover import settings as configuration
 from supover import wiring
@@ -54,8 +57,13 @@ def _main(settings: Settings | None, make: Make, act: Callable[[Worker], Awaitab
     telemetry.configure(settings.log_format, settings.log_level)
     wiring.load()
     database = embedded.database(settings.data_dir, settings.database_url)
-    with database as url, asyncio.Runner(loop_factory=_loop()) as runner:
-        runner.run(_work(settings, url, make, act))
+    with database as url:
+        if settings.database_url is None:
+            # Jobs that run in processes of their own find it there, too.
+            os.environ.update(found := embedded.environment(settings.data_dir, url))
+            settings = msgspec.structs.replace(settings, app_database_url=found.get("SUPOVER_APP_DATABASE_URL"))
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            runner.run(_work(settings, url, make, act))
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -87,6 +95,9 @@ async def _work(settings: Settings, owner_url: str, make: Make, act: Callable[[W
         finally:
             watch.cancel()
         log.info("stopped", worker=worker.name)
+        if worker.is_stuck:
+            # Its task would keep the loop, and so the process, for ever. Its lease runs out.
+            os._exit(1)
 
 
 @asynccontextmanager

@@ -148,6 +148,27 @@ async def test_the_operator_makes_keys_without_a_limit(place: Place) -> None:
     assert (await place.new_key("admin", rate_limit=5_000)).rate_limit == 5_000
 
 
+async def test_a_workspace_has_at_most_a_hundred_living_keys_unless_the_operator_adds(
+    client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await owner.execute(
+        """insert into data.api_key (workspace_id, id, name, prefix, token_hash, scopes, created_by, expires_at, revoked_at)
+           select $1, gen_random_uuid(), 'K', 'sk_', sha256(n::text::bytea), '{admin}', 'cli',
+                  case when n = 100 then now() end, case when n = 101 then now() end
+             from generate_series(2, 101) n""",
+        place.workspace.id,
+    )
+    body = {"name": "K", "scopes": ["customers:read"]}
+    made = await client.as_key(place.key, "POST", "/api/keys", json=body)
+    assert made.status_code == 201
+    refused = await client.as_key(place.key, "POST", "/api/keys", json=body)
+    assert (refused.status_code, refused.json()["type"]) == (409, "https://supover.dev/problems/too-many-keys")
+    await place.new_key("admin")
+    for id in (made.json()["id"], (await place.new_key("admin")).id):
+        assert (await client.as_key(place.key, "DELETE", f"/api/keys/{id}")).status_code == 204
+    assert (await client.as_key(place.key, "POST", "/api/keys", json=body)).status_code == 409
+
+
 # --- lists and ends --------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from supover import wiring
 from supover.access.permissions import KNOWN, OWNER, PERMISSIONS, PUBLIC, ROLES, SCOPES, Role, held, of_role
 from supover.kit import front
+from supover.kit.db import Database
+from supover.settings import Settings
 
 # What each role may do, said a second time: operation → the least role, from the least to the greatest.
 LADDER: tuple[Role, ...] = ("viewer", "agent", "admin", "owner")
@@ -65,6 +67,12 @@ def test_every_route_has_its_permission_and_every_permission_its_route() -> None
     assert len(set(operations)) == len(operations)
     assert set(operations) == set(PERMISSIONS)
     assert {str(handler.opt["operation"]) for handler in front.handlers()} == set(front.PERMISSIONS)
+
+
+def test_the_framework_adds_no_route_of_its_own(db: Database, configured: Settings) -> None:
+    app = wiring.application(db, configured).app
+    ours = {path for handler in [*wiring.handlers(), *front.handlers()] for path in handler.paths}
+    assert {route.path for route in app.routes} == ours
 
 
 def test_whatever_writes_needs_more_than_reading() -> None:

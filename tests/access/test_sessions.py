@@ -8,6 +8,8 @@ import pytest
 
 from supover import settings
 from supover.access import commands, passwords
+from supover.access.model import TooManyAttempts, WorkspaceChange
+from supover.access.sessions import Attempts
 from supover.kit import clock, ids
 from supover.kit.db import Database
 from tests.access.places import PASSWORD, Client, Place, make_client, make_place
@@ -157,6 +159,54 @@ async def test_a_header_that_nobody_trusts_changes_neither_the_limit_nor_the_aud
         ("access.change_workspace", "127.0.0.1"),
         ("access.sign_in", "127.0.0.1"),
     ]
+
+
+def test_one_account_waits_after_a_hundred_failures_from_anywhere_but_not_for_one_network() -> None:
+    attempts = Attempts()
+
+    def refused(email: str, ip: str) -> bool:
+        try:
+            attempts.count(email, ip)
+        except TooManyAttempts as error:
+            assert 800 <= int(error.headers["Retry-After"]) <= 901
+            return True
+        return False
+
+    # What one network is refused beyond its ten is not counted against the account.
+    assert [refused("Ann@shop.example", "192.0.2.1") for _ in range(100)] == [False] * 10 + [True] * 90
+    assert [refused("ann@shop.example", f"198.51.100.{n % 90}") for n in range(90)] == [False] * 90
+    assert refused("ANN@shop.example ", "203.0.113.1")
+    assert not refused("bob@shop.example", "203.0.113.1")
+    attempts.succeeded("bob@shop.example", "203.0.113.1")
+
+
+def test_ipv4_clients_of_a_socket_for_both_are_networks_of_their_own() -> None:
+    attempts = Attempts()
+    for _ in range(10):
+        attempts.count("ann@shop.example", "::ffff:192.0.2.1")
+    for same in ("::ffff:192.0.2.1", "192.0.2.1"):
+        with pytest.raises(TooManyAttempts):
+            attempts.count("ann@shop.example", same)
+    attempts.count("ann@shop.example", "::ffff:192.0.2.2")
+    for n in range(10):
+        attempts.count("ann@shop.example", f"2001:db8::{n}")
+    with pytest.raises(TooManyAttempts):
+        attempts.count("ann@shop.example", "2001:db8::ffff:1")
+
+
+async def test_signing_in_goes_on_where_one_was_last_else_in_the_oldest_membership(
+    client: Client, db: Database, place: Place
+) -> None:
+    member, other = await place.staff("owner"), await make_place(db)
+    async with other.db.tx(other.workspace.id) as tx:
+        await commands.change_workspace(tx, WorkspaceChange(name="A first name"))
+    await other.staff("viewer", member.email)
+    first = (await client.sign_in(member.email)).json()
+    assert first["workspace"]["id"] == str(place.workspace.id)
+    assert [w["name"] for w in first["workspaces"]] == ["A first name", "Shop"]
+    switched = await client.put("/api/session", json={"workspaceId": str(other.workspace.id)})
+    assert switched.status_code == 200
+    assert (await client.sign_in(member.email)).json()["workspace"]["id"] == str(other.workspace.id)
 
 
 async def test_an_unknown_account_waits_just_the_same(client: Client) -> None:

@@ -17,31 +17,149 @@ def with_role(place: Place, role: Role) -> Caller:
     return msgspec.structs.replace(place.operator, kind="staff", id=ids.new(), role=role, permissions=of_role(role))
 
 
-async def test_somebody_new_gets_an_account_with_a_password_shown_once(client: Client, place: Place) -> None:
-    email = f"New.Person-{ids.new().hex}@Shop.example"
-    body = {"email": f" {email} ", "name": " New  Person ", "role": "agent"}
+async def invite(client: Client, place: Place, email: str, **more: Any) -> dict[str, Any]:
+    body = {"email": email, "name": "Whoever", "role": "agent", **more}
     answer = await client.as_key(place.key, "POST", "/api/staff", json=body)
-    assert answer.status_code == 201
-    added = answer.json()
-    assert (added["email"], added["name"], added["role"]) == (email, "New Person", "agent")
-    assert (await client.sign_in(email, added["temporaryPassword"])).status_code == 200
-    listed = (await client.as_key(place.key, "GET", "/api/staff")).json()
-    assert [(m["email"], m["role"], m["disabledAt"]) for m in listed["data"]] == [(email, "agent", None)]
-    assert added["temporaryPassword"] not in str(listed)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
 
 
-async def test_somebody_known_keeps_their_account_and_password(client: Client, db: Database, place: Place) -> None:
+async def staff_of(client: Client, place: Place) -> list[dict[str, Any]]:
+    return (await client.as_key(place.key, "GET", "/api/staff")).json()["data"]
+
+
+async def test_somebody_new_chooses_a_password_with_the_code(client: Client, place: Place) -> None:
+    email = f"New.Person-{ids.new().hex}@Shop.example"
+    invited = await invite(client, place, f" {email} ", name=" New  Person ")
+    code = invited["invitationCode"]
+    assert (invited["email"], invited["name"], invited["role"]) == (email, "New Person", "agent")
+    (listed,) = await staff_of(client, place)
+    assert (listed["id"], listed["name"], listed["disabledAt"], listed["acceptedAt"]) == (
+        invited["id"],
+        "New Person",
+        None,
+        None,
+    )
+    assert code not in str(listed)
+    for wrong in ({}, {"invitationCode": "wrong"}, {"invitationCode": ""}):
+        assert (await client.sign_in(email, **wrong)).status_code == 401
+    assert (await client.sign_in(email, code)).status_code == 401
+    assert (await client.sign_in(f"x{email}", invitationCode=code)).status_code == 401
+    weak = await client.sign_in(email, "short", invitationCode=code)
+    assert (weak.status_code, weak.json()["errors"][0]["pointer"]) == (422, "/password")
+    session = (await client.sign_in(email.lower(), invitationCode=f" {code.upper()} ")).json()
+    assert (session["id"], session["email"], session["role"]) == (invited["id"], email, "agent")
+    assert session["workspace"]["id"] == str(place.workspace.id)
+    (member,) = await staff_of(client, place)
+    assert (member["id"], member["name"], member["acceptedAt"] is not None) == (invited["id"], "New Person", True)
+    assert (await client.sign_in(email)).status_code == 200
+    again = await client.sign_in(email, invitationCode=code)
+    assert (again.status_code, again.json()["type"]) == (403, "https://supover.dev/problems/invitation-refused")
+    actions = [e["action"] for e in (await client.as_key(place.key, "GET", "/api/audit")).json()["data"]]
+    assert actions == ["access.sign_in", "access.accept_invitation", "access.add_staff"]
+
+
+async def test_an_inviter_learns_nothing_of_an_account_and_gives_nothing_until_it_is_accepted(
+    client: Client, db: Database, place: Place
+) -> None:
     other = await make_place(db)
     member = await other.staff("owner")
-    answer = await client.as_key(
-        place.key, "POST", "/api/staff", json={"email": member.email.upper(), "name": "Somebody else", "role": "viewer"}
+    await client.sign_in(member.email)
+    known = await invite(client, place, member.email.upper(), name="Guessed", role="viewer")
+    fresh = await invite(client, place, f"{ids.new().hex}@shop.example", name="Guessed", role="viewer")
+    assert {k: v for k, v in known.items() if k in ("name", "role")} == {"name": "Guessed", "role": "viewer"}
+    assert known.keys() == fresh.keys()
+    assert (known["email"], len(known["invitationCode"])) == (member.email.upper(), len(fresh["invitationCode"]))
+    assert known["id"] != str(member.id)
+    by_id = {m["id"]: m for m in await staff_of(client, place)}
+    hidden = {"id": "", "email": "", "createdAt": ""}
+    assert by_id[known["id"]] | hidden == by_id[fresh["id"]] | hidden
+    # Nothing is open yet, neither to a session that is there nor to one that is new.
+    assert [w["id"] for w in (await client.get("/api/session")).json()["workspaces"]] == [str(other.workspace.id)]
+    assert (await client.put("/api/session", json={"workspaceId": str(place.workspace.id)})).status_code == 403
+    refused = await client.sign_in(member.email, workspaceId=str(place.workspace.id))
+    assert (refused.status_code, refused.json()["type"]) == (403, "https://supover.dev/problems/no-workspace")
+
+
+async def test_only_the_password_of_the_account_and_the_code_together_accept(
+    client: Client, db: Database, place: Place
+) -> None:
+    other = await make_place(db)
+    member, stranger = await other.staff("owner"), await other.staff("agent")
+    code = (await invite(client, place, member.email, role="viewer"))["invitationCode"]
+    # The inviter has the code, but neither the password nor a way to choose another.
+    assert (await client.sign_in(member.email, "another good password", invitationCode=code)).status_code == 401
+    for email, given in ((stranger.email, code), (member.email, "aaaa-bbbb-cccc-dddd-eeee")):
+        refused = await client.sign_in(email, invitationCode=given)
+        assert (refused.status_code, refused.json()["type"]) == (403, "https://supover.dev/problems/invitation-refused")
+    session = (await client.sign_in(member.email, invitationCode=code)).json()
+    assert (session["id"], session["name"], session["role"]) == (str(member.id), "The owner", "viewer")
+    assert session["workspace"]["id"] == str(place.workspace.id)
+    (listed,) = await staff_of(client, place)
+    assert (listed["id"], listed["name"]) == (str(member.id), "The owner")
+
+
+async def test_whose_account_another_workspace_made_first_takes_nothing_here(
+    client: Client, db: Database, place: Place
+) -> None:
+    """A stranger makes an account for somebody's email by inviting it and using the code; then the email is invited here."""
+    email, strangers = f"{ids.new().hex}@shop.example", await make_place(db)
+    theirs = (await invite(client, strangers, email))["invitationCode"]
+    assert (await client.sign_in(email, "the strangers password", invitationCode=theirs)).status_code == 200
+    await invite(client, place, email, role="admin")
+    assert (await client.get("/api/workspace")).json()["id"] == str(strangers.workspace.id)
+    for asked in ({"workspaceId": str(place.workspace.id)}, {"invitationCode": theirs}):
+        assert (await client.sign_in(email, "the strangers password", **asked)).status_code == 403
+    session = (await client.sign_in(email, "the strangers password")).json()
+    assert [w["id"] for w in session["workspaces"]] == [str(strangers.workspace.id)]
+
+
+async def test_a_code_ends_by_itself_by_removal_and_makes_room_for_another(
+    client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    email = f"{ids.new().hex}@shop.example"
+    first = await invite(client, place, email)
+    again = await client.as_key(place.key, "POST", "/api/staff", json={"email": email, "name": "N", "role": "agent"})
+    assert (again.status_code, again.json()["type"]) == (409, "https://supover.dev/problems/staff-known")
+    kept = await owner.fetchrow("select * from data.invitation where id = $1", first["id"])
+    assert kept is not None
+    assert kept["expires_at"] - kept["created_at"] == commands.INVITED_FOR
+    assert kept["code_hash"] == commands.digest(first["invitationCode"])
+    await owner.execute("update data.invitation set expires_at = now() where id = $1", first["id"])
+    assert (await client.sign_in(email, invitationCode=first["invitationCode"])).status_code == 401
+    second = await invite(client, place, email)
+    changed = await client.as_key(place.key, "PATCH", f"/api/staff/{second['id']}", json={"role": "viewer"})
+    assert (changed.status_code, changed.json()["role"]) == (200, "viewer")
+    assert (await client.as_key(place.key, "DELETE", f"/api/staff/{second['id']}")).status_code == 204
+    assert (await client.sign_in(email, invitationCode=second["invitationCode"])).status_code == 401
+    third = await invite(client, place, email)
+    # The operator answers for the person: what was open is closed with it.
+    added = await place.staff("viewer", email)
+    assert [m["id"] for m in await staff_of(client, place)] == [str(added.id)]
+    assert (await client.sign_in(email, invitationCode=third["invitationCode"])).status_code == 403
+
+
+async def test_a_code_is_good_for_one_of_many_at_once(client: Client, db: Database, place: Place) -> None:
+    email = f"{ids.new().hex}@shop.example"
+    code = (await invite(client, place, email))["invitationCode"]
+    answers = await asyncio.gather(
+        *(client.sign_in(email, f"good password number {n}", invitationCode=code) for n in range(3))
     )
-    assert answer.status_code == 201
-    added = answer.json()
-    assert (added["id"], added["email"], added["name"]) == (str(member.id), member.email, "The owner")
-    assert added["temporaryPassword"] is None
-    assert (await client.sign_in(member.email, workspaceId=str(place.workspace.id))).json()["role"] == "viewer"
-    assert (await client.sign_in(member.email, workspaceId=str(other.workspace.id))).json()["role"] == "owner"
+    assert sorted(a.status_code for a in answers) in ([200, 401, 401], [200, 401, 403], [200, 403, 403])
+    assert len(await staff_of(client, place)) == 1
+
+
+async def test_who_is_only_invited_is_no_owner_and_has_no_password(db: Database, place: Place) -> None:
+    boss = await place.staff("owner")
+    new = NewStaff(email=f"{ids.new().hex}@shop.example", name="Next", role="owner")
+    async with db.tx(place.workspace.id) as tx:
+        invited = await commands.invite_staff(tx, place.operator, new)
+        with pytest.raises(LastOwner):
+            await commands.remove_staff(tx, place.operator, boss.id)
+        with pytest.raises(StaffNotFound):
+            await commands.reset_password(tx, await queries.find_staff(tx, invited.id))
+        with pytest.raises(CannotGrant):
+            await commands.remove_staff(tx, with_role(place, "admin"), invited.id)
 
 
 async def test_a_member_cannot_be_added_twice(client: Client, place: Place) -> None:
@@ -53,7 +171,7 @@ async def test_a_member_cannot_be_added_twice(client: Client, place: Place) -> N
         assert (await queries.find_staff(reader, member.id)).role == "agent"
 
 
-async def test_an_answer_that_is_replayed_shows_no_password(
+async def test_an_answer_that_is_replayed_shows_no_code(
     client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     async def add() -> dict[str, Any]:
@@ -65,10 +183,10 @@ async def test_an_answer_that_is_replayed_shows_no_password(
         return answer.json()
 
     first, second = await add(), await add()
-    assert first["temporaryPassword"] is not None
-    assert second == {**first, "temporaryPassword": None}
+    assert first["invitationCode"] is not None
+    assert second == {**first, "invitationCode": None}
     kept = await owner.fetchval("select body from data.idempotency where workspace_id = $1", place.workspace.id)
-    assert first["temporaryPassword"].encode() not in kept
+    assert first["invitationCode"].encode() not in kept
 
 
 @pytest.mark.parametrize(
@@ -104,10 +222,10 @@ async def test_only_an_owner_makes_an_owner(place: Place, by: Role, role: Role) 
     async with place.db.tx(place.workspace.id) as tx:
         if by == "admin" and role == "owner":
             with pytest.raises(CannotGrant):
-                await commands.add_staff(tx, with_role(place, by), new)
+                await commands.invite_staff(tx, with_role(place, by), new)
             assert await queries.search_staff(tx) == []
         else:
-            assert (await commands.add_staff(tx, with_role(place, by), new)).role == role
+            assert (await commands.invite_staff(tx, with_role(place, by), new)).role == role
 
 
 async def test_an_admin_neither_promotes_itself_nor_touches_an_owner(client: Client, place: Place) -> None:

@@ -259,11 +259,13 @@ LEADING = """
      order by 1"""
 NOT_LEADING: Final = {
     "api_key: api_key_token": "a key is looked up before its workspace is known",
+    "invitation: invitation_code": "an invitation is looked up before its workspace is known",
     "membership: membership_staff": "signing in asks which workspaces a person has",
     "job: job_pkey": "a worker names jobs of all workspaces, and the house's own have none",
     "job: job_singleton": "the claim asks for those of a kind, in all workspaces",
     "job: job_due": "the claim goes over all workspaces, by their ids: those of the house come first",
     "job: job_running": "leases run out in all workspaces",
+    "job: job_waiting": "the time of jobs comes in all workspaces",
 }
 
 
@@ -440,11 +442,11 @@ async def test_sessions_open_and_move_among_a_persons_own_shops_only(world: Worl
     opened = "select session_open($1, 'new', 'c', $2, $3, 'infinity', null, null)"
     assert await world.does(opened, uuid4(), BOB, B) == set()
     assert await world.does(opened, uuid4(), EVE, A) == set()
-    assert await world.does(opened, uuid4(), BOB, A) == {"session A"}
+    assert await world.does(opened, uuid4(), BOB, A) == {"session A", "membership A"}
     switched = "select session_switch($1, $2, $3, 'newer', 'c')"
     assert await world.does(switched, A, BOB, B) == set()
     assert await world.does(switched, B, ANN, B) == set()
-    assert await world.does(switched, A, ANN, B) == {"session A", "session B"}
+    assert await world.does(switched, A, ANN, B) == {"session A", "session B", "membership B"}
     assert await world.rows("select workspace_id from session_by_token('newer')") == [(B,)]
     assert await world.rows("select 1 from session_by_token('ann')") == []
     assert await world.does("select session_close($1, $2)", A, ANN) == set()

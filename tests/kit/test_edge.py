@@ -1,7 +1,9 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -12,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.exceptions import HTTPException
 
+from supover.kit import api as api_kit
 from supover.kit import edge, problems
 from supover.kit.db import Database
 from supover.kit.problems import Invalid
-from tests.kit.small import ERRORS, Small, small
+from tests.kit.small import ERRORS, Small, routes, small
 from tests.makers import told
 
 if TYPE_CHECKING:
@@ -40,9 +43,11 @@ async def test_a_sound_request_id_comes_back(api: Small, sent: str) -> None:
     assert answer.json()["requestId"] == sent
 
 
-@pytest.mark.parametrize("sent", ["", "1234567", "x" * 65, "with space", "a\tb" * 4, "ümlauts12", "<script>", "12345678\x7f", "a,b,c,d,e"])
+@pytest.mark.parametrize(
+    "sent", ["", "1234567", "x" * 65, "with space", "a\tb" * 4, "ümlauts12", "<script>", "12345678\x7f", "a,b,c,d,e"]
+)
 async def test_any_other_is_replaced(api: Small, sent: str) -> None:
-    answer = await api.get("/api/things", headers={"X-Request-Id": sent.encode()})
+    answer = await api.get("/api/things", headers=[(b"X-Request-Id", sent.encode())])
     assert len(answer.headers.get_list("x-request-id")) == 1
     assert ID.fullmatch(answer.headers["x-request-id"])
 
@@ -67,35 +72,52 @@ async def test_the_pinned_version_is_the_same_api(api: Small) -> None:
     assert made.status_code == 201
     id = made.json()["id"]
     assert told(await api.get(f"/api/v1/things/{id}")) == told(await api.get(f"/api/things/{id}"))
+    assert (await api.get("/api/v1/things")).headers["link"].startswith("</api/v1/things?")
     lost = await api.get(f"/api/v1/things/{uuid4()}")
     assert (lost.status_code, lost.json()["instance"]) == (404, lost.request.url.path)
 
 
-@pytest.mark.parametrize("path", ["/api/v2/things", "/api/v1things", "/api/v1", "/api/v1/", "/v1/things", "/api/v1/v1/things", "/api/V1/things"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v2/things", "/api/v1things", "/api/v1", "/api/v1/", "/v1/things", "/api/v1/v1/things", "/api/V1/things"],
+)
 async def test_no_other_prefix_is(api: Small, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status_code, answer.json()["type"]) == (404, "https://supover.dev/problems/no-route"), path
 
 
-@pytest.mark.parametrize("path", ["/api/things/%00", "/api/v1/things/a%00b", "/api/files/a%00.csv", "/api/things?name=%00", "/api/things?a%00b=1", "/%00"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/things/%00",
+        "/api/v1/things/a%00b",
+        "/api/files/a%00.csv",
+        "/api/things?name=%00",
+        "/api/things?a%00b=1",
+        "/%00",
+    ],
+)
 async def test_an_address_with_nul_is_400(api: Small, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status_code, answer.json()["type"]) == (400, "https://supover.dev/problems/malformed"), answer.text
 
 
+@cache
+def strangers() -> Any:
+    """The application for those whom it does not know."""
+
+    async def authenticate(connection: Any) -> Any:
+        raise problems.Unauthorized
+
+    door = api_kit.Door(None, authenticate, None, {})  # pyright: ignore[reportArgumentType]
+    return edge.Edge(edge.build(door, routes.handlers, body_max_bytes=1_000, openapi=None))
+
+
 @given(st.text(max_size=30))
-def test_any_path_is_answered_without_an_error_of_ours(text: str) -> None:
-    from urllib.parse import quote
-
+def test_any_address_is_answered_without_an_error_of_ours(text: str) -> None:
     async def ask() -> httpx.Response:
-        async def authenticate(connection: Any) -> Any:
-            raise problems.Unauthorized
-
-        door = edge.api.Door(None, authenticate, None, {})  # pyright: ignore[reportArgumentType]
-        from tests.kit.small import routes
-
-        app = edge.Edge(edge.build(door, routes.handlers, body_max_bytes=1_000, openapi=None))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x.test") as client:  # pyright: ignore[reportArgumentType]
+        transport = httpx.ASGITransport(app=strangers())
+        async with httpx.AsyncClient(transport=transport, base_url="http://small.test") as client:
             return await client.get(f"/api/{quote(text, safe='/')}?{quote(text)}={quote(text)}")
 
     answer = asyncio.run(ask())
@@ -203,8 +225,10 @@ async def test_a_database_that_goes_away_is_503_and_back_by_itself(database: str
         kill = """
             select pg_terminate_backend(pid) from pg_stat_activity
              where application_name = 'supover' and query like '%pg_sleep(20)%' and datname = current_database()"""
-        while not await owner.fetch(kill):
+        for _ in range(200):
             await asyncio.sleep(0.02)
+            if await owner.fetch(kill):
+                break
         answer = await slow
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
         for _ in range(3):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -33,7 +34,7 @@ from supover.kit.jobs import (
 )
 from supover.kit.problems import Problem
 from supover.kit.sql import page
-from supover.kit.worker import Worker, is_gone, worker_name
+from supover.kit.worker import Worker, is_gone, last_served, worker_name
 from tests.soak import program
 
 if TYPE_CHECKING:
@@ -313,13 +314,16 @@ async def test_only_ids_can_be_arguments_and_names_are_taken_once() -> None:
         drain("take", workspaces="")(batch)
 
 
-async def test_a_job_for_later_waits(pool: Database, space: UUID) -> None:
+async def test_a_job_for_later_waits_for_its_time(pool: Database, space: UUID, root: "Connection") -> None:
     id = await put(
         pool, space, "trial.note", run_at=clock.now() + timedelta(hours=1), customer_id=ids.new(), name="Ann"
     )
     await worker(pool, "trial.note").drain()
     assert ran == []
     assert (await look(pool, space, id)).state == "queued"
+    await root.execute("update data.job set run_at = now()")
+    await worker(pool, "trial.note").drain()
+    assert len(ran) == 1
 
 
 async def test_many_jobs_are_deferred_in_one_statement(pool: Database, space: UUID) -> None:
@@ -753,6 +757,19 @@ async def test_one_claim_goes_round_the_workspaces(pool: Database, space: UUID, 
     assert {row[0] for row in rows} == {space, *others}
     again = await root.fetch("select workspace_id from fence.job_claim('w', '{trial.touch}', '{30 s}', 2, 3)")
     assert len({row[0] for row in again}) == 2
+    first, second, *_ = sorted([space, *others])
+    onward = "select workspace_id from fence.job_claim('v', '{trial.touch}', '{30 s}', 1, 3, $1)"
+    assert [row[0] for row in await root.fetch(onward, first)] == [second]
+    assert [row[0] for row in await root.fetch(onward, UUID(int=2**128 - 1))] == [first]
+
+
+def test_the_next_claim_begins_after_the_workspace_that_was_served_last() -> None:
+    a, b, c = (UUID(int=n) for n in (1, 2, 3))
+    assert last_served(a, [c, b]) == c
+    assert last_served(b, [c, a]) == a
+    assert last_served(c, [a, b, None]) == b
+    assert last_served(b, [c, None]) == UUID(int=0)
+    assert last_served(b, []) == b
 
 
 async def test_a_worker_leaves_kinds_that_it_does_not_know(pool: Database, space: UUID) -> None:
@@ -919,3 +936,21 @@ async def test_a_job_that_kills_its_worker_is_dead_in_the_end_and_its_neighbours
 
 def run_program(how: str, url: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, program.__file__, how, url], stderr=subprocess.DEVNULL)
+
+
+@job("trial.stubborn")
+async def stubborn(ctx: JobContext) -> None:
+    while not gate.is_set():
+        with suppress(asyncio.CancelledError):
+            await gate.wait()
+
+
+async def test_a_job_that_does_not_stop_keeps_no_worker(pool: Database, space: UUID, root: "Connection") -> None:
+    id = await put(pool, space, "trial.stubborn")
+    found = worker(pool, "trial.stubborn", grace_s=0.1)
+    working = asyncio.create_task(found.run())
+    await until("it runs", root, "select true from data.job where state = 'running'")
+    found.stop()
+    await asyncio.wait_for(working, 10)
+    assert (found.is_stuck, (await look(pool, space, id)).state) == (True, "running")
+    gate.set()

@@ -348,8 +348,9 @@ if sys.argv[1] == "3":
 
 
 def test_counting_a_request_takes_microseconds() -> None:
-    rounds = 20_000
-    best = min(_rounds(rounds) for _ in range(3))
+    # The best of many short runs: what a busy machine adds is not ours.
+    rounds = 1_000
+    best = min(_rounds(rounds) for _ in range(30))
     assert best / rounds < 20e-6
 
 

@@ -72,7 +72,7 @@ class Trial:
     async def finish(self) -> None:
         """Works off the rest and checks that every effect is there once."""
         with started("drain", self.url) as worker:
-            assert await asyncio.to_thread(worker.wait, 300) == 0
+            assert await asyncio.to_thread(worker.wait, 600) == 0
         con = await self.connect()
         seen = "select count(*), count(distinct (workspace_id, id)) from data.trial_effect"
         (row,) = await con.fetch(seen)
@@ -128,7 +128,7 @@ async def until_it_works(trial: Trial) -> None:
 async def test_effects_are_there_once_whenever_the_worker_is_killed(trial: Trial) -> None:
     luck = random.Random(7)
     for _ in range(KILLS):
-        await trial.feed(1500, 150)
+        await trial.feed(1500, 40)
         with started("run", trial.url) as worker:
             await until_it_works(trial)
             await asyncio.sleep(luck.random() * 0.3)
@@ -143,7 +143,7 @@ async def test_two_workers_of_which_one_is_killed_share_the_work(trial: Trial) -
         await trial.feed(100, 0)
         await until_it_works(trial)
         for _ in range(KILLS // 4):
-            await trial.feed(1500, 150)
+            await trial.feed(1500, 40)
             with started("run", trial.url) as worker:
                 await asyncio.sleep(0.8 + luck.random() * 0.5)
                 worker.kill()
@@ -159,7 +159,7 @@ async def test_workers_survive_every_end_of_the_database(trial: Trial, server: e
         await trial.feed(100, 0)
         await until_it_works(trial)
         for round in range(10):
-            await trial.feed(1500, 150)
+            await trial.feed(1500, 40)
             await asyncio.sleep(0.5 + luck.random())
             if round % 2:
                 server.stop()
@@ -178,7 +178,7 @@ async def test_workers_survive_every_end_of_the_database(trial: Trial, server: e
 
 async def test_a_worker_that_was_frozen_beyond_its_leases_doubles_nothing(trial: Trial) -> None:
     with started("run", trial.url) as frozen:
-        await trial.feed(6000, 1500)
+        await trial.feed(6000, 1000)
         await until_it_works(trial)
         frozen.send_signal(signal.SIGSTOP)
         with started("run", trial.url):

@@ -8,7 +8,7 @@ import re
 import secrets
 import zoneinfo
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
 from uuid import UUID
@@ -28,6 +28,7 @@ from supover.access.model import (
     CannotGrant,
     CreatedKey,
     CurrencyFixed,
+    Invitation,
     LastOwner,
     Member,
     NewKey,
@@ -35,6 +36,7 @@ from supover.access.model import (
     NewWorkspace,
     StaffKnown,
     StaffNotFound,
+    TooManyKeys,
     Workspace,
     WorkspaceChange,
     WorkspaceNotFound,
@@ -50,6 +52,8 @@ NAME_LENGTH: Final = 200
 KEY_START: Final = "sk_"
 PREFIX_LENGTH: Final = 10
 MOST_A_MINUTE: Final = 1_000_000
+MOST_KEYS: Final = 100
+INVITED_FOR: Final = timedelta(days=7)
 
 # --- workspaces ------------------------------------------------------------------------------------------------------
 
@@ -167,6 +171,7 @@ SOMEBODY: Final = """
       left join membership m on m.workspace_id = $1 and m.staff_id = p.id"""
 ADD_STAFF: Final = "select staff_add($1, $2, $3, $4, $5, $6)"
 ADD_MEMBER: Final = "insert into membership (workspace_id, staff_id, role) values ($1, $2, $3)"
+FORGET_INVITED: Final = "delete from invitation where workspace_id = $1 and lower(email) = lower($2)"
 
 
 class _Somebody(msgspec.Struct, frozen=True):
@@ -178,6 +183,7 @@ async def add_staff(tx: Tx, by: Caller, new: NewStaff, password: str | None = No
     """Makes somebody a member, with an account where they have none. Raises Invalid, StaffKnown, CannotGrant.
 
     A new account gets `password`, else a random one, which is in the answer. An account that exists is left as it is.
+    For the operator only, who answers for the person: everybody else invites.
     """
     email = _email(new.email)
     _check_grant(by, new.role)
@@ -196,6 +202,7 @@ async def add_staff(tx: Tx, by: Caller, new: NewStaff, password: str | None = No
     else:
         staff_id = somebody.id
         await tx.run(ADD_MEMBER, staff_id, new.role)
+    await tx.run(FORGET_INVITED, email)
     member = await queries.find_staff(tx, staff_id)
     tx.changed("staff", staff_id, None, member, ["email", "role"])
     return AddedMember(
@@ -203,44 +210,87 @@ async def add_staff(tx: Tx, by: Caller, new: NewStaff, password: str | None = No
     )
 
 
+INVITED_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 73))"
+FORGET_EXPIRED: Final = "delete from invitation where workspace_id = $1 and expires_at <= $2"
+INVITE: Final = """
+    insert into invitation (workspace_id, id, email, name, role, code_hash, created_at, expires_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)"""
+
+
+async def invite_staff(tx: Tx, by: Caller, new: NewStaff) -> Invitation:
+    """Invites somebody, who becomes a member by signing in with the code. Raises Invalid, StaffKnown, CannotGrant.
+
+    Accounts are neither read nor made, so nothing tells whether there is one. The code is in the answer and nowhere
+    else; it holds for seven days and for this email only.
+    """
+    email, name = _email(new.email), _name(new.name, "/name")
+    _check_grant(by, new.role)
+    await tx.value(INVITED_LOCK)
+    now = clock.now()
+    await tx.run(FORGET_EXPIRED, now)
+    if any(member.email.lower() == email.lower() for member in await queries.search_staff(tx)):
+        raise StaffKnown
+    code = passwords.make()
+    made = Invitation(ids.new(), email, name, new.role, now, now + INVITED_FOR, code)
+    await tx.run(INVITE, made.id, email, name, made.role, digest(code), made.created_at, made.expires_at)
+    tx.changed("staff", made.id, None, made, ["email", "role"])
+    return made
+
+
+CHANGE_INVITED: Final = "update invitation set role = $3 where workspace_id = $1 and id = $2"
 CHANGE_ROLE: Final = "update membership set role = $3 where workspace_id = $1 and staff_id = $2"
 
 
 async def change_role(tx: Tx, by: Caller, id: UUID, role: Role) -> Member:
-    """Gives a member another role. Raises StaffNotFound, CannotGrant, LastOwner."""
+    """Gives a member, or who is invited, another role. Raises StaffNotFound, CannotGrant, LastOwner."""
     await tx.value(OWNERS_LOCK)
     old = await queries.find_staff(tx, id)
     _check_grant(by, role)
     _check_grant(by, old.role)
     if role == old.role:
         return old
-    if old.role == "owner":
-        await _check_other_owner(tx, id)
-    await tx.run(CHANGE_ROLE, id, role)
+    if old.accepted_at is None:
+        # Who accepts at this moment is a member under an id that was not asked for.
+        if not await tx.run(CHANGE_INVITED, id, role):
+            raise StaffNotFound
+    else:
+        if old.role == "owner":
+            await _check_other_owner(tx, id)
+        await tx.run(CHANGE_ROLE, id, role)
     new = msgspec.structs.replace(old, role=role)
     tx.changed("staff", id, old, new, ["role"])
     return new
 
 
+REMOVE_INVITED: Final = "delete from invitation where workspace_id = $1 and id = $2"
 REMOVE_MEMBER: Final = "delete from membership where workspace_id = $1 and staff_id = $2"
 CLOSE_SESSIONS: Final = "select sessions_close($1, $2)"
 
 
 async def remove_staff(tx: Tx, by: Caller, id: UUID) -> None:
-    """Ends a membership and its sessions; the account stays. Raises StaffNotFound, CannotGrant, LastOwner."""
+    """Ends a membership and its sessions, or an invitation; an account stays.
+
+    Raises StaffNotFound, CannotGrant, LastOwner.
+    """
     await tx.value(OWNERS_LOCK)
     old = await queries.find_staff(tx, id)
     _check_grant(by, old.role)
-    if old.role == "owner":
-        await _check_other_owner(tx, id)
-    await tx.run(CLOSE_SESSIONS, id)
-    await tx.run(REMOVE_MEMBER, id)
+    if old.accepted_at is None:
+        if not await tx.run(REMOVE_INVITED, id):
+            raise StaffNotFound
+    else:
+        if old.role == "owner":
+            await _check_other_owner(tx, id)
+        await tx.run(CLOSE_SESSIONS, id)
+        await tx.run(REMOVE_MEMBER, id)
     tx.changed("staff", id, old, None, ["email", "role"])
 
 
 async def _check_other_owner(tx: Tx, id: UUID) -> None:
     members = await queries.search_staff(tx)
-    if not any(m.role == "owner" and m.disabled_at is None and m.id != id for m in members):
+    if not any(
+        m.role == "owner" and m.accepted_at is not None and m.disabled_at is None and m.id != id for m in members
+    ):
         raise LastOwner
 
 
@@ -248,10 +298,12 @@ SET_HASH: Final = "select staff_password($1, $2, $3)"
 
 
 async def reset_password(tx: Tx, member: Member, password: str | None = None) -> str | None:
-    """Gives a member another password, everywhere, and ends their sessions. Raises Invalid.
+    """Gives a member another password, everywhere, and ends their sessions. Raises Invalid, StaffNotFound.
 
     For the operator only: an account may belong to other workspaces too. Without `password` a random one is returned.
     """
+    if member.accepted_at is None:
+        raise StaffNotFound("Who is only invited has no password here.")
     temporary = None
     if password is None:
         password = temporary = passwords.make()
@@ -311,6 +363,10 @@ def _email(email: str) -> str:
 
 # --- keys ------------------------------------------------------------------------------------------------------------
 
+KEYS_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 72))"
+LIVING_KEYS: Final = """
+    select count(*) from api_key
+     where workspace_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)"""
 ADD_KEY: Final = """
     insert into api_key
            (workspace_id, id, name, prefix, token_hash, scopes, rate_limit, created_by, created_at, expires_at)
@@ -318,16 +374,20 @@ ADD_KEY: Final = """
 
 
 async def create_key(tx: Tx, by: Caller, new: NewKey, *, most_a_minute: int | None) -> CreatedKey:
-    """Makes an API key. Its token is in the answer and nowhere else. Raises Invalid, CannotGrant.
+    """Makes an API key. Its token is in the answer and nowhere else. Raises Invalid, CannotGrant, TooManyKeys.
 
     It gets no more than `by` holds: neither scopes nor requests a minute nor time. `most_a_minute` is its limit unless
-    a lower one is wanted; None is no limit, for the operator.
+    a lower one is wanted; None is no limit, for the operator. A workspace has at most 100 living keys, so that a
+    limited key gets round its limit by no more than that; the operator can add to them.
     """
     name = _name(new.name, "/name")
     scopes = _scopes(by, new.scopes)
     limit = _limit(by, new.rate_limit, most_a_minute)
     now = clock.now()
     expires_at = await _expiry(tx, by, new.expires_at, now)
+    await tx.value(KEYS_LOCK)
+    if by.kind != "cli" and await tx.value(LIVING_KEYS, now) >= MOST_KEYS:
+        raise TooManyKeys(f"It can have {MOST_KEYS} that live; revoke one first.")
     token = KEY_START + secrets.token_hex(24)
     key = CreatedKey(ids.new(), token, name, token[:PREFIX_LENGTH], scopes, limit, now, expires_at)
     await tx.run(

@@ -122,7 +122,10 @@ class CurrencyFixed(Conflict):
 
 
 class Member(msgspec.Struct, frozen=True, rename="camel"):
-    """A member of staff in this workspace. Staff are one in all workspaces; their role is each workspace's own."""
+    """A member of staff in this workspace, or somebody invited: `acceptedAt` is null until they have accepted.
+
+    Staff are one in all workspaces; their role is each workspace's own. Accepting may change the id.
+    """
 
     id: UUID
     email: str
@@ -130,10 +133,26 @@ class Member(msgspec.Struct, frozen=True, rename="camel"):
     role: Role
     created_at: datetime
     disabled_at: datetime | None
+    accepted_at: datetime | None
+
+
+class Invitation(msgspec.Struct, frozen=True, rename="camel"):
+    """Somebody who was just invited, told alike whether or not they have an account.
+
+    `invitationCode` is shown here only; whom it is for signs in with it before `expiresAt`.
+    """
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    invitation_code: str | None
 
 
 class AddedMember(msgspec.Struct, frozen=True, rename="camel"):
-    """A member who was just added.
+    """A member whom the operator just added.
 
     `temporaryPassword` is shown here only, and only for somebody new: who has an account already keeps their password.
     """
@@ -148,7 +167,7 @@ class AddedMember(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class NewStaff(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Somebody to let into this workspace; `name` is needed for who has no account yet."""
+    """Somebody to let into this workspace; `name` is what an account that is made for them is called."""
 
     email: str
     role: Role
@@ -166,7 +185,11 @@ class StaffNotFound(NotFound):
 
 
 class StaffKnown(Conflict):
-    """Somebody with this email is a member already."""
+    """Somebody with this email is a member or invited already."""
+
+
+class InvitationRefused(Forbidden):
+    """This invitation code is wrong, was used, has expired, or is for somebody else."""
 
 
 class LastOwner(Conflict):
@@ -217,6 +240,10 @@ class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     rate_limit: int | None = None
 
 
+class TooManyKeys(Conflict):
+    """This workspace has as many API keys as it can have."""
+
+
 class KeyNotFound(NotFound):
     """No API key with this id in this workspace."""
 
@@ -225,11 +252,16 @@ class KeyNotFound(NotFound):
 
 
 class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Email and password; `workspaceId` chooses among several workspaces, else it is the first by name."""
+    """Email and password; `workspaceId` chooses among several workspaces, else it is the one that was used last.
+
+    `invitationCode` accepts an invitation, and chooses its workspace. Who has no account yet gets one, with this
+    password.
+    """
 
     email: Annotated[str, Meta(max_length=320)]
     password: Typed
     workspace_id: UUID | None = None
+    invitation_code: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class SwitchWorkspace(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):

@@ -48,27 +48,36 @@ async def search_workspaces(database: Database) -> list[WorkspaceLine]:
 
 # --- staff -----------------------------------------------------------------------------------------------------------
 
-MEMBERS: Final = "select m.staff_id, m.email, m.name, m.role, m.created_at, m.disabled_at from members($1) m"
+# Who is invited is told from the invitation alone: nothing of an account shows before its person has accepted.
+MEMBERS: Final = """
+    select p.id, p.email, p.name, p.role, p.created_at, p.disabled_at, p.accepted_at
+      from (select m.staff_id, m.email, m.name, m.role, m.created_at, m.disabled_at, m.created_at
+              from members($1) m
+             union all
+            select id, email, name, role, created_at, null, null
+              from invitation
+             where workspace_id = $1) as p (id, email, name, role, created_at, disabled_at, accepted_at)"""
+MEMBERS_BY_NAME: Final = f"{MEMBERS} order by p.name, p.id"
 
 
 async def search_staff(db: Reader) -> list[Member]:
-    """Every member of this workspace, by name."""
-    return await db.all(Member, MEMBERS)
+    """Every member of this workspace and everybody invited, by name."""
+    return await db.all(Member, MEMBERS_BY_NAME)
 
 
-MEMBER: Final = f"{MEMBERS} where m.staff_id = $2"
+MEMBER: Final = f"{MEMBERS} where p.id = $2"
 
 
 async def find_staff(db: Reader, id: UUID) -> Member:
-    """One member of this workspace. Raises StaffNotFound."""
+    """One member of this workspace, or who is invited. Raises StaffNotFound."""
     return await db.one(Member, MEMBER, id, missing=StaffNotFound)
 
 
-MEMBER_BY_EMAIL: Final = f"{MEMBERS} where lower(m.email) = lower($2)"
+MEMBER_BY_EMAIL: Final = f"{MEMBERS} where lower(p.email) = lower($2)"
 
 
 async def find_staff_by_email(db: Reader, email: str) -> Member:
-    """The member with this email, whatever its case. Raises StaffNotFound."""
+    """The member, or who is invited, with this email, whatever its case. Raises StaffNotFound."""
     return await db.one(Member, MEMBER_BY_EMAIL, email, missing=StaffNotFound)
 
 
@@ -76,7 +85,7 @@ CHOICES: Final = "select w.workspace_id, w.name, w.currency, w.timezone, w.role 
 
 
 async def workspaces_of(database: Database, staff_id: UUID) -> list[Choice]:
-    """The workspaces that a person is a member of, by name."""
+    """The workspaces that a person is a member of, the one they used last first."""
     async with database.across() as con:
         return [Choice(*row) for row in await con.fetch(CHOICES, staff_id)]
 
@@ -151,7 +160,7 @@ def describe(caller: Caller, choices: Sequence[Choice], csrf_token: str | None) 
         role=caller.role,
         permissions=[scope for scope in SCOPES if caller.may(scope)],
         workspace=here,
-        workspaces=choices,
+        workspaces=sorted(choices, key=lambda choice: (choice.name, choice.id)),
         csrf_token=csrf_token,
         expires_at=caller.expires_at,
     )

@@ -13,11 +13,11 @@ from litestar.response.base import ASGIResponse
 from supover.access import commands, queries, sessions
 from supover.access.authenticate import Authenticator
 from supover.access.model import (
-    AddedMember,
     ApiKey,
     AuditEntry,
     Caller,
     CreatedKey,
+    Invitation,
     Member,
     NewKey,
     NewStaff,
@@ -100,7 +100,9 @@ async def sign_in(request: AnyRequest, data: JSONBody[SignIn]) -> Session:
     """Sign in with email and password.
 
     The answer sets the session's cookie; its `csrfToken` goes into the header X-CSRF-Token of every write from then on.
-    Ten failed attempts at one account within fifteen minutes are answered with 429.
+    Ten failed attempts at one account from one network within fifteen minutes, or a hundred from anywhere, are answered
+    with 429. With an `invitationCode` it accepts an invitation: who has an account signs in with its password, who has
+    none chooses one.
     """
     door = _door(request)
     opened = await sessions.sign_in(door.database, door.settings, door.attempts, data, request)
@@ -177,24 +179,25 @@ async def change_workspace(tx: Tx, data: WorkspaceChange, if_match: IfMatch = No
 
 @routes.get("/api/staff")
 async def search_staff(db: Reader) -> Listing[Member]:
-    """Every member of this workspace, by name."""
+    """Every member of this workspace and everybody invited, by name."""
     members = await queries.search_staff(db)
     return Listing(members, None, len(members))
 
 
 @routes.post("/api/staff", status=201)
-async def add_staff(tx: Tx, request: AnyRequest, data: NewStaff) -> Answer[AddedMember]:
-    """Let somebody into this workspace.
+async def add_staff(tx: Tx, request: AnyRequest, data: NewStaff) -> Answer[Invitation]:
+    """Invite somebody into this workspace.
 
-    Who has no account yet gets one, with a temporary password that this answer shows once.
+    `invitationCode` is shown here only. Hand it to the person: within seven days they sign in with their email, the
+    code, and the password of their account; who has none chooses one. Until then nobody is let in.
     """
-    member = await commands.add_staff(tx, _caller(request), data)
-    return Answer(member, 201, kept=msgspec.structs.replace(member, temporary_password=None))
+    invitation = await commands.invite_staff(tx, _caller(request), data)
+    return Answer(invitation, 201, kept=msgspec.structs.replace(invitation, invitation_code=None))
 
 
 @routes.patch("/api/staff/{id:uuid}")
 async def change_staff(tx: Tx, request: AnyRequest, id: UUID, data: StaffChange) -> Member:
-    """Give a member another role."""
+    """Give a member, or who is invited, another role."""
     member = await commands.change_role(tx, _caller(request), id, data.role)
     _door(request).doubt(id)
     return member
@@ -202,7 +205,7 @@ async def change_staff(tx: Tx, request: AnyRequest, id: UUID, data: StaffChange)
 
 @routes.delete("/api/staff/{id:uuid}")
 async def remove_staff(tx: Tx, request: AnyRequest, id: UUID) -> None:
-    """End a membership of this workspace; the account stays."""
+    """End a membership of this workspace, or an invitation; an account stays."""
     await commands.remove_staff(tx, _caller(request), id)
     _door(request).doubt(id)
 

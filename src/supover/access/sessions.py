@@ -9,22 +9,24 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, cast
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import structlog
 from litestar import Request
 
 from supover.access import passwords, queries
 from supover.access.audit import write_audit
-from supover.access.commands import digest
+from supover.access.commands import ADD_STAFF, digest
 from supover.access.limits import Periods
 from supover.access.model import (
     CHALLENGE,
     Caller,
     Choice,
+    InvitationRefused,
     NoWorkspace,
     PasswordChange,
     Session,
@@ -32,7 +34,7 @@ from supover.access.model import (
     SignInRefused,
     TooManyAttempts,
 )
-from supover.access.permissions import of_role
+from supover.access.permissions import Role, of_role
 from supover.kit import clock, ids, text
 from supover.kit.db import Database, Tx
 from supover.kit.problems import Invalid
@@ -45,6 +47,7 @@ log = structlog.get_logger("supover.access")
 
 ATTEMPTS: Final = 10
 ATTEMPTS_FROM_ONE_NETWORK: Final = 100
+ATTEMPTS_FROM_ANYWHERE: Final = 100
 PERIOD_S: Final = 15 * 60
 
 
@@ -94,21 +97,30 @@ def client_ip(scope: Scope, settings: Settings) -> str | None:
 
 def _is_trusted(ip: str, settings: Settings) -> bool:
     try:
-        address = ip_address(ip)
+        address = _address(ip)
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return any(mapped in network for network in settings.trusted_proxies)
+    return any(address in network for network in settings.trusted_proxies)
+
+
+def _address(ip: str) -> IPv4Address | IPv6Address:
+    # A socket that takes both kinds shows an IPv4 client as ::ffff:192.0.2.1.
+    address = ip_address(ip)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 # --- attempts --------------------------------------------------------------------------------------------------------
 
 
 class Attempts:
-    """Failed attempts of late, in this process: for one account from one network, and from one network."""
+    """Failed attempts of late, in this process: for one account from one network, from one network, for one account.
+
+    What one network is refused is not counted against the account: it takes ten networks to make all others wait.
+    """
 
     def __init__(self) -> None:
         self._accounts = Periods(PERIOD_S)
+        self._anywhere = Periods(PERIOD_S)
         self._networks = Periods(PERIOD_S)
 
     def count(self, email: str, ip: str | None) -> None:
@@ -118,19 +130,24 @@ class Attempts:
         of_account = self._accounts.take(account, ATTEMPTS, now_s)
         of_network = self._networks.take(network, ATTEMPTS_FROM_ONE_NETWORK, now_s)
         over = [taken.reset_s for taken in (of_account, of_network) if taken.left < 0]
+        if not over:
+            anywhere = self._anywhere.take(account[0], ATTEMPTS_FROM_ANYWHERE, now_s)
+            over = [anywhere.reset_s] if anywhere.left < 0 else []
         if over:
             raise TooManyAttempts(headers={"Retry-After": str(max(over))})
 
     def succeeded(self, email: str, ip: str | None) -> None:
         """Takes back what `count` counted."""
-        self._accounts.forget(_account(email, ip))
+        account = _account(email, ip)
+        self._accounts.forget(account)
+        self._anywhere.give_back(account[0])
         self._networks.give_back(_network(ip))
 
 
 def _network(ip: str | None) -> str:
     # Whoever has one IPv6 address has the other 2^64 of its network too.
     try:
-        address = ip_address(ip or "")
+        address = _address(ip or "")
     except ValueError:
         return str(ip)
     return f"{int(address) >> 64:x}::/64" if isinstance(address, IPv6Address) else str(address)
@@ -165,18 +182,32 @@ ACCOUNT: Final = "select p.id, p.email, p.name, p.password_hash, p.disabled_at f
 async def sign_in(
     database: Database, settings: Settings, attempts: Attempts, given: SignIn, request: Request[Any, Any, Any]
 ) -> Opened:
-    """Opens a session. Raises SignInRefused, TooManyAttempts, SignInBusy, NoWorkspace.
+    """Opens a session. Raises SignInRefused, TooManyAttempts, SignInBusy, NoWorkspace, InvitationRefused, Invalid.
 
-    An unknown email, a disabled account and a wrong password are told alike and take the same time.
+    An unknown email, a disabled account and a wrong password are told alike and take the same time. With an invitation's
+    code it opens in the workspace that invites, where the person becomes a member; who has no account gets one, with
+    the given password.
     """
     ip = client_ip(cast("Scope", request.scope), settings)
     attempts.count(given.email, ip)
     account = await _find_account(database, given.email)
     right = await passwords.matches(given.password, account.password_hash if account else None)
+    invited = None
+    if given.invitation_code is not None:
+        invited = await _find_invited(database, given.invitation_code, given.email)
+    if account is None and invited is not None:
+        attempts.succeeded(given.email, ip)
+        passwords.check(given.password, invited.email, "/password")
+        new_hash = await passwords.hashed(given.password)
+        return await _accept(database, settings, invited, None, new_hash, request)
     if account is None or not right or account.disabled_at is not None:
         log.warning("sign_in_refused", staff_id=str(account.id) if account else None, ip=ip)
         raise SignInRefused(headers=CHALLENGE)
     attempts.succeeded(given.email, ip)
+    if given.invitation_code is not None:
+        if invited is None:
+            raise InvitationRefused
+        return await _accept(database, settings, invited, account, account.password_hash, request)
     choices = await queries.workspaces_of(database, account.id)
     here = next((c for c in choices if given.workspace_id in (None, c.id)), None)
     if here is None:
@@ -184,6 +215,59 @@ async def sign_in(
     caller = _caller(account, here, ids.new(), clock.now() + timedelta(hours=settings.session_hours))
     async with database.tx(here.id, actor=caller.actor, actor_name=caller.name) as tx:
         return await _open(tx, caller, choices, "access.sign_in", request)
+
+
+class _Invited(msgspec.Struct, frozen=True):
+    workspace_id: UUID
+    id: UUID
+    email: str
+    name: str
+
+
+INVITED: Final = "select i.workspace_id, i.id, i.email, i.name from invitation_by_code($1, $2) i"
+
+
+async def _find_invited(database: Database, code: str, email: str) -> _Invited | None:
+    async with database.across() as con:
+        row = await con.fetchrow(INVITED, digest(code.strip().lower()), email.strip())
+    return None if row is None else _Invited(*row)
+
+
+USE_INVITATION: Final = """
+    delete from invitation where workspace_id = $1 and id = $2 and expires_at > $3 returning role"""
+JOIN: Final = """
+    insert into membership (workspace_id, staff_id, role) values ($1, $2, $3)
+    on conflict (workspace_id, staff_id) do nothing"""
+
+
+async def _accept(
+    database: Database,
+    settings: Settings,
+    invited: _Invited,
+    account: _Account | None,
+    password_hash: str,
+    request: Request[Any, Any, Any],
+) -> Opened:
+    """Makes the person a member and opens a session there; without an account they get one."""
+    # A new account has its invitation's id, so that a new member keeps the id under which they were invited.
+    person = account or _Account(invited.id, invited.email, invited.name, password_hash, None)
+    actor = f"staff:{person.id}"
+    async with database.tx(invited.workspace_id, actor=actor, actor_name=person.name) as tx:
+        role: Role | None = await tx.value(USE_INVITATION, invited.id, clock.now())
+        if role is None:
+            raise InvitationRefused
+        if account is None:
+            try:
+                await tx.run(ADD_STAFF, person.id, person.email, person.name, password_hash, role)
+            except asyncpg.UniqueViolationError:
+                # Somebody made an account with this email just now, with a password that was not asked for.
+                raise SignInRefused(headers=CHALLENGE) from None
+        else:
+            await tx.run(JOIN, person.id, role)
+        choices = await tx.all(Choice, queries.CHOICES_FROM_HERE, person.id)
+        here = next(choice for choice in choices if choice.id == invited.workspace_id)
+        caller = _caller(person, here, ids.new(), clock.now() + timedelta(hours=settings.session_hours))
+        return await _open(tx, caller, choices, "access.accept_invitation", request)
 
 
 async def change_password(

@@ -135,16 +135,17 @@ CHECK_CUSTOMERS: Final = """
                count(*) as orders_count,
                count(*) filter (where o.status = any(w.counting_statuses) and o.exchange_rate > 0) as order_count,
                coalesce(sum(case when o.status = any(w.counting_statuses)
-                                 then round((o.total - coalesce(r.given_back, 0)) * o.exchange_rate, 4) end), 0) as total_spent,
+                                 then round((o.total - r.given_back) * o.exchange_rate, 4) end), 0) as total_spent,
                min(case when o.status = any(w.counting_statuses) and o.exchange_rate > 0 then o.placed_at end) as first_order_at,
                max(case when o.status = any(w.counting_statuses) and o.exchange_rate > 0 then o.placed_at end) as last_order_at,
                count(*) filter (where o.status = 'delivered' and o.exchange_rate > 0) as total_orders,
-               coalesce(sum(case when o.status = 'delivered' then round((o.total - coalesce(r.given_back, 0)) * o.exchange_rate, 4) end), 0)
+               coalesce(sum(case when o.status = 'delivered' then round((o.total - r.given_back) * o.exchange_rate, 4) end), 0)
                    as lifetime_value
           from "order" o
           join workspace w on w.workspace_id = $1
-          left join (select order_id, sum(amount) as given_back from order_refund where workspace_id = $1 group by order_id) r
-            on r.order_id = o.id
+          left join (select order_id, sum(amount) as amount from order_refund where workspace_id = $1 group by order_id) f
+            on f.order_id = o.id
+         cross join lateral (select least(coalesce(f.amount, 0), greatest(o.total, 0)) as given_back) as r
          where o.workspace_id = $1 and o.customer_id is not null
          group by o.customer_id)
     select c.id, m.customer_id is null,
@@ -166,11 +167,11 @@ CHECK_CUSTOMERS: Final = """
                 coalesce(round(n.total_spent / nullif(n.order_count, 0), 4), 0)))
      limit 1000"""
 CHECK_REFUNDS: Final = """
-    select o.id, o.refunded::text, coalesce(r.given_back, 0)::text
+    select o.id, o.refunded::text, least(coalesce(r.given_back, 0), greatest(o.total, 0))::text
       from "order" o
       left join (select order_id, sum(amount) as given_back from order_refund where workspace_id = $1 group by order_id) r
         on r.order_id = o.id
-     where o.workspace_id = $1 and o.refunded is distinct from coalesce(r.given_back, 0)
+     where o.workspace_id = $1 and o.refunded is distinct from least(coalesce(r.given_back, 0), greatest(o.total, 0))
      limit 1000"""
 CHECK_RATES: Final = """
     select o.id, o.exchange_rate::text

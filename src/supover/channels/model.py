@@ -61,7 +61,8 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its source tells it. Amounts in `currency`; `updated_at` is the source's own time.
 
     `settled` orders come from history: their status is taken as told, whatever it was before.
-    `refunds` None leaves what is known; a sequence is all of them.
+    `refunds` None leaves what is known; a sequence is all that the source knows. A source that only knows the sum of them
+    tells `refunded`. Where `placed_at_told` is false, `placed_at` stands in for a time that was not told.
     """
 
     contact: Contact
@@ -79,7 +80,9 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     total: Decimal
     exchange_rate: Decimal | None = None
     refunds: Sequence[ChannelRefund] | None = None
+    refunded: Decimal | None = None
     placed_at: datetime
+    placed_at_told: bool = True
     updated_at: datetime | None = None
     cancelled_at: datetime | None = None
     delivered_at: datetime | None = None

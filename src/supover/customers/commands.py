@@ -122,7 +122,7 @@ LOCK: Final = """
            c.tags, c.custom_fields, c.status_before_block, c.version, c.deleted_at, c.merged_into_id
       from customer c
      where c.workspace_id = $1 and c.id = $2
-       for update"""
+       for no key update"""
 
 
 class _Locked(msgspec.Struct, frozen=True):

@@ -23,6 +23,9 @@ HUB_CUSTOMERS: Final = 20
 HUB_NAMES: Final = 20
 """So does an email that came with this many first names unlike its customer's."""
 
+NOBODY: Final = frozenset("0 -1 null none nil nan undefined guest anonymous n/a na -".split())
+"""What shops write in place of a buyer's id when there is none: everybody's id is nobody's."""
+
 Kind = Literal["channel", "email", "phone"]
 Method = Literal["customer_id", "channel_identity", "email", "phone", "new", "none", "unknown_customer"]
 
@@ -70,7 +73,7 @@ class Decision(msgspec.Struct, frozen=True):
 def identities_of(contact: Contact) -> tuple[Identity, ...]:
     """The channel id, email and phone of a contact, each judged."""
     found: list[Identity] = []
-    if contact.external_id:
+    if contact.external_id and contact.external_id.lower() not in NOBODY:
         found.append(
             Identity("channel", contact.source, contact.shop, contact.external_id, contact.external_id, "real")
         )
@@ -136,7 +139,7 @@ def decide(contact: Contact, identities: Sequence[Identity], book: Book) -> Deci
         matched = {"kind": identity.kind, "key": identity.key}
         if identity.kind == "channel":
             return _found(candidates[0], "channel_identity", matched, against)
-        named = [(text.first_name_compatible(contact.name or "", c.name or ""), c) for c in candidates]
+        named = [(text.name_compatible(contact.name or "", c.name or ""), c) for c in candidates]
         if identity.kind == "email":
             exact = [c for c in candidates if (c.email or "").lower() == identity.value.lower()]
             alike = [c for verdict, c in named if verdict == text.Compatibility.COMPATIBLE]
@@ -204,7 +207,9 @@ KNOWN_BY_ID: Final = """
     select asked.id, c.id, c.name, c.email, c.phone, c.country, c.status
       from customer asked
       join customer c on c.workspace_id = $1 and c.id = coalesce(asked.merged_into_id, asked.id) and c.deleted_at is null
-     where asked.workspace_id = $1 and asked.id = any($2::uuid[])"""
+     where asked.workspace_id = $1 and asked.id = any($2::uuid[])
+     order by c.id
+       for share of c"""
 
 
 async def _look_up(tx: Tx, contacts: Sequence[Contact], identities: Iterable[Identity]) -> Book:
@@ -254,7 +259,11 @@ ADD_IDENTITIES: Final = """
 FILL_BLANKS: Final = """
     update customer c
        set name = coalesce(c.name, n.name), phone = coalesce(c.phone, n.phone), phone_e164 = coalesce(c.phone_e164, n.phone_e164),
-           country = coalesce(c.country, n.country), email = coalesce(c.email, n.email), updated_at = now(), version = c.version + 1
+           country = coalesce(c.country, n.country),
+           email = case when c.email is null and not exists (select 1 from customer h
+                                                              where h.workspace_id = $1 and lower(h.email) = lower(n.email)
+                                                                and h.deleted_at is null)
+                        then n.email else c.email end, updated_at = now(), version = c.version + 1
       from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
            as n (id, name, phone, phone_e164, country, email)
      where c.workspace_id = $1 and c.id = n.id"""
@@ -357,7 +366,7 @@ def _learn(
         if (
             identity.kind == "email"
             and identity.key
-            and text.first_name_compatible(contact.name or "", known.name or "") == text.Compatibility.INCOMPATIBLE
+            and text.name_compatible(contact.name or "", known.name or "") == text.Compatibility.INCOMPATIBLE
         ):
             batch.names.append((known.customer_id, identity.key, text.fold(text.split_name(contact.name or "")[0])))
         for other in book.find(identity):
@@ -367,7 +376,7 @@ def _learn(
 
 def _suspect(batch: _Batch, known: Known, other: Known, identity: Identity, contact: Contact) -> None:
     a, b = sorted((known.customer_id, other.customer_id))
-    alike = text.first_name_compatible(known.name or contact.name or "", other.name or "")
+    alike = text.name_compatible(known.name or contact.name or "", other.name or "")
     level = "automatic" if alike == text.Compatibility.COMPATIBLE else "review"
     reasons = [
         f"same {identity.kind}",
@@ -438,7 +447,7 @@ async def _create(tx: Tx, batch: _Batch) -> None:
             (
                 customer_id,
                 contact.source,
-                contact.external_id or None,
+                next((i.value for i in identities if i.kind == "channel"), None),
                 email,
                 contact.name or None,
                 phone.value if phone else None,
@@ -522,8 +531,17 @@ async def keep(
         )
 
 
+HELD: Final = """
+    select kind, source, shop, value, key, quality from customer_identity
+     where workspace_id = $1 and customer_id = any($2::uuid[]) and released_at is null"""
+
+
 async def release(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Frees the contacts of deleted customers: their next order makes a new customer."""
+    """Frees the contacts of deleted customers: their next order makes a new customer.
+
+    Waits for orders that are being mapped by these contacts, and makes later ones wait.
+    """
+    await lock(tx, [Identity(*row) for row in await tx.rows(HELD, list(customer_ids))])
     await tx.run(RELEASE, list(customer_ids))
 
 

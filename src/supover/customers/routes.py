@@ -1,6 +1,5 @@
 """The web addresses of customers."""
 
-import difflib
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import unquote_to_bytes
@@ -29,7 +28,7 @@ routes = Routes("customers")
 AnyRequest = Request[Any, Any, Any]
 
 MAX_INTEGER: Final = 2**31 - 1
-PAGING: Final = frozenset({"limit", "cursor", "page", "sort", "include", "count"})
+PAGING: Final = sql.PAGING | {"include"}
 NARROWING: Final = frozenset(
     {
         "search", "q", "email", "phone", "externalId", "status", "source", "tag", "country", "minSpent", "maxSpent",
@@ -39,15 +38,9 @@ NARROWING: Final = frozenset(
 
 
 def narrowed(request: AnyRequest) -> bool:
-    """Whether a list is narrowed by values, which its plan then depends on. Raises Invalid for a parameter it does not know.
-
-    A misspelt filter that is silently left out would show everybody.
-    """
+    """Whether a list is narrowed by values, which its plan then depends on. Raises Invalid for a parameter it does not know."""
     asked = request.query_params.keys()
-    if unknown := sorted(asked - PAGING - NARROWING):
-        near = difflib.get_close_matches(unknown[0], PAGING | NARROWING, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise Invalid.at(unknown[0], "unknown", f"is not a parameter of this list{hint}")
+    sql.known(asked, PAGING | NARROWING)
     return not asked <= PAGING
 
 
@@ -117,12 +110,12 @@ async def search(
         source=source or (),
         tag=tag or (),
         country=countries.code(country) or country.strip() if country else None,
-        min_spent=rules.amount(min_spent, "minSpent"),
-        max_spent=rules.amount(max_spent, "maxSpent"),
+        min_spent=sql.amount(min_spent, "minSpent"),
+        max_spent=sql.amount(max_spent, "maxSpent"),
         min_orders=min_orders,
         is_repeat=is_repeat,
-        created_from=rules.bound(created_from, zone, "createdFrom") if created_from and zone else None,
-        created_to=rules.bound(created_to, zone, "createdTo", end=True) if created_to and zone else None,
+        created_from=sql.bound(created_from, zone, "createdFrom") if created_from and zone else None,
+        created_to=sql.bound(created_to, zone, "createdTo", end=True) if created_to and zone else None,
         deleted="deleted" in asked,
     )
     if filters.phone is not None and not text.phone_digits(filters.phone):

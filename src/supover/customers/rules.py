@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import date
 from typing import Any, Final, cast
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from supover.customers.model import Profile, Status
-from supover.kit import countries, money, text
+from supover.kit import countries, text
 from supover.kit.problems import FieldError, Invalid
 
 NAME_LENGTH: Final = 200
@@ -229,31 +227,6 @@ def _term(written: str, *, exact: bool) -> Term:
     number = written.removeprefix("#")
     has_digit = any(letter.isdigit() for letter in number)
     return Term(written, tuple(digits), number if has_digit else None, exact)
-
-
-def bound(value: str, zone: ZoneInfo, name: str, *, end: bool = False) -> datetime:
-    """A date or time as a moment; without a zone it is the workspace's, and an `end` date is the whole day. Raises Invalid."""
-    # A plus sign that was not escaped in an address arrives as a space.
-    written = re.sub(r" (\d\d:?\d\d)$", r"+\1", value.strip()) if "T" in value or ":" in value else value.strip()
-    try:
-        if len(written) == len("2026-01-31"):
-            day = date.fromisoformat(written) + timedelta(days=1 if end else 0)
-            found = datetime.combine(day, time.min, zone)
-        else:
-            found = datetime.fromisoformat(written)
-            found = found if found.tzinfo else found.replace(tzinfo=zone)
-        if 1 < found.year < 9999:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise Invalid.at(name, "time", "must be a date such as 2026-01-31 or a time such as 2026-01-31T12:00:00Z")
-
-
-def amount(value: Decimal | None, name: str) -> Decimal | None:
-    """An amount to compare with. Raises Invalid for one that money cannot be."""
-    if value is not None and not money.fits(value):
-        raise Invalid.at(name, "range", "must be an amount of money")
-    return value
 
 
 INCLUDABLE: Final = frozenset({"addresses", "deleted"})

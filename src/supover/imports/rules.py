@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from supover.channels.model import ChannelLine, ChannelOrder, ChannelRefund, Contact, PostalAddress
+from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
 from supover.imports.model import ImportUnreadable, OrderImportOptions
 from supover.kit import countries, money
 from supover.kit.problems import FieldError
@@ -190,11 +190,7 @@ def reader(plan: Plan) -> Reader:
             if "country" in parts:
                 parts["country"] = countries.code(parts["country"]) or parts["country"]
             place = PostalAddress(recipient_name=name or None, **parts)
-        refunds = None
-        if "refunded" in told:
-            given_back = amount(cells, "refunded") or Decimal(0)
-            at = updated_at or placed_at
-            refunds = [ChannelRefund(external_id="total", amount=given_back, refunded_at=at)] if given_back else []
+        refunded = amount(cells, "refunded") or Decimal(0) if "refunded" in told else None
         tags = get["tags"](cells)
         order = ChannelOrder(
             contact=Contact(
@@ -218,7 +214,7 @@ def reader(plan: Plan) -> Reader:
             tax=amount(cells, "tax"),
             discount=amount(cells, "discount"),
             total=total,
-            refunds=refunds,
+            refunded=refunded,
             placed_at=placed_at,
             updated_at=updated_at,
             cancelled_at=cancelled_at,

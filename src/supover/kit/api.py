@@ -176,12 +176,18 @@ def _all_errors(body: bytes, shape: Any, first: msgspec.ValidationError) -> list
 
 
 _NAMED: Final = re.compile(r"field `(.*)`$", re.DOTALL)
-_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
+_ECHO: Final = 100
+"""So much of a refused value is told back."""
 
 
 def _field_error(error: msgspec.ValidationError, under: str = "") -> FieldError:
-    found = _AT.match(str(error))
-    what, path = (found["what"], found["path"] or "") if found else (str(error), "")
+    # No regular expression: a sentence holds what was sent, and may be made to be slow to match.
+    what, at, path = str(error).rpartition(" - at `")
+    if not at:
+        what, path = path, ""
+    path = path.removeprefix("key in ").removeprefix("$").removesuffix("`")[:200]
+    if len(what) > 2 * _ECHO:
+        what = f"{what[:_ECHO]} … {what[-_ECHO:]}"
     pointer = (
         (f"/{under}" if under else "") + re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path.replace(".", "/"))
         if path
@@ -267,9 +273,10 @@ def _respond(request: "Request[Any, Any, Any]", value: object, status: int) -> t
             return b"", 304, headers, media_type
     elif isinstance(value, Listing) and value.next_cursor is not None:  # pyright: ignore[reportUnknownMemberType]
         others = [
-            f"{k}={quote(v, safe='')}" for k, v in request.query_params.multi_items() if k not in ("cursor", "page")
+            f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in request.query_params.multi_items() if k not in ("cursor", "page")
         ]
-        headers["Link"] = f'<{request.url.path}?{"&".join([*others, "cursor=" + value.next_cursor])}>; rel="next"'
+        path = cast("dict[str, Any]", request.scope).get("asked_path", request.scope["path"])
+        headers["Link"] = f'<{path}?{"&".join([*others, "cursor=" + value.next_cursor])}>; rel="next"'
     return _encode(value), status, headers, media_type
 
 

@@ -60,6 +60,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id)]
+                if pinned:
+                    headers = [(k, _pinned(v) if k in (b"location", b"link") else v) for k, v in headers]
                 names = {k for k, _ in headers}
                 headers += [h for h in HEADERS if h[0] not in names]
                 headers += state.get("answer_headers", ())
@@ -67,11 +69,12 @@ class Edge:
             await send(message)
 
         path = state["asked_path"] = scope["path"]
+        pinned = path.startswith(PINNED)
         if "\x00" in path or b"%00" in scope["query_string"]:
             problem = Malformed("An address cannot hold the character NUL.")
             await problem_response(problem, scope)(scope, receive, finish)
         else:
-            if path.startswith(PINNED):
+            if pinned:
                 scope["path"] = "/api/" + path.removeprefix(PINNED)
                 scope["raw_path"] = b"/api/" + scope["raw_path"].removeprefix(PINNED.encode())
             await self.app(scope, receive, finish)
@@ -81,16 +84,12 @@ class Edge:
         telemetry.request_done(scope["method"], route, status, seconds)
 
 
-class ProblemBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Problem details (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    request_id: str
-    errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
+def _pinned(address: bytes) -> bytes:
+    """A Location or Link header that stays with the version which was asked for."""
+    for start in (b"/api/", b"</api/"):
+        if address.startswith(start):
+            return start + b"v1/" + address.removeprefix(start)
+    return address
 
 
 def problem_response(problem: Problem, scope: Any) -> ASGIResponse:

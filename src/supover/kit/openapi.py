@@ -5,11 +5,23 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import BaseRoute
+from litestar.types import ControllerRouterHandler
 
 from supover.kit.api import PUBLIC
+
+
+class _Nowhere(Router):
+    """Takes no route: the document is served at /docs, and by nothing else that the framework would mount."""
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
+        """Leaves it out."""
+        del value
+        return []
+
 
 CONFIG: Final = OpenAPIConfig(
     title="Supover",
@@ -30,7 +42,7 @@ CONFIG: Final = OpenAPIConfig(
         }
     ),
     security=[{"apiKey": []}, {"session": []}],
-    path=None,
+    openapi_router=_Nowhere("/schema", route_handlers=[]),
     render_plugins=(),
 )  # fmt: skip
 
@@ -140,4 +152,6 @@ def _complete(path: str, method: str, operation: dict[str, Any], permissions: Ma
 
 def as_json(app: Litestar, permissions: Mapping[str, str], examples: Mapping[str, object]) -> bytes:
     """The document as JSON, its keys in a stable order."""
-    return msgspec.json.format(msgspec.json.encode(document(app, permissions, examples), order="deterministic"), indent=1)
+    return msgspec.json.format(
+        msgspec.json.encode(document(app, permissions, examples), order="deterministic"), indent=1
+    )

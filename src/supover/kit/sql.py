@@ -1,15 +1,19 @@
-"""Lists: conditions, sorts and keyset pages put together from constants. The only place that builds SQL text."""
+"""Lists: what they are asked for, conditions, sorts and keyset pages. The only place that builds SQL text, from constants."""
 
 import base64
 import binascii
-from collections.abc import Sequence
-from datetime import datetime
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from supover.kit import money
 from supover.kit.problems import Invalid, Malformed
 
 T = TypeVar("T")
@@ -17,6 +21,8 @@ T = TypeVar("T")
 MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 25
 MAX_NUMBERED_ROWS: Final = 10_000
+PAGING: Final = frozenset({"limit", "cursor", "page", "sort", "count"})
+"""Parameters that narrow nothing."""
 
 
 class CursorBroken(Malformed):
@@ -92,8 +98,7 @@ class Page(msgspec.Struct, frozen=True):
     def cursor(self, key: Any, id: UUID) -> str:
         """The cursor that continues after this row."""
         name = ("-" if self.descending else "") + self.sort.name
-        raw = msgspec.json.encode([name, key, id])
-        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        return write_cursor([name, key, id])
 
 
 def page(
@@ -130,14 +135,27 @@ def page(
 
 def _after(cursor: str, wanted: str, sort: Sort) -> tuple[Any, UUID]:
     try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        name, key, id = msgspec.json.decode(raw, type=tuple[str, Any, UUID])
+        name, key, id = read_cursor(cursor, tuple[str, Any, UUID])
         if name != wanted:
             raise CursorBroken("It belongs to another sort order.")
         found: Any = msgspec.convert(key, sort.type, strict=False)
         if not _made_here(found):
             raise CursorBroken
         return found, id
+    except (msgspec.MsgspecError, ValueError):
+        raise CursorBroken from None
+
+
+def write_cursor(keys: Sequence[Any]) -> str:
+    """The cursor that stands for a row's keys."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(keys)).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, shape: type[T]) -> T:
+    """The keys that `write_cursor` was given. Raises CursorBroken."""
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=shape)
     except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, ValueError):
         raise CursorBroken from None
 
@@ -153,6 +171,43 @@ def _made_here(key: object) -> bool:
             return "\x00" not in key
         case _:
             return True
+
+
+# --- what is asked for ---------------------------------------------------------------------------------------------------
+
+
+def known(asked: Iterable[str], parameters: Iterable[str]) -> None:
+    """Raises Invalid for a parameter that a list does not know: a misspelt filter left out would show everything."""
+    names = set(parameters)
+    if unknown := sorted(set(asked) - names):
+        near = difflib.get_close_matches(unknown[0], names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise Invalid.at(unknown[0], "unknown", f"is not a parameter of this list{hint}")
+
+
+def bound(value: str, zone: ZoneInfo, name: str, *, end: bool = False) -> datetime:
+    """A date or time as a moment; without a zone it is the workspace's, and an `end` date is the whole day. Raises Invalid."""
+    # A plus sign that was not escaped in an address arrives as a space.
+    written = re.sub(r" (\d\d:?\d\d)$", r"+\1", value.strip()) if "T" in value or ":" in value else value.strip()
+    try:
+        if len(written) == len("2026-01-31"):
+            day = date.fromisoformat(written) + timedelta(days=1 if end else 0)
+            found = datetime.combine(day, time.min, zone)
+        else:
+            found = datetime.fromisoformat(written)
+            found = found if found.tzinfo else found.replace(tzinfo=zone)
+        if 1 < found.year < 9999:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid.at(name, "time", "must be a date such as 2026-01-31 or a time such as 2026-01-31T12:00:00Z")
+
+
+def amount(value: Decimal | None, name: str) -> Decimal | None:
+    """An amount to compare with. Raises Invalid for one that money cannot be."""
+    if value is not None and not money.fits(value):
+        raise Invalid.at(name, "range", "must be an amount of money")
+    return value
 
 
 def like(term: str) -> str:

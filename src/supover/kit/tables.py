@@ -16,9 +16,15 @@ import msgspec
 from supover.kit.problems import Malformed
 
 MAX_CELL: Final = 1_000_000
+MAX_ROW: Final = 1 << 20
+MAX_COLUMNS: Final = 1_000
+MAX_GROWTH: Final = 64
+ANYWAY: Final = 64 << 20
+"""A zipped file may inflate to MAX_GROWTH times its size and this many bytes more."""
+_BLOCK: Final = 1 << 20
 _SAMPLE: Final = 65_536
 _DELIMITERS: Final = ",;\t|"
-_FORMULA: Final = frozenset("=+-@\t\r\uff1d")
+_FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 _GUARDED: Final = _FORMULA | {"'"}
 
 
@@ -27,10 +33,11 @@ class TableUnreadable(Malformed):
 
 
 class TableFacts(msgspec.Struct, frozen=True):
-    """A file's fingerprint, and how many lines it has, its header's included."""
+    """A file's fingerprint, how many lines it has, its header's included, and its encoding."""
 
     sha256: bytes
     lines: int
+    encoding: str = "utf-8-sig"
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -41,16 +48,21 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def facts(path: Path) -> TableFacts:
-    """Reads the file once: its fingerprint as it lies there, and a count of its lines."""
+    """Reads the whole file, block by block: its fingerprint as it lies there, its lines, its encoding.
+
+    Takes as long as the disk does: call it in a thread. Raises TableUnreadable.
+    """
     digest, lines, last = hashlib.sha256(), 0, b"\n"
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(_BLOCK):
             digest.update(chunk)
+    guess = _Guess()
     with _binary(path) as file:
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(_BLOCK):
+            guess.see(chunk)
             lines += chunk.count(b"\n")
             last = chunk[-1:]
-    return TableFacts(digest.digest(), lines + (last != b"\n"))
+    return TableFacts(digest.digest(), lines + (last != b"\n"), guess.encoding())
 
 
 @contextmanager
@@ -61,21 +73,41 @@ def _binary(path: Path) -> Generator[IO[bytes]]:
         if not zipped:
             yield file
             return
-        with gzip.GzipFile(fileobj=file) as inner:
+        most = MAX_GROWTH * path.stat().st_size + ANYWAY
+        with _Unzipped(file, most) as inner:
             try:
                 yield cast("IO[bytes]", inner)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise TableUnreadable(f"The gzip file is damaged: {error}.") from None
 
 
+class _Unzipped(gzip.GzipFile):
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        super().__init__(fileobj=file)
+        self._most = most
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._bounded(super().read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._bounded(super().read1(size))
+
+    def _bounded(self, block: bytes) -> bytes:
+        if self.tell() > self._most:
+            raise TableUnreadable(f"The gzip file inflates to more than {self._most:,} bytes.")
+        return block
+
+
 @contextmanager
-def read(path: Path) -> Generator[Table]:
+def read(path: Path, encoding: str | None = None) -> Generator[Table]:
     """Opens a table. Its encoding is UTF-16 with a mark, UTF-8, or Windows-1252 where one byte of it is not UTF-8.
 
-    The delimiter is told from the header. Cells lose surrounding space and a spreadsheet's guarding apostrophe. Raises TableUnreadable naming the row.
+    The delimiter is told from the header. Cells lose surrounding space and a spreadsheet's guarding apostrophe.
+    Unless the encoding is given (`facts` tells it), opening reads the whole file: do it in a thread. A row has at most
+    1 MiB and 1,000 columns. Raises TableUnreadable naming the row.
     """
     with _binary(path) as file:
-        encoding = _encoding(file)
+        encoding = encoding or _encoding(file)
         file.seek(0)
         sample = file.read(_SAMPLE)
         file.seek(0)
@@ -83,8 +115,9 @@ def read(path: Path) -> Generator[Table]:
             first = sample.decode(encoding, "replace").splitlines()
             delimiter = max(_DELIMITERS, key=(first[0] if first else "").count)
             csv.field_size_limit(MAX_CELL)
-            reader = csv.reader(lines, delimiter=delimiter, strict=False)
-            rows = _rows(reader, encoding)
+            bounded = _Lines(lines)
+            reader = csv.reader(bounded, delimiter=delimiter, strict=False)
+            rows = _rows(reader, bounded, encoding)
             header = next(rows, None)
             if header is None or not any(header[1]):
                 raise TableUnreadable("It has no header row.")
@@ -92,25 +125,64 @@ def read(path: Path) -> Generator[Table]:
 
 
 def _encoding(file: IO[bytes]) -> str:
-    block = file.read(1 << 20)
-    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    # All of it is looked at: the first accent of an English shop may stand on the last row.
-    decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    try:
-        while block:
-            decoder.decode(block)
-            block = file.read(1 << 20)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
+    guess = _Guess()
+    while not guess.is_sure and (block := file.read(_BLOCK)):
+        guess.see(block)
+    return guess.encoding()
 
 
-def _rows(reader: Iterator[list[str]], encoding: str) -> Generator[tuple[int, list[str]]]:
+class _Guess:
+    """Tells a file's encoding. All of it is looked at: the first accent of a shop may stand on the last row."""
+
+    def __init__(self) -> None:
+        self.is_sure = False
+        self._found = "utf-8-sig"
+        self._is_begun = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+
+    def see(self, block: bytes) -> None:
+        if not self._is_begun and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self._found, self.is_sure = "utf-16", True
+        self._is_begun = True
+        self._decode(block)
+
+    def encoding(self) -> str:
+        self._decode(b"", final=True)
+        return self._found
+
+    def _decode(self, block: bytes, *, final: bool = False) -> None:
+        if not self.is_sure:
+            try:
+                self._decoder.decode(block, final)
+            except UnicodeDecodeError:
+                self._found, self.is_sure = "cp1252", True
+
+
+class _Lines:
+    """A file's lines, as long as those of one row have no more than MAX_ROW characters together."""
+
+    def __init__(self, file: io.TextIOWrapper) -> None:
+        self.left = MAX_ROW
+        self._readline = file.readline
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._readline(self.left + 1)
+        if not line:
+            raise StopIteration
+        self.left -= len(line)
+        if self.left < 0:
+            raise csv.Error(f"it has more than {MAX_ROW:,} characters")
+        return line
+
+
+def _rows(reader: Iterator[list[str]], lines: _Lines, encoding: str) -> Generator[tuple[int, list[str]]]:
     number = 0
     while True:
         number += 1
+        lines.left = MAX_ROW
         try:
             cells = next(reader)
         except StopIteration:
@@ -121,6 +193,8 @@ def _rows(reader: Iterator[list[str]], encoding: str) -> Generator[tuple[int, li
             raise TableUnreadable(f"Behind row {number - 1} is no text in {said}: save the file as UTF-8.") from None
         except csv.Error as error:
             raise TableUnreadable(f"Row {number}: {error}.") from None
+        if len(cells) > MAX_COLUMNS:
+            raise TableUnreadable(f"Row {number} has more than {MAX_COLUMNS:,} columns.")
         yield number, [_cell(c) for c in cells]
 
 

@@ -36,10 +36,13 @@ BEAT_EVERY_S: Final = 1.0
 ASK_TIMEOUT_S: Final = 10
 LONGEST_PAUSE_S: Final = 5
 WIND_DOWN_S: Final = 1.5
+HOUSE: Final = UUID(int=0)
 FAILURES_SET_ASIDE: Final = 3
 """How often a workspace's drain may fail before `drain()` no longer waits for it."""
 
-CLAIM: Final = "select workspace_id, id, kind, args, attempts, max_attempts, lost from job_claim($1, $2, $3, $4, $5)"
+CLAIM: Final = (
+    "select workspace_id, id, kind, args, attempts, max_attempts, lost from job_claim($1, $2, $3, $4, $5, $6)"
+)
 CLAIMED: Final = "select workspace_id, id, kind, args, attempts, max_attempts, lost from job_claimed($1, $2)"
 BEAT: Final = "select id, cancelling from job_beat($1, $2, $3, $4)"
 END: Final = "select job_end($1, $2, $3, $4, $5, $6)"
@@ -142,6 +145,10 @@ class Worker:
         self._hurry = False
         self._setbacks: dict[tuple[str, UUID], _Setback] = {}
         self._served: dict[str, UUID] = {}
+        self._served_last = HOUSE
+        self._strange: set[str] = set()
+        self.is_stuck = False
+        """After it has stopped: whether a job goes on although it was told not to."""
 
     # --- the three ways to run ---
 
@@ -192,10 +199,12 @@ class Worker:
             for task in done:
                 task.result()
         finally:
-            left: list[asyncio.Task[Any]] = [*ends, *loops, *keepers, *self._tasks]
+            calls = [running.call for running in self._running.values()]
+            left: list[asyncio.Task[Any]] = [*ends, *loops, *keepers, *self._tasks, *calls]
             for task in left:
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            _, stuck = await asyncio.wait(left, timeout=1)
+            self.is_stuck = bool(stuck)
 
     async def _forever(self, name: str, step: Step, idle_s: float) -> None:
         trouble = 0
@@ -288,9 +297,12 @@ class Worker:
             leases = [timedelta(seconds=kind.lease_s) for kind in self._kinds.values()]
             # Where there are other workspaces one of them leaves a place free; of two places that would cost too much.
             most_each = self._concurrency - 1 if self._concurrency > 2 else self._concurrency
-            for row in await self._ask(CLAIM, self.name, list(self._kinds), leases, free, most_each):
-                self._start(Claimed(*row), asked_at_s)
-                found += 1
+            asked = (self.name, list(self._kinds), leases, free, most_each, self._served_last)
+            claimed = [Claimed(*row) for row in await self._ask(CLAIM, *asked)]
+            for each in claimed:
+                self._start(each, asked_at_s)
+            self._served_last = last_served(self._served_last, [each.workspace_id for each in claimed])
+            found = len(claimed)
         if not self._tasks:
             return False
         # A full worker waits for room; another asks again soon, and at once when a job has ended: its workspace may
@@ -449,9 +461,10 @@ class Worker:
         for state in ("queued", "running", "dead"):
             number = sum(jobs for (_, at), jobs in found.items() if at == state)
             telemetry.queue_depth("jobs" if state == "queued" else f"jobs.{state}", number)
-        strange = sorted({kind for kind, state in found if state == "queued"} - set(jobs.jobs()))
-        if strange:
-            log.warning("jobs of unknown kinds stay queued", kinds=strange)
+        strange = {kind for kind, state in found if state == "queued"} - set(jobs.jobs())
+        if strange - self._strange:
+            log.warning("jobs of unknown kinds stay queued", kinds=sorted(strange))
+        self._strange = strange
         return False
 
     # --- drains ---
@@ -509,6 +522,11 @@ class Worker:
         for name, workspace_id in list(self._setbacks):
             if name == kind.name and workspace_id not in busy:
                 del self._setbacks[name, workspace_id]
+
+
+def last_served(before: UUID, served: Sequence[UUID | None]) -> UUID:
+    """Which of these workspaces comes last on the walk that begins after `before` and goes round by their ids."""
+    return max((each or HOUSE for each in served), key=lambda id: (id <= before, id), default=before)
 
 
 # --- one call --------------------------------------------------------------------------------------------------------

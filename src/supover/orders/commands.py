@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -12,13 +12,14 @@ import msgspec
 
 from supover.addresses import commands as addresses
 from supover.addresses import rules as places
-from supover.channels.model import ChannelOrder, ChannelRefund, Contact, PostalAddress
+from supover.channels.model import ChannelOrder, Contact, PostalAddress
 from supover.customers import contacts
 from supover.customers.contacts import Decision, Identity
 from supover.customers.events import DuplicateSuspected
 from supover.kit import clock, countries, ids, money, text
 from supover.kit.db import Tx, by_column, json_bytes
 from supover.kit.events import Event, publish
+from supover.kit.jobs import defer
 from supover.kit.problems import FieldError, Invalid, Stale
 from supover.orders import queries, rules
 from supover.orders.events import (
@@ -44,6 +45,7 @@ from supover.orders.model import (
     Taken,
 )
 
+RATES_MEANWHILE: Final = timedelta(minutes=1)
 BLOCKED_HOLD: Final = "The customer is blocked."
 
 # --- taking in -----------------------------------------------------------------------------------------------------------
@@ -117,6 +119,10 @@ UPDATE: Final = """
                  placed_at, cancelled_at, delivered_at, email, phone, name, shipping_address, billing_address, tags, note,
                  source_updated_at, intake_hash)
      where o.workspace_id = $1 and o.id = n.id"""
+CONFIRM: Final = """
+    update "order" o set source_updated_at = n.updated_at
+      from unnest($2::uuid[], $3::timestamptz[]) as n (id, updated_at)
+     where o.workspace_id = $1 and o.id = n.id"""
 DROP_LINES: Final = "delete from order_line where workspace_id = $1 and order_id = any($2::uuid[])"
 ADD_LINES: Final = """
     insert into order_line (workspace_id, order_id, position, id, sku, title, quantity, unit_price, properties)
@@ -135,10 +141,23 @@ KEEP_REFUNDS: Final = """
            as n (order_id, external_id, id, amount, reason, refunded_at)
         on conflict (workspace_id, order_id, external_id) where external_id is not null
         do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at"""
+# A source that knows only the sum of its refunds: what the other refunds do not explain is one more, called 'total'.
+DROP_TOLD: Final = """
+    delete from order_refund where workspace_id = $1 and order_id = any($2::uuid[]) and external_id = 'total'"""
+KEEP_TOLD: Final = """
+    insert into order_refund (workspace_id, order_id, id, external_id, amount, refunded_at)
+    select $1, n.order_id, n.id, 'total', n.refunded - known.amount, n.refunded_at
+      from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::timestamptz[]) as n (order_id, id, refunded, refunded_at)
+     cross join lateral (select coalesce(sum(r.amount), 0) as amount from order_refund r
+                          where r.workspace_id = $1 and r.order_id = n.order_id) as known
+     where n.refunded > known.amount"""
+# Never more than was paid: a source may lower a total after a refund.
 SUM_REFUNDS: Final = """
     update "order" o
-       set refunded = coalesce((select sum(r.amount) from order_refund r where r.workspace_id = $1 and r.order_id = o.id), 0)
-     where o.workspace_id = $1 and o.id = any($2::uuid[])"""
+       set refunded = least(greatest(o.total, 0),
+                            coalesce((select sum(r.amount) from order_refund r where r.workspace_id = $1 and r.order_id = o.id), 0))
+     where o.workspace_id = $1 and o.id = any($2::uuid[])
+    returning o.id, o.refunded"""
 ADD_DECISIONS: Final = """
     insert into order_decision (workspace_id, order_id, id, customer_id, method, evidence)
     select $1, n.order_id, n.id, n.customer_id, n.method, n.evidence
@@ -169,6 +188,7 @@ class _Batch:
         self.taken: list[Taken | None] = [None] * len(prepared)
         self.stored: dict[int, _Stored] = {}
         self.decisions: dict[int, Decision] = {}
+        self.confirmed: list[tuple[Any, ...]] = []
 
 
 def prepare(order: ChannelOrder) -> Prepared:
@@ -217,23 +237,33 @@ async def _take_in_once(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
         stored = batch.stored.get(n)
         if stored is None:
             fresh.append(n)
-        elif stored.intake_hash == batch.hashes[n] or (
-            order.updated_at is not None
-            and stored.source_updated_at is not None
-            and order.updated_at < stored.source_updated_at
-        ):
+        elif _is_older(order, stored) or stored.intake_hash == batch.hashes[n]:
             batch.taken[n] = Taken(stored.id, stored.customer_id, "unchanged")
+            if not _is_older(order, stored) and order.updated_at not in (None, stored.source_updated_at):
+                batch.confirmed.append((stored.id, order.updated_at))
         else:
             changed.append(n)
     await _map(tx, batch, fresh, changed)
     fresh = [n for n in fresh if batch.taken[n] is None]
     events = await _add(tx, batch, fresh) if fresh else []
     events += await _update(tx, batch, changed) if changed else []
-    await _keep_parts(tx, batch, fresh, changed)
+    events += await _keep_parts(tx, batch, fresh, changed)
+    if batch.confirmed:
+        # The same content at a later time: what was said between the two must not win when it comes late.
+        await tx.run(CONFIRM, *by_column(batch.confirmed))
     if batch.decisions:
         events += await _keep_decisions(tx, batch)
     await publish(tx, events)
     return [t for t in batch.taken if t is not None]
+
+
+def _is_older(order: ChannelOrder, stored: _Stored) -> bool:
+    """Whether the source has said something later already."""
+    return (
+        order.updated_at is not None
+        and stored.source_updated_at is not None
+        and order.updated_at < stored.source_updated_at
+    )
 
 
 async def _map(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequence[int]) -> None:
@@ -281,7 +311,7 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
             (
                 order_id, order.source, order.shop, order.external_id, order.number, decision.customer_id, order.status,
                 order.financial_status, hold, decision.customer_id is None, order.currency, order.subtotal, order.shipping, order.tax,
-                order.discount, order.total, _sum(order.refunds), rate, order.placed_at, _cancelled_at(order), order.delivered_at,
+                order.discount, order.total, Decimal(0), rate, order.placed_at, _cancelled_at(order), _delivered_at(order),
                 order.contact.email, order.contact.phone, order.contact.name, _place(order.shipping_address),
                 _place(order.billing_address), chr(31).join(order.tags), order.note, order.updated_at, batch.hashes[n],
             )
@@ -297,6 +327,9 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
         if hold:
             events.append(OrderHeld(customer_id=decision.customer_id, order_id=order_id, reason=hold))
     await tx.run(ADD, *by_column(rows))
+    if None in rates:
+        # Rates that are being kept at this moment may not have been seen, nor see these orders.
+        await defer(tx, "orders.apply_rates", {}, run_at=clock.now() + RATES_MEANWHILE, singleton="meanwhile")
     return events
 
 
@@ -311,27 +344,26 @@ async def _update(tx: Tx, batch: _Batch, changed: Sequence[int]) -> list[Event]:
         decision = batch.decisions.get(n)
         customer_id = stored.customer_id or (decision.customer_id if decision else None)
         status = order.status if order.settled else rules.later(stored.status, order.status)  # pyright: ignore[reportArgumentType]
-        if order.exchange_rate is None and (order.currency, order.placed_at) == (stored.currency, stored.placed_at):
+        placed_at = order.placed_at if order.placed_at_told else stored.placed_at
+        if order.exchange_rate is None and (order.currency, placed_at) == (stored.currency, stored.placed_at):
             rate = stored.exchange_rate or rate
         rows.append(
             (
                 stored.id, order.number, customer_id, status, order.financial_status, order.currency, order.subtotal, order.shipping,
-                order.tax, order.discount, order.total, rate, order.placed_at, _cancelled_at(order), order.delivered_at,
+                order.tax, order.discount, order.total, rate, placed_at, _cancelled_at(order), _delivered_at(order),
                 order.contact.email, order.contact.phone, order.contact.name, _place(order.shipping_address),
                 _place(order.billing_address), chr(31).join(order.tags) if order.tags else None, order.note,
                 order.updated_at or stored.source_updated_at, batch.hashes[n],
             )
         )  # fmt: skip
         batch.taken[n] = Taken(stored.id, customer_id, "updated", decision is not None and decision.created)
-        refunded = stored.refunded if order.refunds is None else _sum(order.refunds)
         now = {
             "status": status,
             "total": order.total,
             "currency": order.currency,
-            "placedAt": order.placed_at,
-            "refunded": refunded,
+            "placedAt": placed_at,
         }
-        was = (stored.status, stored.total, stored.currency, stored.placed_at, stored.refunded)
+        was = (stored.status, stored.total, stored.currency, stored.placed_at)
         changes = {name: [old, new] for (name, new), old in zip(now.items(), was, strict=True) if old != new}
         events.append(OrderChanged(customer_id=customer_id, order_id=stored.id, changes=changes))
         events += _milestones(order, customer_id, stored.id, stored.status, status)
@@ -345,30 +377,35 @@ def _milestones(order: ChannelOrder, customer_id: UUID | None, order_id: UUID, w
         return []
     if status == "cancelled":
         return [OrderCancelled(customer_id=customer_id, order_id=order_id, at=_cancelled_at(order) or order.placed_at)]
-    if status == "delivered" and order.delivered_at is not None:
-        return [OrderDelivered(customer_id=customer_id, order_id=order_id, at=order.delivered_at)]
+    if status == "delivered" and (at := _delivered_at(order)) is not None:
+        return [OrderDelivered(customer_id=customer_id, order_id=order_id, at=at)]
     return []
+
+
+def _delivered_at(order: ChannelOrder) -> datetime | None:
+    """When it was delivered; of a live order that does not say, when its source said so, or now. History may not know."""
+    if order.status != "delivered" or order.settled:
+        return order.delivered_at
+    return order.delivered_at or order.updated_at or clock.now()
 
 
 def _cancelled_at(order: ChannelOrder) -> datetime | None:
     return (order.cancelled_at or order.updated_at or order.placed_at) if order.status == "cancelled" else None
 
 
-def _sum(refunds: Sequence[ChannelRefund] | None) -> Decimal:
-    return sum((r.amount for r in refunds or ()), Decimal(0))
-
-
 def _place(address: PostalAddress | None) -> bytes | None:
     return None if address is None else json_bytes(address)
 
 
-async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequence[int]) -> None:
-    """Lines, refunds and addresses of the batch's new and changed orders."""
+async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequence[int]) -> list[Event]:
+    """Lines, refunds and addresses of the batch's new and changed orders; returns what was newly refunded."""
     lines: list[tuple[Any, ...]] = []
     refunds: list[tuple[Any, ...]] = []
     places_of: list[tuple[UUID, PostalAddress]] = []
     relined: list[UUID] = []
-    refunding: list[UUID] = []
+    listed: list[UUID] = []
+    told: list[tuple[Any, ...]] = []
+    summed: dict[UUID, int] = {}
     for n in (*fresh, *changed):
         order, taken = batch.orders[n], batch.taken[n]
         assert taken is not None and taken.order_id is not None
@@ -387,8 +424,12 @@ async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequ
             )
             for place, line in enumerate(order.lines or ())
         ]
-        if order.refunds is not None and (order.refunds or n in batch.stored):
-            refunding.append(taken.order_id)
+        if n in batch.stored or order.refunds or order.refunded:
+            summed[taken.order_id] = n
+        if order.refunded is not None:
+            told.append((taken.order_id, ids.new(), order.refunded, order.updated_at or order.placed_at))
+        elif order.refunds is not None and (order.refunds or n in batch.stored):
+            listed.append(taken.order_id)
             refunds += [
                 (taken.order_id, r.external_id, ids.new(), r.amount, r.reason, r.refunded_at)
                 for r in order.refunds
@@ -400,13 +441,28 @@ async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequ
         await tx.run(DROP_LINES, relined)
     if lines:
         await tx.run(ADD_LINES, *by_column(lines))
-    if refunding:
-        await tx.run(DROP_REFUNDS, refunding, [r[0] for r in refunds], [r[1] for r in refunds])
+    if listed:
+        await tx.run(DROP_REFUNDS, listed, [r[0] for r in refunds], [r[1] for r in refunds])
         if refunds:
             await tx.run(KEEP_REFUNDS, *by_column(refunds))
-        await tx.run(SUM_REFUNDS, refunding)
+    if told:
+        await tx.run(DROP_TOLD, [t[0] for t in told])
+        await tx.run(KEEP_TOLD, *by_column(told))
+    events: list[Event] = []
+    for order_id, refunded in await tx.rows(SUM_REFUNDS, list(summed)) if summed else ():
+        n = summed[order_id]
+        order, taken, stored = batch.orders[n], batch.taken[n], batch.stored.get(n)
+        more = refunded - (stored.refunded if stored else 0)
+        if more > 0 and taken is not None:
+            events.append(
+                OrderRefunded(
+                    order_id=order_id, customer_id=taken.customer_id, at=order.updated_at or order.placed_at, currency=order.currency,
+                    amount=money.at_digits(more, order.currency), refunded=money.at_digits(refunded, order.currency),
+                )
+            )  # fmt: skip
     if places_of:
         await addresses.keep_many(tx, places_of)
+    return events
 
 
 async def _keep_decisions(tx: Tx, batch: _Batch) -> list[Event]:
@@ -428,7 +484,7 @@ async def _keep_decisions(tx: Tx, batch: _Batch) -> list[Event]:
     for new_id, other_id, name, other_name in await tx.rows(
         ALIKE, *(list(column) for column in zip(*strangers, strict=True))
     ):
-        if text.first_name_compatible(name, other_name or "") == text.Compatibility.COMPATIBLE:
+        if text.name_compatible(name, other_name or "") == text.Compatibility.COMPATIBLE:
             a, b = sorted((new_id, other_id))
             reasons = ["same address", "first names go together"]
             found[a, b] = DuplicateSuspected(customer_id=a, other_id=b, score=16.0, level="suggested", reasons=reasons)
@@ -445,14 +501,6 @@ def incoming(order: NewOrder, currency: str, now: datetime, zone: ZoneInfo) -> C
         address = msgspec.structs.replace(address, recipient_name=order.name)
     country = address.country if address else None
     placed_at = aware(order.placed_at, zone) or now
-    refunds = None
-    if order.refunded is not None:
-        given_back_at = aware(order.updated_at, zone) or placed_at
-        refunds = (
-            [ChannelRefund(external_id="total", amount=order.refunded, refunded_at=given_back_at)]
-            if order.refunded
-            else []
-        )
     return ChannelOrder(
         contact=Contact(
             source=order.source,
@@ -478,8 +526,9 @@ def incoming(order: NewOrder, currency: str, now: datetime, zone: ZoneInfo) -> C
         discount=order.discount,
         total=order.total,
         exchange_rate=order.exchange_rate,
-        refunds=refunds,
+        refunded=order.refunded,
         placed_at=placed_at,
+        placed_at_told=order.placed_at is not None,
         updated_at=aware(order.updated_at, zone),
         cancelled_at=aware(order.cancelled_at, zone),
         delivered_at=aware(order.delivered_at, zone),
@@ -586,7 +635,7 @@ async def change(tx: Tx, id: UUID, given: OrderChange, expected: int | None = No
     rate = asked.get("exchange_rate")
     if rate is not None:
         currency, _ = await queries.currency_and_zone(tx)
-        if not (rate.is_finite() and 0 < rate < 10**9):
+        if not rules.is_rate(rate):
             errors.append(FieldError("/exchangeRate", "range", "must be a positive number"))
         elif old.currency == currency and rate != 1:
             errors.append(FieldError("/exchangeRate", "range", "is 1 in the workspace's own currency"))
@@ -635,7 +684,9 @@ def _moved(old: Order, status: OrderStatus, at: datetime) -> list[Event]:
         return []
     if not rules.may_move(old.status, status):
         allowed = ", ".join(sorted(rules.MOVES[old.status])) or "none"
-        raise StatusMoveRefused(f"It is {old.status}; it can only become: {allowed}.", extra={"orderStatus": old.status})
+        raise StatusMoveRefused(
+            f"It is {old.status}; it can only become: {allowed}.", extra={"orderStatus": old.status}
+        )
     if status == "cancelled":
         return [OrderCancelled(order_id=old.id, customer_id=old.customer_id, at=at)]
     if status == "delivered":

@@ -186,14 +186,6 @@ class BatchAnswer(msgspec.Struct, frozen=True, rename="camel"):
     failed: int
 
 
-class ExchangeRate(msgspec.Struct, frozen=True, rename="camel"):
-    """Units of the workspace's currency for one unit of `currency` on a day."""
-
-    currency: str
-    date: str
-    rate: Decimal
-
-
 class OrderNotFound(NotFound):
     """No order with this id in this workspace."""
 
@@ -204,7 +196,3 @@ class StatusMoveRefused(Conflict):
 
 class RefundTooLarge(Conflict):
     """More cannot be refunded than was paid."""
-
-
-class CurrencyUnknown(Conflict):
-    """This currency is not one of ISO 4217."""

@@ -32,6 +32,15 @@ LIST: Final = f"""
      where {{where}}
      order by {{order}}
      limit {{limit}}"""
+SKIP: Final = """
+    select passed.key, passed.id, passed.n
+      from (select {key} as key, o.id, row_number() over (order by {order}) as n
+              from "order" o
+             where {where}
+             order by {order}
+             limit {limit}) as passed
+     order by passed.n desc
+     limit 1"""
 COUNT: Final = """select count(*) from "order" o where {where}"""
 
 SORTS: Final = (
@@ -45,7 +54,9 @@ SORTS: Final = (
 def _order(row: Sequence[Any]) -> Order:
     currency: str = row[11]
     lines = [
-        OrderLine(UUID(id), sku, title, quantity, None if price is None else _shown(Decimal(price), currency), properties)
+        OrderLine(
+            UUID(id), sku, title, quantity, None if price is None else _shown(Decimal(price), currency), properties
+        )
         for id, sku, title, quantity, price, properties in row[27]
     ]
     amounts = [None if amount is None else _shown(amount, currency) for amount in row[12:18]]
@@ -117,17 +128,32 @@ async def search(
     """A page of orders, the cursor of the next one, and how many there are where asked."""
     where = _where(filters)
     total = await db.value(COUNT.format(where=where.text()), *where.values) if count else None
+    if page.skip:
+        page = await _skipped(db, where, page)
+        if page.skip:
+            return [], None, total
     page.seek(where)
-    limit = where.arg(page.limit + 1 + page.skip)
+    limit = where.arg(page.limit + 1)
     rows = await db.rows(LIST.format(where=where.text(), order=page.order(), limit=limit), *where.values)
-    found = [_order(row) for row in rows[page.skip :]]
-    more = len(found) > page.limit
-    found = found[: page.limit]
-    if not more:
+    found = [_order(row) for row in rows[: page.limit]]
+    if len(rows) <= page.limit:
         return found, None, total
     last = found[-1]
     key = {"placedAt": last.placed_at, "total": last.total, "createdAt": last.id}[page.sort.name]
     return found, page.cursor(key, last.id), total
+
+
+async def _skipped(db: Reader, where: Where, page: Page) -> Page:
+    """The page that starts after the orders to skip; left as it is when there are no more than those."""
+    asked = Where()
+    asked.values = list(where.values)
+    limit = asked.arg(page.skip)
+    sql = SKIP.format(key=page.sort.key, where=where.text(), order=page.order(), limit=limit)
+    rows = await db.rows(sql, *asked.values)
+    if not rows or rows[0][2] < page.skip:
+        return page
+    [(key, id, _)] = rows
+    return msgspec.structs.replace(page, after=(key, id), skip=0)
 
 
 DECISIONS: Final = """

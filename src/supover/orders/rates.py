@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -12,7 +12,7 @@ from supover.kit import money, tables
 from supover.kit.db import Reader, Tx
 from supover.kit.events import publish
 from supover.kit.problems import FieldError, Invalid
-from supover.kit.sql import Where
+from supover.kit.sql import CursorBroken, Where, read_cursor, write_cursor
 from supover.orders import queries
 from supover.orders.events import OrderRateKnown
 
@@ -168,12 +168,29 @@ LIST: Final = """
      limit {limit}"""
 
 
-async def search(db: Reader, *, currency: str | None, before: date | None, limit: int) -> list[Rate]:
-    """The newest rates, one currency's or all."""
+async def search(
+    db: Reader, *, currency: str | None, before: date | None, limit: int, after: tuple[date, str] | None = None
+) -> list[Rate]:
+    """The newest rates, one currency's or all; those that follow the day and currency `after`."""
     where = Where("r.workspace_id = $1")
     if currency is not None:
         where.add("r.currency = {}", currency)
     if before is not None:
         where.add("r.on_date < {}", before)
+    if after is not None:
+        where.add("r.on_date <= {} and (r.on_date < {} or r.currency > {})", after[0], *after)
     rows = LIST.format(where=where.text(), limit=where.arg(limit))
     return await db.all(Rate, rows, *where.values)
+
+
+def cursor(last: Rate) -> str:
+    """The cursor that continues after this rate."""
+    return write_cursor(["rates", last.date, last.currency])
+
+
+def after(cursor: str) -> tuple[date, str]:
+    """The day and currency that a cursor continues after. Raises CursorBroken."""
+    _, day, currency = read_cursor(cursor, tuple[Literal["rates"], date, str])
+    if currency not in money.CURRENCIES:
+        raise CursorBroken
+    return day, currency

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
+from litestar import Request
 from litestar.params import QueryParameter
 
 from supover.customers import queries as customers
@@ -32,7 +33,19 @@ from supover.orders.rates import Rate, RatesKept
 
 routes = Routes("orders")
 
-MAX_BATCH = 1_000
+AnyRequest = Request[Any, Any, Any]
+
+MAX_BATCH: Final = 1_000
+NARROWING: Final = frozenset(
+    {
+        "customerId", "status", "source", "placedFrom", "placedTo", "number", "minTotal", "maxTotal", "onHold",
+        "rateMissing", "needsReview",
+    }
+)  # fmt: skip
+# What a body says that was not sent.
+CANCELLED_NOW: Final = Cancellation()
+DELIVERED_NOW: Final = Delivery()
+ALL_REFUNDED: Final = NewRefund()
 
 
 class OrderBatch(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -59,9 +72,15 @@ StatusQuery = Annotated[
     list[OrderStatus] | None, QueryParameter(name="status", required=False, description="Repeat for several.")
 ]
 FromQuery = Annotated[
-    datetime | None, QueryParameter(name="placedFrom", required=False, description="Placed at or after.")
+    str | None,
+    QueryParameter(name="placedFrom", required=False, description="A date or time; placed then or after."),
 ]
-ToQuery = Annotated[datetime | None, QueryParameter(name="placedTo", required=False, description="Placed before.")]
+ToQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="placedTo", required=False, description="A date, that day included, or a time; placed before it."
+    ),
+]
 NumberQuery = Annotated[
     str | None, QueryParameter(name="number", required=False, description="The number or its beginning.")
 ]
@@ -70,8 +89,13 @@ SortQuery = Annotated[
 ]
 
 
-# Planned for its values: the beginning of a number, and states that are rare, have indexes of their own.
-@routes.get("/api/orders", search=True)
+def _narrowed(request: AnyRequest) -> bool:
+    """Always planned for its values: the beginning of a number, and states that are rare, have indexes of their own."""
+    sql.known(request.query_params.keys(), sql.PAGING | NARROWING)
+    return True
+
+
+@routes.get("/api/orders", search=_narrowed)
 async def search(
     db: Reader,
     limit: Limit = None,
@@ -99,16 +123,16 @@ async def search(
 
     Newest first unless sorted otherwise.
     """
-    _, zone = await queries.currency_and_zone(db)
+    zone = (await queries.currency_and_zone(db))[1] if placed_from or placed_to else None
     filters = queries.Filters(
         customer_id=customer_id,
         status=status,
         source=source,
-        placed_from=commands.aware(placed_from, zone),
-        placed_to=commands.aware(placed_to, zone),
+        placed_from=sql.bound(placed_from, zone, "placedFrom") if placed_from and zone else None,
+        placed_to=sql.bound(placed_to, zone, "placedTo", end=True) if placed_to and zone else None,
         number=number,
-        min_total=min_total,
-        max_total=max_total,
+        min_total=sql.amount(min_total, "minTotal"),
+        max_total=sql.amount(max_total, "maxTotal"),
         on_hold=on_hold,
         rate_missing=rate_missing,
         needs_review=needs_review,
@@ -173,13 +197,13 @@ async def change(tx: Tx, id: UUID, data: OrderChange, if_match: IfMatch = None) 
 
 
 @routes.post("/api/orders/{id:uuid}/cancel")
-async def cancel(tx: Tx, id: UUID, data: Cancellation, if_match: IfMatch = None) -> Order:
+async def cancel(tx: Tx, id: UUID, data: Cancellation = CANCELLED_NOW, if_match: IfMatch = None) -> Order:
     """Cancel an order."""
     return await commands.cancel(tx, id, data, version_of(if_match))
 
 
 @routes.post("/api/orders/{id:uuid}/refund")
-async def refund(tx: Tx, id: UUID, data: NewRefund, if_match: IfMatch = None) -> Order:
+async def refund(tx: Tx, id: UUID, data: NewRefund = ALL_REFUNDED, if_match: IfMatch = None) -> Order:
     """Note a refund.
 
     All that is left unless an `amount` is given; a repeated `externalId` changes nothing.
@@ -188,7 +212,7 @@ async def refund(tx: Tx, id: UUID, data: NewRefund, if_match: IfMatch = None) ->
 
 
 @routes.post("/api/orders/{id:uuid}/deliver")
-async def deliver(tx: Tx, id: UUID, data: Delivery, if_match: IfMatch = None) -> Order:
+async def deliver(tx: Tx, id: UUID, data: Delivery = DELIVERED_NOW, if_match: IfMatch = None) -> Order:
     """Mark an order delivered."""
     return await commands.deliver(tx, id, data, version_of(if_match))
 
@@ -205,6 +229,7 @@ async def identity(db: Reader, id: UUID) -> IdentityAnswer:
 @routes.get("/api/customers/{id:uuid}/orders")
 async def of_customer(
     db: Reader,
+    request: AnyRequest,
     id: UUID,
     limit: Limit = None,
     cursor: Cursor = None,
@@ -213,6 +238,7 @@ async def of_customer(
     status: StatusQuery = None,
 ) -> Listing[Order]:
     """List a customer's orders, newest first."""
+    sql.known(request.query_params.keys(), {"limit", "cursor", "page", "count", "status"})
     await customers.exists(db, id, "/orders")
     wanted = sql.page(queries.SORTS, limit=limit, sort=None, cursor=cursor, number=page)
     found, following, total = await queries.search(
@@ -233,18 +259,21 @@ class RateTable(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
 @rate_routes.get("/api/rates", name="search")
 async def search_rates(
     db: Reader,
+    request: AnyRequest,
     limit: Limit = None,
+    cursor: Cursor = None,
     currency: Annotated[str | None, QueryParameter(name="currency", required=False)] = None,
     before: Annotated[
         date | None, QueryParameter(name="before", required=False, description="Only days before this one.")
     ] = None,
 ) -> Listing[Rate]:
-    """List exchange rates, the newest first.
-
-    Go on with `before`, the last day that was shown.
-    """
+    """List exchange rates, the newest first."""
+    sql.known(request.query_params.keys(), {"limit", "cursor", "currency", "before"})
     size = sql.page(queries.SORTS, limit=limit, sort=None, cursor=None).limit
-    return Listing(await rates.search(db, currency=currency, before=before, limit=size))
+    after = None if cursor is None else rates.after(cursor)
+    found = await rates.search(db, currency=currency, before=before, limit=size + 1, after=after)
+    following = rates.cursor(found[size - 1]) if len(found) > size else None
+    return Listing(found[:size], following)
 
 
 @rate_routes.put("/api/rates", name="put")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -51,6 +51,11 @@ def later(now: OrderStatus, told: OrderStatus) -> OrderStatus:
     return told if may_move(now, told) else now
 
 
+def is_rate(rate: Decimal) -> bool:
+    """Whether a number can be an exchange rate: positive, and within what its column holds."""
+    return rate.is_finite() and Decimal("1e-10") <= rate < 10**9
+
+
 def camel(name: str) -> str:
     """A field's name as JSON has it."""
     head, *rest = name.split("_")
@@ -93,7 +98,7 @@ def errors_of(order: ChannelOrder, now: datetime) -> list[FieldError]:
             found.append(FieldError(f"/{field}", "range", "is not an amount that can be kept"))
     if not found and order.total < 0 and order.status != "cancelled":
         found.append(FieldError("/total", "negative", "may be negative only on a cancelled order (a credit note)"))
-    if order.exchange_rate is not None and not (order.exchange_rate.is_finite() and 0 < order.exchange_rate < 10**9):
+    if order.exchange_rate is not None and not is_rate(order.exchange_rate):
         found.append(FieldError("/exchangeRate", "range", "must be a positive number"))
     for field, at in (
         ("placedAt", order.placed_at),
@@ -103,6 +108,10 @@ def errors_of(order: ChannelOrder, now: datetime) -> list[FieldError]:
     ):
         if at is not None and not (at.year >= _EARLIEST_YEAR and at <= now + _FURTHEST):
             found.append(FieldError(f"/{field}", "range", f"must be between {_EARLIEST_YEAR} and a year from now"))
+    if order.refunded is not None and not (
+        money.fits(order.refunded) and 0 <= order.refunded <= max(order.total, Decimal(0))
+    ):
+        found.append(FieldError("/refunded", "range", "must be between zero and the total"))
     if order.refunds:
         refunded = sum((r.amount for r in order.refunds), Decimal(0))
         if not money.fits(refunded) or refunded < 0 or (refunded > 0 and refunded > max(order.total, Decimal(0))):
@@ -143,10 +152,13 @@ def at_digits(order: ChannelOrder) -> ChannelOrder:
     return msgspec.structs.replace(order, **amounts) if amounts else order
 
 
+_NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _plain: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 def intake_hash(order: ChannelOrder) -> bytes:
-    """A fingerprint of all that the source says; the time at which it says so is no part of it."""
-    told = order if order.updated_at is None else msgspec.structs.replace(order, updated_at=None)
+    """A fingerprint of what the source says: not of when it says so, nor of what stands in for what it does not say."""
+    told = msgspec.structs.replace(order, updated_at=None, settled=False)
+    if not order.placed_at_told:
+        told = msgspec.structs.replace(told, placed_at=_NEVER)
     return hashlib.blake2b(_plain(told), digest_size=16).digest()
