@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 969fba65ee1bec64.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: caa6adeafd65f35f.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -125,6 +125,32 @@ CREATE FUNCTION fence.idempotency_forget(older_than interval, how_many integer) 
          )
   SELECT count(*) AS count
     FROM gone;
+END;
+
+CREATE TABLE data.invitation (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    code_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT invitation_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'agent'::text, 'viewer'::text])))
+);
+
+COMMENT ON TABLE data.invitation IS 'becomes a membership when its person accepts it; knows nothing of whether they have an account.';
+
+CREATE FUNCTION fence.invitation_by_code(code_hash bytea, wanted text) RETURNS TABLE(workspace_id uuid, id uuid, email text, name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT i.workspace_id,
+     i.id,
+     i.email,
+     i.name
+    FROM data.invitation i
+   WHERE ((i.code_hash = invitation_by_code.code_hash) AND (lower(i.email) = lower(invitation_by_code.wanted)) AND (i.expires_at > now()));
 END;
 
 CREATE TABLE data.job (
@@ -505,8 +531,8 @@ CREATE FUNCTION fence.learn_sizes() RETURNS void
     SET search_path TO 'data', 'ext'
     AS $$
 begin
-    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
-            data.address, data.event_log;
+    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order",
+            data.order_decision, data.address, data.event_log;
 end $$;
 
 CREATE TABLE data.membership (
@@ -514,6 +540,7 @@ CREATE TABLE data.membership (
     staff_id uuid NOT NULL,
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
     CONSTRAINT membership_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'agent'::text, 'viewer'::text])))
 );
 
@@ -588,16 +615,21 @@ CREATE FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash byt
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
     BEGIN ATOMIC
- INSERT INTO data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at, ip, user_agent)  SELECT session_open.session AS session,
+ WITH used AS (
+          UPDATE data.membership m SET last_used_at = now()
+           WHERE ((m.workspace_id = session_open.workspace) AND (m.staff_id = session_open.staff))
+           RETURNING m.workspace_id,
+             m.staff_id
+         )
+  INSERT INTO data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at, ip, user_agent)  SELECT session_open.session AS session,
              session_open.token_hash AS token_hash,
              session_open.csrf_hash AS csrf_hash,
-             m.staff_id,
-             m.workspace_id,
+             u.staff_id,
+             u.workspace_id,
              session_open.expires_at AS expires_at,
              session_open.ip AS ip,
              session_open.user_agent AS user_agent
-            FROM data.membership m
-           WHERE ((m.workspace_id = session_open.workspace) AND (m.staff_id = session_open.staff));
+            FROM used u;
 END;
 
 CREATE FUNCTION fence.session_switch(workspace uuid, session uuid, to_workspace uuid, new_token_hash bytea, new_csrf_hash bytea) RETURNS boolean
@@ -608,7 +640,12 @@ CREATE FUNCTION fence.session_switch(workspace uuid, session uuid, to_workspace 
           UPDATE data.session s SET workspace_id = m.workspace_id, token_hash = session_switch.new_token_hash, csrf_hash = session_switch.new_csrf_hash
             FROM data.membership m
            WHERE ((s.id = session_switch.session) AND (s.workspace_id = session_switch.workspace) AND (m.workspace_id = session_switch.to_workspace) AND (m.staff_id = s.staff_id))
-           RETURNING 1 AS "?column?"
+           RETURNING s.workspace_id,
+             s.staff_id
+         ), used AS (
+          UPDATE data.membership m SET last_used_at = now()
+            FROM switched s
+           WHERE ((m.workspace_id = s.workspace_id) AND (m.staff_id = s.staff_id))
          )
   SELECT (EXISTS ( SELECT 1
             FROM switched)) AS "exists";
@@ -720,7 +757,7 @@ CREATE FUNCTION fence.staff_workspaces(staff uuid) RETURNS TABLE(workspace_id uu
     FROM (data.membership m
       JOIN data.workspace w USING (workspace_id))
    WHERE (m.staff_id = staff_workspaces.staff)
-   ORDER BY w.name, w.workspace_id;
+   ORDER BY m.last_used_at DESC NULLS LAST, m.created_at, w.workspace_id;
 END;
 
 CREATE FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) RETURNS void
@@ -1299,6 +1336,19 @@ CREATE VIEW fence.import_run WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.invitation WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    email,
+    name,
+    role,
+    code_hash,
+    created_at,
+    expires_at
+   FROM data.invitation
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.job WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -1326,7 +1376,8 @@ CREATE VIEW fence.membership WITH (security_barrier='false') AS
  SELECT workspace_id,
     staff_id,
     role,
-    created_at
+    created_at,
+    last_used_at
    FROM data.membership
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -1472,6 +1523,9 @@ ALTER TABLE ONLY data.import_error
 ALTER TABLE ONLY data.import_run
     ADD CONSTRAINT import_run_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY data.invitation
+    ADD CONSTRAINT invitation_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY data.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 
@@ -1569,6 +1623,10 @@ CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, crea
 
 CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
 
+CREATE INDEX invitation_code ON data.invitation USING btree (code_hash);
+
+CREATE UNIQUE INDEX invitation_email ON data.invitation USING btree (workspace_id, lower(email));
+
 CREATE INDEX job_due ON data.job USING btree (COALESCE(workspace_id, '00000000-0000-0000-0000-000000000000'::uuid), run_at, id) WHERE ((state = 'queued'::text) AND (NOT waiting));
 
 CREATE INDEX job_open ON data.job USING btree (workspace_id, state, id) WHERE (state <> 'done'::text);
@@ -1651,6 +1709,9 @@ ALTER TABLE ONLY data.import_error
 ALTER TABLE ONLY data.import_run
     ADD CONSTRAINT import_run_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
+ALTER TABLE ONLY data.invitation
+    ADD CONSTRAINT invitation_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.job
     ADD CONSTRAINT job_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
@@ -1699,6 +1760,9 @@ GRANT ALL ON FUNCTION fence.event_log_rebase() TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.invitation_by_code(code_hash bytea, wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.invitation_by_code(code_hash bytea, wanted text) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.job_beat(by_worker text, running uuid[], new_leases interval[], new_progress jsonb[]) TO supover_app;
@@ -1814,6 +1878,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.idempotency TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_error TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_run TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.invitation TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.job TO supover_app;
 

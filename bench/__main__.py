@@ -118,7 +118,7 @@ async def main() -> None:
         file = orders_file(house.folder, rows)
         async with house.database.tx(house.workspace_id) as tx:
             id = await imports.begin(
-                tx, OrderImportOptions(source="SHOPIFY"), file, file.name, tables.facts(file), None
+                tx, OrderImportOptions(source="SHOPIFY"), file.name, tables.facts(file), None
             )
         took = await timed(lambda: imports.run(house.database, house.workspace_id, id, file, actor="cli"))
         copied = await timed(lambda: bare_copy(house))

@@ -428,8 +428,8 @@ create function fence.event_log_rebase() returns bigint
 create function fence.learn_sizes() returns void
     language plpgsql security definer set search_path = data, ext as $$
 begin
-    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order", data.order_decision,
-            data.address, data.event_log;
+    analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order",
+            data.order_decision, data.address, data.event_log;
 end $$;
 
 revoke all on all functions in schema fence from public;

@@ -78,6 +78,12 @@ def one(house: House, words: str) -> int:
     return min(pid for pid, line in family(house.process.pid).items() if words in line)
 
 
+def environment(pid: int) -> dict[str, str]:
+    """What a process was started with."""
+    words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
 def gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -114,6 +120,18 @@ async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> 
         assert stat.S_IMODE((data_dir / "local.json").stat().st_mode) == 0o600
         con = await asyncpg.connect(up.local["databaseUrl"])
         assert await con.fetchval("select count(*) > 0 from data.migration") is True
+        await con.close()
+
+        app_url = environment(one(up, "supover.cli serve"))["SUPOVER_APP_DATABASE_URL"]
+        assert app_url.startswith("postgresql://supover_app:")
+        con = await asyncpg.connect(app_url)
+        for way_out in ("set role none", "reset role", "reset session authorization"):
+            await con.execute(way_out)
+            assert await con.fetchval("select current_user || ' ' || session_user") == "supover_app supover_app"
+        for refused in ("set role supover", "set session authorization supover", "select * from data.staff",
+                        "select pg_read_file('/etc/passwd')", "select * from pg_authid", "create role another"):  # fmt: skip
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await con.execute(refused)
         await con.close()
 
         second = subprocess.run([*COMMAND, "up"], env=up.env, cwd=data_dir.parent, capture_output=True, text=True)  # noqa: ASYNC221

@@ -111,7 +111,11 @@ async def _asked(owner_url: str, app_url: str | None) -> list[Finding]:
         number = int(await con.fetchval("show server_version_num"))
         encoding = await con.fetchval("show server_encoding")
         good = number >= LEAST_POSTGRES and encoding == "UTF8"
-        found = [Finding("database", good, f"PostgreSQL {number // 10_000}.{number % 10_000}, {encoding}; 16 and UTF8 needed")]
+        found = [
+            Finding(
+                "database", good, f"PostgreSQL {number // 10_000}.{number % 10_000}, {encoding}; 16 and UTF8 needed"
+            )
+        ]
         try:
             waiting = await migrate.pending(owner_url)
         except migrate.MigrationError as error:
@@ -142,7 +146,9 @@ async def _fence(owner_url: str, app_url: str | None) -> Finding:
         who, too_much = tuple(await con.fetchrow(TOO_MUCH) or ("nobody", True))
     finally:
         await con.close()
-    return Finding("fence", not too_much, f"the application is {who}, {'and may reach' if too_much else 'kept from'} the tables")
+    return Finding(
+        "fence", not too_much, f"the application is {who}, {'and may reach' if too_much else 'kept from'} the tables"
+    )
 
 
 def _port(settings: Settings) -> Iterator[Finding]:

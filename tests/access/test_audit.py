@@ -93,7 +93,17 @@ async def test_a_write_that_fails_leaves_no_row(client: Client, place: Place) ->
 
 # --- what a caller may not do changes nothing ----------------------------------------------------------------------------
 
-TABLES = ("workspace", "staff", "membership", "invitation", "session", "api_key", "audit_log", "event_log", "idempotency")
+TABLES = (
+    "workspace",
+    "staff",
+    "membership",
+    "invitation",
+    "session",
+    "api_key",
+    "audit_log",
+    "event_log",
+    "idempotency",
+)
 
 # Of each operation: a body that would do something, had the caller the right.
 BODIES: dict[str, Any] = {

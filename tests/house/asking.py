@@ -92,8 +92,6 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "kind": ["imports.orders"],
     "actor": ["cli"],
     "customerId": [str(key("customer", 6))],
-    "createdFrom": ["2025-01-20", "2025-01-20T00:00:00Z"],
-    "createdTo": ["2025-01-20"],
     "subjectId": [str(key("customer", 6))],
     "include": ["deleted", "addresses", "addresses,deleted"],
 }
@@ -125,6 +123,8 @@ def values(parameter: Mapping[str, Any]) -> Sequence[str]:
         return enum
     if parameter["name"] in SAMPLES:
         return SAMPLES[parameter["name"]]
+    if parameter["name"].endswith(("From", "To")):
+        return ["2025-01-20", "2025-01-20T00:00:00Z"]
     kinds = [kind for schema in schemas for kind in (schema.get("format"), schema.get("type")) if isinstance(kind, str)]
     return next((BY_TYPE[kind] for kind in kinds if kind in BY_TYPE), ["1"])
 

@@ -18,6 +18,11 @@ insert into data.membership (workspace_id, staff_id, role)
 select s.workspace_id, pg_temp.key(0, 'staff', i), (array['owner', 'admin', 'agent', 'viewer'])[1 + i % 4]
   from shop s, generate_series(1, 40) i where i % 2 = s.n - 1 or i < 5;
 
+insert into data.invitation (workspace_id, id, email, name, role, code_hash, expires_at)
+select s.workspace_id, pg_temp.key(s.n, 'invitation', i), 'invited' || i || '@house.example', 'Invited ' || i, 'agent',
+       sha256((s.n || 'invitation' || i)::bytea), 'infinity'
+  from shop s, generate_series(1, 100) i;
+
 insert into data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at)
 select pg_temp.key(s.n, 'session', i), sha256((s.n || 'session' || i)::bytea), 'x', pg_temp.key(0, 'staff', i), s.workspace_id, 'infinity'
   from shop s, generate_series(1, 4) i;

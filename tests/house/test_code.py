@@ -159,7 +159,6 @@ ASKING: Final = frozenset("run value one maybe all rows column execute executema
 HANDLES: Final = frozenset({"db", "tx", "con", "connection", "reader"})
 PER_ROUND: Final[Mapping[str, str]] = {
     "access/queries.py: search_audit": "two kinds of names",
-    "imports/commands.py: run": "once a chunk of 2,000 rows",
     "kit/housekeeping.py: _by_batches": "once a batch of 10,000 rows",
     "kit/jobs.py: defer_many": "again for those only that a worker took in between",
     "kit/migrate.py: _alone": "asks for a lock until it gets it",

@@ -358,6 +358,9 @@ PEOPLE: Final = f"""
     values ('{ANN}', 'Ann@house.test', 'Ann', 'x'), ('{BOB}', 'bob@house.test', 'Bob', 'x'), ('{EVE}', 'eve@house.test', 'Eve', 'x');
     insert into data.membership (workspace_id, staff_id, role)
     values ('{A}', '{ANN}', 'owner'), ('{A}', '{BOB}', 'agent'), ('{B}', '{ANN}', 'viewer'), ('{B}', '{EVE}', 'owner');
+    insert into data.invitation (workspace_id, id, email, name, role, code_hash, expires_at)
+    values ('{A}', '{A}', 'New@house.test', 'New', 'agent', 'codea', 'infinity'),
+           ('{B}', '{B}', 'new@house.test', 'New', 'agent', 'codeb', now() - interval '1 minute');
     insert into data.session (id, token_hash, csrf_hash, staff_id, workspace_id, expires_at)
     values ('{ANN}', 'ann', 'c', '{ANN}', '{A}', 'infinity'), ('{BOB}', 'bob', 'c', '{BOB}', '{A}', 'infinity'),
            ('{EVE}', 'eve', 'c', '{EVE}', '{B}', now() - interval '1 minute');
@@ -436,6 +439,19 @@ async def test_tokens_lead_to_what_they_were_made_for_and_nowhere_else(world: Wo
     assert await world.does("select key_used($1, $2)", A, EVE) == set()
     assert await world.does("select key_used($1, $2)", B, EVE) == {"api_key B"}
     assert await world.does("select key_used($1, $2)", B, EVE) == set()
+
+
+async def test_an_invitation_is_found_by_its_code_and_its_person_together(world: World) -> None:
+    found = "select workspace_id, id from invitation_by_code($1, $2)"
+    assert await world.rows(found, b"codea", "new@HOUSE.test") == [(A, A)]
+    for code, email in (
+        (b"codea", "ann@house.test"),
+        (b"codea", ""),
+        (b"codea", None),
+        (b"codeb", "new@house.test"),
+        (b"", "new@house.test"),
+    ):
+        assert await world.rows(found, code, email) == []
 
 
 async def test_sessions_open_and_move_among_a_persons_own_shops_only(world: World) -> None:

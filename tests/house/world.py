@@ -109,8 +109,8 @@ class Shop(msgspec.Struct, frozen=True):
 
 
 BEHIND: Final = """
-    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, options, actor)
-    values ($1, $2, 'orders', 'failed', 'orders.csv', 'x', '{}', 'cli')"""
+    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, file_key, options, actor)
+    values ($1, $2, 'orders', 'failed', 'orders.csv', 'x', 'imports/00000000000000000000000000000000', '{}', 'cli')"""
 REFUSED: Final = """
     insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
     values ($1, $2, 2, 'total', 'number', 'is not a number', '{ten}')"""

@@ -23,6 +23,7 @@ from tests.makers import Workspace, make_workspace, settle
 
 wiring.load()
 PLAIN = OrderImportOptions()
+FILE_KEY = f"imports/{0:032x}"
 
 UCI = OrderImportOptions(
     source="MANUAL",
@@ -59,9 +60,9 @@ class Desk:
 
     async def begin(self, content: str | bytes, options: OrderImportOptions = PLAIN) -> UUID:
         self.file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        facts = await commands.inspect(self.db, self.shop.id, options, self.file)
         async with self.db.tx(self.shop.id, actor="cli") as tx:
-            facts = tables.facts(self.file)
-            return await commands.begin(tx, options, self.file, self.file.name, facts, None)
+            return await commands.begin(tx, options, self.file.name, facts, FILE_KEY)
 
     async def go_on(self, id: UUID, **more: Any) -> ImportRun:
         return await commands.run(self.db, self.shop.id, id, self.file, actor="cli", **more)
@@ -389,8 +390,8 @@ async def test_an_order_is_refused_with_all_its_rows(desk: Desk) -> None:
 # --- cut short -----------------------------------------------------------------------------------------------------------
 
 
-class Crash(Exception):
-    pass
+class Crash(OSError):
+    """As when the connection is lost."""
 
 
 def crash_after(chunks: int) -> Any:
@@ -458,6 +459,34 @@ async def test_of_two_runners_of_one_import_one_gives_way_and_nothing_is_lost(de
     run = await desk.go_on(id)
     assert (run.status, outcome(run)) == ("completed", (40, 40, 0, 0, 0))
     assert len(await desk.orders("o.id")) == 40
+
+
+async def test_a_run_that_breaks_says_where_and_nothing_of_its_rows(desk: Desk) -> None:
+    id = await desk.begin(table(*(a_row(str(n)) for n in range(4))))
+
+    def progress(run: ImportRun) -> None:
+        raise ValueError(f"secret {run.id}")
+
+    with pytest.raises(ValueError, match="secret"):
+        await desk.go_on(id, chunk=2, progress=progress)
+    assert await desk.ask("select status, error, finished_at is not null from import_run where workspace_id = $1") == [
+        ("failed", "Something went wrong on our side behind row 0: ValueError.", True)
+    ]
+    assert outcome(await desk.go_on(id)) == (4, 4, 0, 0, 0)
+
+
+async def test_statistics_that_cannot_be_refreshed_stop_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "LEARN", "select 1 / 0")
+    assert outcome(await desk.bring(table(a_row()))) == (1, 1, 0, 0, 0)
+
+
+async def test_an_order_has_a_thousand_lines_at_most(desk: Desk) -> None:
+    rows = [a_row("long", sku=f"S{n}") for n in range(1_500)] + [a_row("short", sku="S")]
+    run = await desk.bring(table(*rows))
+    assert outcome(run) == (2, 1, 0, 0, 1)
+    found = await desk.refused(run)
+    assert (len(found), found[0].field, found[0].message) == (1_001, "lines", "has more than 1,000 rows")
+    assert (found[-2].row_number, found[-1].row_number) == (1_001, 1_501)
 
 
 async def test_a_file_that_ends_in_damage_fails_with_its_good_chunks_kept(desk: Desk) -> None:

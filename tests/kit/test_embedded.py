@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 import signal
@@ -137,6 +138,25 @@ async def test_only_the_password_lets_one_in(made: Path) -> None:
 
 
 @as_root
+async def test_the_applications_role_gets_in_by_a_password_of_its_own(made: Path) -> None:
+    here = embedded.place(made)
+    with running(here):
+        owner = await asyncpg.connect(here.dsn())
+        await owner.execute("drop role if exists supover_app")
+        assert await embedded.let_app_in(here) is None
+        assert here.app_dsn() is None
+        await owner.execute("create role supover_app nologin")
+        first, again = await asyncio.gather(embedded.let_app_in(here), embedded.let_app_in(here))
+        assert first is not None and first == again == here.app_dsn()
+        assert stat.S_IMODE((here.home / "app_password").stat().st_mode) == 0o600
+        con = await asyncpg.connect(first)
+        assert await con.fetchval("select session_user::text") == "supover_app"
+        await con.close()
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(first.replace("supover_app:", "supover_app:x"))
+        await owner.close()
+
+
 def test_psql_of_any_user_of_the_machine_gets_in_by_the_url(made: Path) -> None:
     with running(embedded.place(made)) as server:
         done = subprocess.run(

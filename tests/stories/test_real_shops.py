@@ -20,7 +20,6 @@ from supover import wiring
 from supover.analytics import commands as analytics
 from supover.imports import commands
 from supover.imports.model import ImportRun, OrderImportOptions
-from supover.kit import tables
 from supover.kit.db import Database
 from tests.makers import Workspace, make_workspace, settle
 
@@ -71,8 +70,9 @@ async def stored(db: Database, shop: Workspace) -> dict[str, Figures]:
 
 
 async def bring(db: Database, shop: Workspace, file: Path, options: OrderImportOptions) -> ImportRun:
+    facts = await commands.inspect(db, shop.id, options, file)
     async with db.tx(shop.id, actor="cli") as tx:
-        id = await commands.begin(tx, options, file, file.name, tables.facts(file), None)
+        id = await commands.begin(tx, options, file.name, facts, None)
     return await commands.run(db, shop.id, id, file, actor="cli")
 
 

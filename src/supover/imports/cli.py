@@ -13,7 +13,7 @@ from supover.access.cli import JsonOption, WorkspaceOption
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from supover.imports.model import ImportRun, OrderImportOptions
+    from supover.imports.model import ImportCheck, ImportRun, OrderImportOptions
     from supover.kit.db import Database
 
 orders: Final = typer.Typer(no_args_is_help=True, help="Orders: history from files.")
@@ -54,6 +54,9 @@ def import_orders(
         ),
     ] = None,
     workspace: WorkspaceOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read and check the file; whose the orders are is not looked at.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Take order history in from a file.
@@ -67,6 +70,7 @@ def import_orders(
     and reason, ready to be mended and imported.
     """
     from supover import terminal
+    from supover.imports import commands
     from supover.imports.model import OrderImportOptions
     from supover.kit import clock
 
@@ -79,6 +83,28 @@ def import_orders(
         status_map=_pairs("--status-map", status_map, ","),
         set=_pairs("--set", set),
     )
+
+    if dry_run:
+
+        async def check() -> "ImportCheck":
+            with _local(file) as path:
+                async with terminal.database() as db:
+                    id = await terminal.workspace(db, workspace)
+                    return await commands.try_out(db, id, options, path, _shown(file))
+
+        checked = terminal.run(check, context)
+        terminal.show(
+            {
+                "rows": checked.rows,
+                "orders": checked.orders,
+                "refused": checked.refused,
+                "errors": [f"row {e.row_number}: {e.field or ''} {e.message}" for e in checked.errors],
+            },
+            json=json,
+        )
+        if checked.refused:
+            raise typer.Exit(SOME_REJECTED)
+        return
 
     async def act() -> "tuple[ImportRun, str | None]":
         with _local(file) as path:
@@ -142,6 +168,10 @@ def _local(file: str) -> Generator[Path]:
         yield Path(copy.name)
 
 
+def _shown(file: str) -> str:
+    return "standard input" if file == STDIN else Path(file).name
+
+
 async def _import(
     db: "Database", workspace_id: "UUID", path: Path, name: str, options: "OrderImportOptions"
 ) -> "ImportRun":
@@ -149,27 +179,25 @@ async def _import(
     from supover import terminal
     from supover.access import audit
     from supover.imports import commands, queries
-    from supover.kit import tables
     from supover.kit.db import json_bytes
 
-    facts = tables.facts(path)
+    facts = await commands.inspect(db, workspace_id, options, path)
     async with db.reader(workspace_id) as reader:
         id = await queries.unfinished(reader, "orders", facts.sha256, json_bytes(options))
         before = None if id is None else await queries.find(reader, id)
     if id is None:
         async with db.tx(workspace_id, actor="cli") as tx:
-            shown = "standard input" if name == STDIN else Path(name).name
-            id = await commands.begin(tx, options, path, shown, facts, None)
+            id = await commands.begin(tx, options, _shown(name), facts, None)
             await audit.record(tx, "imports.create_orders", id)
     elif before is not None:
         terminal.note(f"Import {id} was cut short after {before.done} orders; going on there.")
-    with _progress(0 if before is None else before.done) as progress:
+    with _progress(0 if before is None else before.rows_read) as progress:
         return await commands.run(db, workspace_id, id, path, actor="cli", progress=progress)
 
 
 @contextmanager
-def _progress(done: int) -> "Generator[Callable[[ImportRun], None] | None]":
-    """Shows a bar with orders a second and the time left, where standard error is a terminal; `done` stood before."""
+def _progress(rows: int) -> "Generator[Callable[[ImportRun], None] | None]":
+    """Shows a bar with lines a second and the time left, where standard error is a terminal; `rows` stood before."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -186,12 +214,12 @@ def _progress(done: int) -> "Generator[Callable[[ImportRun], None] | None]":
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("orders", total=None, rate=0.0, failed=0)
+        task = shown.add_task("lines", total=None, rate=0.0, failed=0)
         started_s = clock.monotonic_s()
 
         def progress(run: "ImportRun") -> None:
-            rate = (run.done - done) / max(clock.monotonic_s() - started_s, 0.001)
-            shown.update(task, total=run.total, completed=run.done, rate=rate, failed=run.failed)
+            rate = (run.rows_read - rows) / max(clock.monotonic_s() - started_s, 0.001)
+            shown.update(task, total=run.total, completed=run.rows_read, rate=rate, failed=run.failed)
 
         yield progress
 

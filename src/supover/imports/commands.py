@@ -1,19 +1,30 @@
 """Imports are begun, run chunk by chunk, cancelled and resumed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 
 from supover.imports import queries, rules
-from supover.imports.model import ImportEnded, ImportMoved, ImportRun, OrderImportOptions
+from supover.imports.model import (
+    ImportCheck,
+    ImportEnded,
+    ImportFileGone,
+    ImportMoved,
+    ImportRun,
+    OrderImportOptions,
+    RowError,
+)
 from supover.imports.rules import Row, RowRefused
 from supover.kit import clock, ids, tables
-from supover.kit.db import RACES, Database, Reader, Tx, json_bytes
+from supover.kit.db import RACES, Database, Tx, json_bytes
 from supover.kit.problems import FieldError, Problem
 from supover.orders import commands as orders
 from supover.orders import queries as order_queries
@@ -21,6 +32,8 @@ from supover.orders.commands import Prepared
 
 CHUNK: Final = 2_000
 TRIES: Final = 5
+SHOWN_ERRORS: Final = 20
+JOB: Final = "imports.orders"
 
 LEARN: Final = "select learn_sizes()"
 BEGIN: Final = """
@@ -53,21 +66,54 @@ CANCEL: Final = """
      where workspace_id = $1 and id = $2 and status in ('queued', 'running')"""
 RESUME: Final = """
     update import_run set status = 'queued', error = null, finished_at = null
-     where workspace_id = $1 and id = $2 and status in ('failed', 'cancelled')"""
+     where workspace_id = $1 and id = $2
+       and (status in ('failed', 'cancelled')
+            or status in ('queued', 'running')
+               and not exists (
+                   select 1 from job j
+                    where j.workspace_id = $1 and j.state in ('queued', 'running') and j.kind = $3 and j.singleton = $2::uuid::text))"""
+FORGET: Final = "update import_run set file_key = null where workspace_id = $1 and id = $2"
 
 
-async def check(db: Reader, options: OrderImportOptions, file: Path) -> None:
-    """Reads a file's header against the options. Raises ImportUnreadable, TableUnreadable."""
-    currency, zone = await order_queries.currency_and_zone(db)
-    with tables.read(file) as table:
+async def inspect(database: Database, workspace_id: UUID, options: OrderImportOptions, file: Path) -> tables.TableFacts:
+    """Reads a file's facts, and its header against the options. Raises ImportUnreadable, TableUnreadable."""
+    async with database.reader(workspace_id) as db:
+        currency, zone = await order_queries.currency_and_zone(db)
+    return await asyncio.to_thread(_inspect, options, file, currency, zone)
+
+
+def _inspect(options: OrderImportOptions, file: Path, currency: str, zone: ZoneInfo) -> tables.TableFacts:
+    facts = tables.facts(file)
+    with tables.read(file, facts.encoding) as table:
         rules.plan(options, table.header, currency, zone)
+    return facts
 
 
-async def begin(
-    tx: Tx, options: OrderImportOptions, file: Path, name: str, facts: tables.TableFacts, file_key: str | None
-) -> UUID:
-    """Notes an import of order history after reading the file's header. Raises ImportUnreadable, TableUnreadable."""
-    await check(tx, options, file)
+async def try_out(
+    database: Database, workspace_id: UUID, options: OrderImportOptions, file: Path, name: str
+) -> ImportCheck:
+    """Reads a whole file as an import would, and changes nothing. Raises ImportUnreadable, TableUnreadable."""
+    async with database.reader(workspace_id) as db:
+        currency, zone = await order_queries.currency_and_zone(db)
+    return await asyncio.to_thread(_try_out, options, file, name, currency, zone)
+
+
+def _try_out(options: OrderImportOptions, file: Path, name: str, currency: str, zone: ZoneInfo) -> ImportCheck:
+    good = refused = rows = 0
+    errors: list[RowError] = []
+    with tables.read(file) as table:
+        plan = rules.plan(options, table.header, currency, zone)
+        following = rules.chunks(plan, table.rows, CHUNK)
+        while (found := _parse(following, rules.reader(plan), clock.now())) is not None:
+            good, refused, rows = good + len(found.orders), refused + len(found.refused), found.last_row - 1
+            for group, error in found.refused[: SHOWN_ERRORS - len(errors)]:
+                number, cells = group[0]
+                errors.append(RowError(number, error.pointer, error.code, error.message, cells))
+    return ImportCheck(name[:255], rows, good, refused, errors)
+
+
+async def begin(tx: Tx, options: OrderImportOptions, name: str, facts: tables.TableFacts, file_key: str | None) -> UUID:
+    """Notes an import of order history whose file was inspected."""
     id = ids.new()
     await tx.run(
         BEGIN, id, "orders", name[:255], facts.sha256, file_key, json_bytes(options), max(facts.lines - 1, 0), tx.actor
@@ -84,11 +130,28 @@ async def cancel(tx: Tx, id: UUID) -> ImportRun:
 
 
 async def requeue(tx: Tx, id: UUID) -> ImportRun:
-    """Lets a failed or cancelled import go on where it stood. Raises ImportNotFound, ImportEnded."""
-    run = await queries.find(tx, id)
-    if not await tx.run(RESUME, id):
+    """Lets an import go on where it stood: a failed or cancelled one, or one whose job is no more. Its job is to be deferred.
+
+    Raises ImportNotFound, ImportEnded, ImportFileGone.
+    """
+    run = await queries.stored(tx, id)
+    if run.status.startswith("completed"):
+        raise ImportEnded(f"It is {run.status}.")
+    if run.file_key is None:
+        raise ImportFileGone
+    if not await tx.run(RESUME, id, JOB):
         raise ImportEnded(f"It is {run.status}.")
     return await queries.find(tx, id)
+
+
+async def fail(tx: Tx, id: UUID, why: str) -> None:
+    """Ends an import that cannot go on, saying why."""
+    await tx.run(FAIL, id, why)
+
+
+async def forget_file(tx: Tx, id: UUID) -> None:
+    """Notes that an import's file is no longer kept."""
+    await tx.run(FORGET, id)
 
 
 Progress = Callable[[ImportRun], None]
@@ -106,8 +169,9 @@ async def run(
 ) -> ImportRun:
     """Runs an import to its end, from its checkpoint on: each chunk is one transaction.
 
-    The next chunk is read while the database takes this one in. Whatever stops it leaves whole chunks only. Raises
-    ImportMoved when another process advances the same run.
+    The next chunk is read while the database takes this one in. Whatever stops it leaves whole chunks only, and the run
+    failed; but not where `is_passing` says that trying again may help. Raises ImportMoved when another process advances
+    the same run.
     """
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         if not await tx.run(START, id):
@@ -115,14 +179,16 @@ async def run(
         stored = await queries.stored(tx, id)
         currency, zone = await order_queries.currency_and_zone(tx)
     options = msgspec.convert(stored.options, OrderImportOptions)
+    at = stored.rows_read
     try:
-        with tables.read(file) as table:
+        with ExitStack() as stack:
+            table = await asyncio.to_thread(stack.enter_context, tables.read(file))
             plan = rules.plan(options, table.header, currency, zone)
             read = rules.reader(plan)
             rows = ((n, cells) for n, cells in table.rows if n > stored.rows_read)
             following = rules.chunks(plan, rows, chunk)
             found = await asyncio.to_thread(_parse, following, read, clock.now())
-            at, taken, learn_at = stored.rows_read, 0, 1
+            taken, learn_at = 0, 1
             while found is not None:
                 ahead = asyncio.create_task(asyncio.to_thread(_parse, following, read, clock.now()))
                 try:
@@ -135,19 +201,51 @@ async def run(
                     return run
                 at, found, taken = found.last_row, following_chunk, taken + 1
                 if taken == learn_at:
-                    async with database.across() as con:
-                        await con.execute(LEARN)
+                    await _learn(database)
                     learn_at *= 4
     except ImportMoved:
         # It is somebody else's now, and runs well there.
         raise
-    except Problem as problem:
-        async with database.tx(workspace_id, actor=actor, origin="import") as tx:
-            await tx.run(FAIL, id, problem.detail or problem.title())
+    except Exception as error:
+        if not is_passing(error):
+            async with database.tx(workspace_id, actor=actor, origin="import") as tx:
+                await tx.run(FAIL, id, said(error, at))
         raise
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         await tx.run(FINISH, id)
         return await queries.find(tx, id)
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether what stopped a run may be over at the next try: an outage, a lock that others held, a full disk."""
+    # The command line starts without what only a worker needs.
+    from supover.kit.worker import is_outage
+
+    return is_outage(error) or isinstance(
+        error, (*RACES, OSError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+    )
+
+
+def said(error: Exception, row: int) -> str:
+    """Why a run failed, for the people of its workspace: nothing of what the rows hold."""
+    match error:
+        case Problem():
+            return error.detail or error.title()
+        case asyncpg.PostgresError():
+            return f"The database refused what follows row {row}: {type(error).__name__} ({error.sqlstate})."
+        case _:
+            return f"Something went wrong on our side behind row {row}: {type(error).__name__}."
+
+
+async def _learn(database: Database) -> None:
+    """Tells the planner how large the tables have become; a plan that is slow is better than an import that fails."""
+    try:
+        async with database.across() as con:
+            await con.execute(LEARN)
+    except Exception as error:
+        from supover.kit import jobs, telemetry
+
+        telemetry.logger("imports").warning("statistics not refreshed", why=jobs.reason(error))
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -156,9 +254,9 @@ class _Chunk(msgspec.Struct, frozen=True):
     last_row: int
 
 
-def _parse(chunks: Any, read: rules.Reader, now: datetime) -> _Chunk | None:
+def _parse(chunks: Iterator[list[list[Row]]], read: rules.Reader, now: datetime) -> _Chunk | None:
     """The next chunk of a file, its rows made orders or refused."""
-    groups: Sequence[Sequence[Row]] | None = next(chunks, None)
+    groups = next(chunks, None)
     if groups is None:
         return None
     good: list[tuple[Sequence[Row], Prepared]] = []
@@ -192,15 +290,11 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
         if rows_read != at:
             raise ImportMoved(f"It stands at row {rows_read}, not {at}.")
         taken = await orders.take_prepared(tx, [order for _, order in found.orders])
-        refused = list(found.refused)
-        for (group, _), outcome in zip(found.orders, taken, strict=True):
-            if outcome.outcome == "failed":
-                refused.append((group, FieldError("customerId", "unknown", outcome.error or "")))
-        if refused:
+        if found.refused:
             # All rows of a refused order are kept, so that what is mended is the whole order.
             rows = [
                 (number, error.pointer, error.code, error.message, chr(31).join(cells).replace("\0", "\ufffd"))
-                for group, error in refused
+                for group, error in found.refused
                 for number, cells in group
             ]
             await tx.run(REFUSE, id, *(list(column) for column in zip(*rows, strict=True)))
@@ -215,7 +309,7 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
             sums["created"],
             sums["updated"],
             sums["unchanged"],
-            len(refused),
+            len(found.refused),
             customers,
         )
         return await queries.find(tx, id)

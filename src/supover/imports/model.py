@@ -26,13 +26,17 @@ class OrderImportOptions(msgspec.Struct, frozen=True, rename="camel", forbid_unk
 
 
 class ImportRun(msgspec.Struct, frozen=True, rename="camel"):
-    """One run of a file. `created + updated + unchanged + failed = total` once it is completed; `skipped` is `unchanged`."""
+    """One run of a file. `created + updated + unchanged + failed = total` once it is completed; `skipped` is `unchanged`.
+
+    Until then `total` is the file's lines and `rowsRead` how many of them are settled; `rate` is lines a second.
+    """
 
     id: UUID
     kind: str
     status: ImportStatus
     file_name: str
     total: int | None
+    rows_read: int
     done: int
     created: int
     updated: int
@@ -58,6 +62,20 @@ class RowError(msgspec.Struct, frozen=True, rename="camel"):
     cells: Sequence[str]
 
 
+class ImportCheck(msgspec.Struct, frozen=True, rename="camel"):
+    """What an import would find in a file, read without taking anything in: `orders` good ones, `refused` others.
+
+    Whether the orders are known already, and whose they are, is not looked at.
+    """
+
+    file_name: str
+    rows: int
+    orders: int
+    refused: int
+    errors: Sequence[RowError]
+    dry_run: bool = True
+
+
 class Stored(msgspec.Struct, frozen=True):
     """What a runner needs of a run."""
 
@@ -67,6 +85,7 @@ class Stored(msgspec.Struct, frozen=True):
     file_name: str
     options: Any
     rows_read: int
+    actor: str
 
 
 class ImportNotFound(NotFound):
@@ -79,6 +98,10 @@ class ImportMoved(Conflict):
 
 class ImportEnded(Conflict):
     """This import has ended."""
+
+
+class ImportFileGone(Conflict):
+    """The file of this import is not kept here: import it again."""
 
 
 class ImportUnreadable(Invalid):

@@ -2,26 +2,43 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import tempfile
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import msgspec
 from litestar import Request
-from litestar.datastructures import UploadFile
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import QueryParameter
-from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
 
 from supover.imports import commands, queries
-from supover.imports.model import ImportRun, ImportUnreadable, OrderImportOptions
-from supover.kit import storage, tables
-from supover.kit.api import Caller, Cursor, Door, Handler, Limit, Listing, Raw, Routes
-from supover.kit.db import Reader, Tx
+from supover.imports.model import ImportCheck, ImportRun, OrderImportOptions
+from supover.kit import clock, storage, tables, uploads
+from supover.kit.api import (
+    KEY_KEEP,
+    Caller,
+    Cursor,
+    Door,
+    Handler,
+    IdempotencyKey,
+    Limit,
+    Listing,
+    Raw,
+    Routes,
+    Sent,
+    replay,
+)
+from supover.kit.db import Reader, Tx, json_bytes
 from supover.kit.jobs import defer
-from supover.kit.problems import FieldError, Invalid, Malformed, UnsupportedMediaType
+from supover.kit.problems import FieldError, Invalid, Malformed
 from supover.kit.sql import DEFAULT_LIMIT, MAX_LIMIT
 from supover.settings import Settings
 
@@ -31,66 +48,110 @@ BLOCK: Final = 1 << 18
 AnyRequest = Request[Any, Any, Any]
 
 
-class NotMultipart(UnsupportedMediaType):
-    """The file must be sent as multipart/form-data, in the field `file`."""
-
-
 class CursorUnknown(Malformed):
     """This cursor was not made by this list."""
 
 
-async def create_orders(request: AnyRequest) -> ImportRun:
+DryRun = Annotated[
+    bool | None,
+    QueryParameter(name="dryRun", required=False, description="Only read the file, and answer 200 with what is in it."),
+]
+TEXTS: Final = ("map", "statusMap", "set", "source", "dryRun")
+
+
+async def create_orders(
+    request: AnyRequest, dry_run: DryRun = None, idempotency_key: IdempotencyKey = None
+) -> ImportRun:
     """Import order history from a file.
 
     `multipart/form-data`: `file` (CSV or TSV, also gzipped, columns named like the fields of an order), and as JSON objects
     `map` (field → column), `statusMap` (cell → status), `set` (field → value for all rows), and `source`. Answers 202; follow
-    `GET /api/imports/{id}`. The same file again changes nothing.
+    `GET /api/imports/{id}`. The same file again changes nothing. With `dryRun` (in the address or the form) the whole file
+    is read and checked row by row, and nothing is changed or kept; whether its orders are known and whose they are is not
+    looked at. An `Idempotency-Key` stands for the file and its options.
     """
     settings = cast("Settings", request.app.state.settings)
     door: Door = request.app.state.door
     caller = cast("Caller", request.scope["user"])
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise NotMultipart
-    form = await request.form()
-    upload = form.get("file")
-    if not isinstance(upload, UploadFile):
-        raise Invalid.at("/file", "required", "a file is expected")
-    options = _options({name: value for name, value in form.items() if isinstance(value, str)})
+    if unknown := sorted(set(request.query_params) - {"dryRun"}):
+        raise Invalid([FieldError(name[:100], "unknown", "is not a parameter here") for name in unknown[:100]])
+    key = idempotency_key
+    if key is not None and not 1 <= len(key) <= 255:
+        raise Invalid.at("Idempotency-Key", "length", "must have 1 to 255 characters")
     with tempfile.TemporaryDirectory(prefix="supover-upload-") as folder:
         file = Path(folder) / "upload"
-        with file.open("wb") as copy:
-            async for block in _blocks(upload):
-                copy.write(block)
-        facts = await asyncio.to_thread(tables.facts, file)
-        # The header is read before anything is kept: what cannot be imported leaves nothing behind.
-        async with door.database.reader(caller.workspace_id) as db:
-            await commands.check(db, options, file)
-        await upload.seek(0)
+        upload = await uploads.receive(request, file, texts=TEXTS, max_bytes=settings.upload_max_bytes)
+        options = _options(upload.texts)
+        if dry_run or _is_dry(upload.texts):
+            checked = await commands.try_out(door.database, caller.workspace_id, options, file, upload.name)
+            return cast("ImportRun", Sent(msgspec.json.encode(checked), 200, {}, "application/json"))
+        # All is read before anything is kept: what cannot be imported leaves nothing behind.
+        facts = await commands.inspect(door.database, caller.workspace_id, options, file)
+        asked = hashlib.sha256(b"imports.create_orders" + facts.sha256 + json_bytes(options)).digest()
+        if key is not None:
+            async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+                if (before := await _answered(tx, key, asked)) is not None:
+                    return cast("ImportRun", before)
         keep = storage.of(settings.storage_url)
-        key = await keep.put("imports", _blocks(upload), max_bytes=settings.upload_max_bytes)
-        async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
-            id = await commands.begin(tx, options, file, upload.filename or "orders.csv", facts, key)
-            await defer(tx, "imports.orders", {"import_id": id})
-            await door.audit(tx, "imports.create_orders", id, request)
-            run = await queries.find(tx, id)
-    answer = ASGIResponse(
-        body=msgspec.json.encode(run),
-        status_code=202,
-        headers={"Location": f"/api/imports/{id}"},
-        media_type="application/json",
-    )
+        file_key = await keep.put("imports", _blocks(file), max_bytes=settings.upload_max_bytes)
+        answer: ASGIApp | None = None
+        is_needed = False
+        try:
+            async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+                answer = None if key is None else await _answered(tx, key, asked)
+                if answer is None:
+                    answer = await _begun(tx, door, request, options, upload.name, facts, file_key, key, asked)
+                    # Whether a commit that breaks off has happened nobody knows: then the file stays.
+                    is_needed = True
+        finally:
+            if not is_needed:
+                await keep.delete(file_key)
     return cast("ImportRun", answer)
 
 
-async def _blocks(upload: UploadFile) -> AsyncGenerator[bytes]:
-    while block := await upload.read(BLOCK):
-        yield block
+async def _begun(
+    tx: Tx,
+    door: Door,
+    request: AnyRequest,
+    options: OrderImportOptions,
+    name: str,
+    facts: tables.TableFacts,
+    file_key: str,
+    key: str | None,
+    asked: bytes,
+) -> ASGIApp:
+    id = await commands.begin(tx, options, name, facts, file_key)
+    await defer(tx, commands.JOB, {"import_id": id}, singleton=str(id))
+    await door.audit(tx, "imports.create_orders", id, request)
+    body = msgspec.json.encode(await queries.find(tx, id))
+    headers = {"Location": f"/api/imports/{id}"}
+    if key is not None:
+        await tx.run(KEY_KEEP, tx.actor, key, asked, 202, json_bytes(headers), body, clock.now())
+    return Sent(body, 202, headers, "application/json")
+
+
+async def _answered(tx: Tx, key: str, asked: bytes) -> ASGIApp | None:
+    stored = await replay(tx, key, asked)
+    if stored is None:
+        return None
+    headers = {**stored.headers, "Idempotent-Replayed": "true"}
+    return Sent(stored.body or b"", stored.status or 202, headers, "application/json")
+
+
+async def _blocks(file: Path) -> AsyncGenerator[bytes]:
+    with file.open("rb") as opened:
+        while block := await asyncio.to_thread(opened.read, BLOCK):
+            yield block
+
+
+def _is_dry(given: dict[str, str]) -> bool:
+    said = given.get("dryRun", "false").strip().lower()
+    if said not in ("true", "false", "1", "0", ""):
+        raise Invalid.at("/dryRun", "type", "must be true or false")
+    return said in ("true", "1")
 
 
 def _options(given: dict[str, str]) -> OrderImportOptions:
-    unknown = [name for name in given if name not in ("map", "statusMap", "set", "source")]
-    if unknown:
-        raise ImportUnreadable([FieldError(f"/{name}", "unknown", "is not a field here") for name in unknown])
     values: dict[str, Any] = {}
     for name in ("map", "statusMap", "set"):
         if given.get(name):
@@ -98,10 +159,35 @@ def _options(given: dict[str, str]) -> OrderImportOptions:
                 values[name] = msgspec.json.decode(given[name], type=dict[str, str])
             except msgspec.MsgspecError:
                 raise Invalid.at(f"/{name}", "json", "must be a JSON object of texts") from None
+            if any("\0" in key or "\0" in text for key, text in values[name].items()):
+                raise Invalid.at(f"/{name}", "nul", "text cannot hold the character NUL")
     source = given.get("source", "IMPORT").strip() or "IMPORT"
     if len(source) > 40:
         raise Invalid.at("/source", "length", "has more than 40 characters")
     return msgspec.convert({"source": source, **values}, OrderImportOptions)
+
+
+@dataclass
+class _WithFile(Operation):
+    """The form is read as a stream, so Litestar does not know of it."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.OBJECT, additional_properties=Schema(type=OpenAPIType.STRING))
+        form = Schema(
+            type=OpenAPIType.OBJECT,
+            required=["file"],
+            properties={
+                "file": Schema(
+                    type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="CSV or TSV, also gzipped."
+                ),
+                "map": text,
+                "statusMap": text,
+                "set": text,
+                "source": Schema(type=OpenAPIType.STRING, max_length=40, default="IMPORT"),
+                "dryRun": Schema(type=OpenAPIType.BOOLEAN, default=False),
+            },
+        )
+        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
 
 
 routes.handlers.append(
@@ -114,7 +200,12 @@ routes.handlers.append(
         description=" ".join((create_orders.__doc__ or "").split("\n\n", 1)[1].split()),
         tags=["Imports"],
         opt={"operation": "imports.create_orders"},
+        # `uploads.receive` counts what comes.
         request_max_body_size=None,
+        operation_class=_WithFile,
+        responses={
+            200: ResponseSpec(ImportCheck, generate_examples=False, description="With `dryRun`: what is in it.")
+        },
     )(create_orders)
 )
 
@@ -172,7 +263,10 @@ async def cancel(tx: Tx, id: UUID) -> ImportRun:
 
 @routes.post("/api/imports/{id:uuid}/resume")
 async def resume(tx: Tx, id: UUID) -> ImportRun:
-    """Let a failed or cancelled import go on where it stood."""
+    """Let an import go on where it stood.
+
+    A failed or cancelled one, or one whose job is no more.
+    """
     run = await commands.requeue(tx, id)
-    await defer(tx, "imports.orders", {"import_id": id})
+    await defer(tx, commands.JOB, {"import_id": id}, singleton=str(id))
     return run

@@ -14,7 +14,7 @@ from supover.imports.model import ImportUnreadable, OrderImportOptions
 from supover.kit import countries, money
 from supover.kit.problems import FieldError
 from supover.kit.text import clean
-from supover.orders.rules import STATUSES, errors_of
+from supover.orders.rules import MAX_LINES, STATUSES, errors_of
 
 TEXTS: Final = (
     "externalId", "number", "shop", "status", "currency", "customerExternalId", "email", "name", "phone", "country", "state", "city",
@@ -102,8 +102,10 @@ def plan(options: OrderImportOptions, header: Sequence[str], currency: str, zone
 
 
 def _nearest(name: str, among: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name.lower(), [a.lower() for a in among], 1, 0.6)
-    return f" (did you mean {next(a for a in among if a.lower() == found[0])}?)" if found else ""
+    # It costs their lengths' product each, and both come from whoever sent the file.
+    short = [a for a in among[:200] if len(a) <= 100]
+    found = difflib.get_close_matches(name.lower(), [a.lower() for a in short], 1, 0.6) if len(name) <= 100 else []
+    return f" (did you mean {next(a for a in short if a.lower() == found[0])}?)" if found else ""
 
 
 Reader = Callable[[Sequence[Row], datetime], ChannelOrder]
@@ -168,6 +170,8 @@ def reader(plan: Plan) -> Reader:
         return status
 
     def read(rows: Sequence[Row], now: datetime) -> ChannelOrder:
+        if len(rows) > MAX_LINES:
+            raise RowRefused(FieldError("lines", "length", f"has more than {MAX_LINES:,} rows"))
         cells = rows[0][1]
         if len(cells) < plan.width:
             cells = cells + [""] * (plan.width - len(cells))
@@ -280,13 +284,18 @@ def goes_on(plan: Plan) -> Callable[[list[str], list[str]], bool]:
 
 
 def chunks(plan: Plan, rows: Iterable[Row], size: int) -> Iterator[list[list[Row]]]:
-    """Groups a file's rows by order, then orders by chunk; an order's lines are never parted."""
+    """Groups a file's rows by order, then orders by chunk; an order's lines are never parted.
+
+    Of an order with more than MAX_LINES rows, which is refused, only the first MAX_LINES and the last are kept.
+    """
     same = goes_on(plan)
     chunk: list[list[Row]] = []
     for number, cells in rows:
         if not any(cells):
             continue
         if chunk and same(chunk[-1][0][1], cells):
+            if len(chunk[-1]) > MAX_LINES:
+                chunk[-1].pop()
             chunk[-1].append((number, cells))
             continue
         if len(chunk) >= size:

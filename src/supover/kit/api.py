@@ -336,7 +336,9 @@ class KeyReused(problems.Problem):
     status = 422
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What was answered to an Idempotency-Key."""
+
     request_hash: bytes
     status: int | None
     headers: Any
@@ -355,11 +357,11 @@ KEY_KEEP: Final = """
            body = excluded.body, created_at = excluded.created_at"""
 
 
-async def _replay(tx: Tx, key: str, request_hash: bytes) -> _Stored | None:
+async def replay(tx: Tx, key: str, request_hash: bytes) -> StoredAnswer | None:
     """The stored answer, if this key was answered; holds the key until the transaction ends."""
     if not await tx.value(KEY_LOCK, tx.actor, key):
         raise KeyInUse(headers={"Retry-After": "1"})
-    stored = await tx.maybe(_Stored, KEY_FIND, tx.actor, key, clock.now())
+    stored = await tx.maybe(StoredAnswer, KEY_FIND, tx.actor, key, clock.now())
     if stored is not None and stored.request_hash != request_hash:
         raise KeyReused
     return stored
@@ -555,7 +557,7 @@ def _writing(
             if key is not None:
                 asked = f"{method} {request.url.path}?{request.scope['query_string'].decode('latin-1')}\n".encode()
                 request_hash = hashlib.sha256(asked + await request.body()).digest()
-                stored = await _replay(tx, key, request_hash)
+                stored = await replay(tx, key, request_hash)
                 if stored is not None:
                     headers = {**stored.headers, "Idempotent-Replayed": "true"}
                     return Sent(stored.body or b"", stored.status or 200, headers, "application/json")

@@ -61,7 +61,7 @@ class Edge:
                 status = message["status"]
                 headers = [*message["headers"], (b"x-request-id", request_id)]
                 if pinned:
-                    headers = [(k, _pinned(v) if k in (b"location", b"link") else v) for k, v in headers]
+                    headers = [(k, _pinned(v) if k == b"location" else v) for k, v in headers]
                 names = {k for k, _ in headers}
                 headers += [h for h in HEADERS if h[0] not in names]
                 headers += state.get("answer_headers", ())
@@ -85,11 +85,9 @@ class Edge:
 
 
 def _pinned(address: bytes) -> bytes:
-    """A Location or Link header that stays with the version which was asked for."""
-    for start in (b"/api/", b"</api/"):
-        if address.startswith(start):
-            return start + b"v1/" + address.removeprefix(start)
-    return address
+    """A Location that stays with the version which was asked for."""
+    start = b"/api/"
+    return PINNED.encode() + address.removeprefix(start) if address.startswith(start) else address
 
 
 def problem_response(problem: Problem, scope: Any) -> ASGIResponse:

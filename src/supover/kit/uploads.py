@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 from litestar import Request
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # pyright: ignore[reportMissingTypeStubs]
 
 from supover.kit.problems import FieldError, Invalid, Malformed, TooLarge, UnsupportedMediaType
 from supover.kit.storage import FileTooLarge
@@ -38,9 +38,7 @@ class Upload(msgspec.Struct, frozen=True):
     texts: dict[str, str]
 
 
-async def receive(
-    request: "Request[Any, Any, Any]", place: Path, *, texts: Collection[str], max_bytes: int
-) -> Upload:
+async def receive(request: "Request[Any, Any, Any]", place: Path, *, texts: Collection[str], max_bytes: int) -> Upload:
     """Writes the field `file` to this place and reads the fields of text; none but these may be sent, each once.
 
     Memory stays at a few blocks, and the disk is written in a thread. Raises NotMultipart, FormUnreadable, FormTooLarge,
@@ -69,9 +67,7 @@ async def receive(
                                 form.take(part)
                         if len(form.pending) >= BLOCK:
                             await asyncio.to_thread(form.flush)
-                if not parser.closed:
-                    parser.parse(b"").__next__()
-        except (MultipartError, StopIteration) as error:
+        except MultipartError as error:
             raise FormUnreadable(f"It is no complete multipart/form-data: {error}.") from None
         await asyncio.to_thread(form.flush)
     return form.whole()
@@ -107,7 +103,7 @@ class _Form:
                 raise Invalid.at(f"/{name}", "length", f"has more than {MOST_TEXT:,} bytes")
 
     def _begin(self, part: MultipartSegment) -> None:
-        name = part.name[:100]
+        name = str(part.name)[:100]  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]
         if name == "file":
             if self._name is not None:
                 raise Invalid.at("/file", "twice", "one file is expected")
