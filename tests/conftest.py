@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from supover.kit import embedded, migrate
@@ -19,6 +20,10 @@ from tests.clusters import without_clusters
 SERVER = "SUPOVER_TEST_SERVER"  # how the workers learn the address
 TEMPLATE = "template_supover"
 STACK = contextlib.ExitStack()
+
+# How long an example takes says how busy the machine is; pytest-timeout watches the whole.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -84,7 +84,7 @@ def identities_of(contact: Contact) -> tuple[Identity, ...]:
         found.append(Identity("email", "", "", shown, key, quality if key or quality != "real" else "masked"))
     if contact.phone and (shown := text.clean(contact.phone)):
         quality = text.phone_quality(shown)
-        key = text.phone_e164(shown, contact.country) if quality == "real" else None
+        key = text.phone_key(shown, contact.country) if quality == "real" else None
         found.append(Identity("phone", "", "", shown, key, quality if key or quality != "real" else "masked"))
     return tuple(found)
 

@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, cast, get_args, get_origin
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
 import msgspec
@@ -272,9 +272,8 @@ def _respond(request: "Request[Any, Any, Any]", value: object, status: int) -> t
         if request.scope["method"] == "GET" and _has_header(request, b"if-none-match", headers["ETag"]):
             return b"", 304, headers, media_type
     elif isinstance(value, Listing) and value.next_cursor is not None:  # pyright: ignore[reportUnknownMemberType]
-        others = [
-            f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in request.query_params.multi_items() if k not in ("cursor", "page")
-        ]
+        asked = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        others = [f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in asked if k not in ("cursor", "page")]
         path = cast("dict[str, Any]", request.scope).get("asked_path", request.scope["path"])
         headers["Link"] = f'<{path}?{"&".join([*others, "cursor=" + value.next_cursor])}>; rel="next"'
     return _encode(value), status, headers, media_type

@@ -334,6 +334,10 @@ def _parsed(raw: str, region: str | None) -> tuple[str | None, bool]:
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE or not _is_shaped(number):
         return None, False
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # What reads as another number when it is read again (a trunk zero too many) is none.
+    again = phonenumbers.parse(e164, None)
+    if phonenumbers.format_number(again, phonenumbers.PhoneNumberFormat.E164) != e164:
+        return None, False
     return e164, not number.extension and phone_quality(raw) is Quality.REAL
 
 

@@ -19,7 +19,6 @@ from supover.customers.events import DuplicateSuspected
 from supover.kit import clock, countries, ids, money, text
 from supover.kit.db import Tx, by_column, json_bytes
 from supover.kit.events import Event, publish
-from supover.kit.jobs import defer
 from supover.kit.problems import FieldError, Invalid, Stale
 from supover.orders import queries, rules
 from supover.orders.events import (
@@ -328,7 +327,10 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
             events.append(OrderHeld(customer_id=decision.customer_id, order_id=order_id, reason=hold))
     await tx.run(ADD, *by_column(rows))
     if None in rates:
-        # Rates that are being kept at this moment may not have been seen, nor see these orders.
+        # Rates that are being kept at this moment may not have been seen, nor see these orders. (Here, because few orders
+        # lack a rate, and a terminal that imports need not load the jobs.)
+        from supover.kit.jobs import defer
+
         await defer(tx, "orders.apply_rates", {}, run_at=clock.now() + RATES_MEANWHILE, singleton="meanwhile")
     return events
 
