@@ -469,7 +469,9 @@ async def test_sessions_open_and_move_among_a_persons_own_shops_only(world: Worl
     assert await world.does("select session_close($1, $2)", B, ANN) == {"session B"}
     assert await world.does("select sessions_close($1, $2)", B, BOB) == set()
     assert await world.does("select sessions_close($1, $2)", A, BOB) == {"session A"}
-    assert await world.rows("select sessions_expire()") == [(1,)]
+    # At least the one that was made expired; other tests may have left some in this database too.
+    [(expired,)] = await world.rows("select sessions_expire()")
+    assert expired >= 1
 
 
 async def test_a_disabled_person_and_a_former_member_have_no_session(world: World) -> None:
