@@ -24,6 +24,8 @@ from msgspec import Meta
 PREFIX: Final = "SUPOVER_"
 FILE_NAME: Final = "supover.toml"
 LEAST_SECRET: Final = 32
+MOST_WORKERS: Final = 4
+"""Unless more are asked for: beyond, the database is what limits, and each has its own connections to it."""
 
 # Read by the Makefile, by kit/embedded and by the tests, not here.
 TOOLING: Final = frozenset({"SUPOVER_SKIP_ASSETS", "SUPOVER_POSTGRES_BIN", "SUPOVER_POSTGRES_USER"})
@@ -65,7 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Where people and channels reach this server, without a path. Unset: http://HOST:PORT.")
     ]
     demo: Annotated[bool, Meta(description="Fill an empty database with demo data.")] = True
-    workers: Annotated[int, Meta(description="Processes that answer requests.", ge=1, le=64)] = 1
+    workers: Annotated[
+        int,
+        Meta(
+            description="Processes that answer requests, about 100 MB each. Unset: one a core, 4 at most.", ge=1, le=64
+        ),
+    ]
     secret_key: Annotated[
         str | None,
         Meta(
@@ -84,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_pool_size: Annotated[
         int, Meta(description="Database connections a process that works off jobs.", ge=2, le=1000)
     ] = 6
+    max_in_flight: Annotated[
+        int, Meta(description="Requests that a process works on at a time; it turns others away with 503.", ge=1)
+    ] = 256
     statement_timeout_s: Annotated[int, Meta(description="Seconds after which a statement ends.", ge=1, le=3600)] = 30
     job_concurrency: Annotated[int, Meta(description="Jobs that one worker runs at a time.", ge=1, le=100)] = 4
     trusted_proxies: Annotated[
@@ -168,6 +178,7 @@ SECRETS: Final = frozenset(name for name, field in FIELDS.items() if field.secre
 DERIVED: Final = {
     "data_dir": ".supover",
     "public_url": "http://HOST:PORT",
+    "workers": "one a core, 4 at most",
     "log_format": "console on a terminal, else json",
     "storage_url": "DATA_DIR/storage",
 }
@@ -420,9 +431,15 @@ def _complete(values: Mapping[str, object], cwd: Path) -> Settings:
     host = cast("str", given.get("host", FIELDS["host"].default))
     port = given.get("port", FIELDS["port"].default)
     given["public_url"] = cast("str", given.get("public_url") or _own_url(host, port)).rstrip("/")
+    given.setdefault("workers", min(cores(), MOST_WORKERS))
     given.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
     given.setdefault("storage_url", (data_dir / "storage").as_uri())
     return Settings(**cast("dict[str, Any]", given))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _own_url(host: str, port: object) -> str:

@@ -35,6 +35,8 @@ HOPELESS: Final = 5  # so often a server may end before it was ever ready
 PORT_PATIENCE_S: Final = 3.0  # the last server's children may just be ending
 STOP_PROGRAMS_S: Final = 5.5  # and PostgreSQL after them: 10 seconds in all
 STOP_POSTGRES_S: Final = 3.0
+HEADERS_S: Final = 10  # so long may a request's headers take to come
+HEADERS_BYTES: Final = 65_536
 
 
 class UpError(Exception):
@@ -339,6 +341,7 @@ def serve(*, port: int | None = None, host: str | None = None) -> None:
 
 def _granian(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -352,6 +355,7 @@ def _granian(settings: Settings) -> None:
         workers=settings.workers,
         loop=Loops.uvloop,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_S * 1000, max_buffer_size=HEADERS_BYTES),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=4,

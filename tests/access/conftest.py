@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from supover import settings
@@ -26,3 +27,9 @@ async def client(db: Database, configured: Settings) -> AsyncGenerator[Client]:
     async with make_client(db, configured) as found:
         yield found
         await found.authenticator.close()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_counted(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Failed sign-ins of other tests, which share the database and the address, are nobody's here."""
+    await owner.execute("delete from data.throttle")

@@ -2,11 +2,12 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import httpx
 import msgspec
 import pytest
 
 from supover.access import commands, queries
-from supover.access.model import Caller, CannotGrant, KeyNotFound, NewKey
+from supover.access.model import Caller, CannotGrant, KeyChange, KeyNotFound, NewKey
 from supover.access.permissions import SCOPES, held
 from supover.kit import clock, ids
 from supover.kit.db import Database
@@ -228,3 +229,72 @@ async def test_another_workspaces_key_is_not_there(client: Client, db: Database,
     async with db.reader(place.workspace.id) as reader:
         with pytest.raises(KeyNotFound):
             await queries.find_key(reader, other.key.id)
+
+
+async def test_one_key_is_read_also_when_it_has_ended(client: Client, place: Place) -> None:
+    body = {"name": "Back end", "scopes": ["orders:read"], "rateLimit": 9}
+    answer = await client.as_key(place.key, "POST", "/api/keys", json=body)
+    address = answer.headers["location"]
+    found = (await client.as_key(place.key, "GET", address)).json()
+    assert found == {
+        **{name: value for name, value in answer.json().items() if name != "apiKey"},
+        **{"createdBy": f"key:{place.key.id}", "lastUsedAt": None, "revokedAt": None},
+    }
+    await client.as_key(place.key, "DELETE", address)
+    assert (await client.as_key(place.key, "GET", address)).json()["revokedAt"] is not None
+    assert (await client.as_key(place.key, "GET", f"/api/keys/{ids.new()}")).status_code == 404
+
+
+async def test_a_key_is_renamed_and_its_end_brought_forward_so_that_another_takes_its_place(
+    client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    old = await place.new_key("customers:read")
+    path = f"/api/keys/{old.id}"
+
+    async def change(**body: Any) -> httpx.Response:
+        return await client.as_key(place.key, "PATCH", path, json=body)
+
+    assert (await change(name="The old one")).json()["name"] == "The old one"
+    soon = (clock.now() + timedelta(hours=1)).replace(microsecond=0)
+    assert (await change(expiresAt=soon.isoformat())).json()["expiresAt"] == soon.strftime("%Y-%m-%dT%H:%M:%SZ")
+    for body, pointer in (
+        ({"expiresAt": (soon + timedelta(seconds=1)).isoformat()}, "/expiresAt"),
+        ({"expiresAt": "2020-01-01T00:00:00Z"}, "/expiresAt"),
+        ({"expiresAt": None}, "/expiresAt"),
+        ({"name": " "}, "/name"),
+        ({"scopes": ["admin"]}, "/scopes"),
+        ({"rateLimit": None}, "/rateLimit"),
+    ):
+        answer = await change(**body)
+        assert (answer.status_code, [e["pointer"] for e in answer.json()["errors"]]) == (422, [pointer])
+    assert (await client.as_key(old, "GET", "/api/workspace")).status_code == 200
+    entries = (
+        await client.as_key(place.key, "GET", "/api/audit", params={"subjectId": str(old.id), "sort": "at"})
+    ).json()
+    assert [[(c["field"], c["old"]) for c in e["changes"]] for e in entries["data"]] == [
+        [("name", "A key")],
+        [("expiresAt", None)],
+    ]
+    # Its end holds for a key that is remembered, too.
+    await owner.execute("update data.api_key set expires_at = now() where id = $1", old.id)
+    client.authenticator.doubt(old.id)
+    assert (await client.as_key(old, "GET", "/api/workspace")).status_code == 401
+    ended = await change(name="Too late")
+    assert (ended.status_code, ended.json()["type"]) == (409, "https://supover.dev/problems/key-ended")
+    await client.as_key(place.key, "DELETE", path)
+    assert (await change(name="Too late")).status_code == 409
+
+
+async def test_a_key_that_ends_lets_no_other_live_longer_by_changing_it(place: Place) -> None:
+    end = clock.now() + timedelta(days=1)
+    by, other = with_scopes(place, "admin", expires_at=end), await place.new_key("admin")
+    async with place.db.tx(place.workspace.id) as tx:
+        with pytest.raises(CannotGrant):
+            await commands.change_key(tx, by, other.id, KeyChange(expires_at=end + timedelta(seconds=1)))
+        changed = await commands.change_key(tx, by, other.id, KeyChange(name="Renamed"))
+        assert (changed.name, changed.expires_at) == ("Renamed", None)
+
+
+async def test_a_misspelt_filter_of_keys_is_refused(client: Client, place: Place) -> None:
+    answer = await client.as_key(place.key, "GET", "/api/keys", params={"includes": "revoked"})
+    assert answer.json()["errors"][0]["message"] == "is not a parameter of this list; did you mean 'include'?"

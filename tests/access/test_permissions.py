@@ -58,8 +58,11 @@ def test_every_permission_is_public_known_or_can_be_granted() -> None:
     assert {permission for granted in ROLES.values() for permission in granted} <= {OWNER, *SCOPES}
 
 
-def test_only_signing_in_is_public() -> None:
-    assert [operation for operation, permission in PERMISSIONS.items() if permission == PUBLIC] == ["access.sign_in"]
+def test_only_signing_in_and_what_a_signature_opens_are_public() -> None:
+    assert [operation for operation, permission in PERMISSIONS.items() if permission == PUBLIC] == [
+        "access.sign_in",
+        "hooks.receive",
+    ]
 
 
 def test_every_route_has_its_permission_and_every_permission_its_route() -> None:

@@ -12,6 +12,7 @@ from supover.access.model import TooManyAttempts, WorkspaceChange
 from supover.access.sessions import Attempts
 from supover.kit import clock, ids
 from supover.kit.db import Database
+from supover.settings import Settings
 from tests.access.places import PASSWORD, Client, Place, make_client, make_place
 
 REFUSED = "https://supover.dev/problems/sign-in-refused"
@@ -451,3 +452,89 @@ async def test_the_cookies_age_is_the_sessions(client: Client, place: Place) -> 
     (cookie,) = list(left.jar)
     assert cookie.expires is not None
     assert abs(cookie.expires - clock.now().timestamp() - 12 * 3600) < 10
+
+
+# --- one's own sessions ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_person_sees_their_sessions_in_all_workspaces_and_ends_one(
+    client: Client, db: Database, place: Place, configured: Settings
+) -> None:
+    member, other = await place.staff("viewer"), await make_place(db)
+    await other.staff("agent", member.email)
+    await place.staff("viewer")
+    async with make_client(db, configured, client.authenticator) as phone:
+        await phone.sign_in(member.email, workspaceId=str(other.workspace.id))
+        await client.sign_in(member.email, workspaceId=str(place.workspace.id))
+        listed = (await client.get("/api/sessions")).json()
+        assert (listed["total"], listed["nextCursor"]) == (2, None)
+        assert [(s["workspace"]["id"], s["isCurrent"]) for s in listed["data"]] == [
+            (str(place.workspace.id), True),
+            (str(other.workspace.id), False),
+        ]
+        assert set(listed["data"][0]) == {
+            *("id", "workspace", "createdAt", "expiresAt", "ip", "userAgent", "isCurrent")
+        }
+        assert (listed["data"][0]["ip"], "httpx" in listed["data"][0]["userAgent"]) == ("127.0.0.1", True)
+        left = f"/api/sessions/{listed['data'][1]['id']}"
+        assert (await phone.get("/api/session")).status_code == 200
+        assert (await client.delete(left)).status_code == 204
+        assert (await phone.get("/api/session")).status_code == 401
+        assert (await client.delete(left)).json()["type"] == "https://supover.dev/problems/session-not-found"
+    assert [s["isCurrent"] for s in (await client.get("/api/sessions")).json()["data"]] == [True]
+    assert (await client.get("/api/sessions", params={"all": "true"})).status_code == 422
+
+
+async def test_nobody_ends_or_sees_anothers_session(
+    client: Client, db: Database, place: Place, configured: Settings
+) -> None:
+    member, boss = await place.staff("viewer"), await place.staff("owner")
+    async with make_client(db, configured) as theirs:
+        await theirs.sign_in(member.email)
+        [open_] = (await theirs.get("/api/sessions")).json()["data"]
+        await client.sign_in(boss.email)
+        for id in (open_["id"], str(ids.new()), str(member.id)):
+            assert (await client.delete(f"/api/sessions/{id}")).status_code == 404
+            assert (await client.as_key(place.key, "DELETE", f"/api/sessions/{id}")).status_code == 404
+        assert (await client.as_key(place.key, "GET", "/api/sessions")).json()["data"] == []
+        assert (await theirs.get("/api/session")).status_code == 200
+
+
+# --- several processes -------------------------------------------------------------------------------------------------------
+
+
+async def test_failures_in_any_process_count_in_all(db: Database, place: Place, configured: Settings) -> None:
+    victim = await place.staff("owner")
+    async with make_client(db, configured) as one, make_client(db, configured) as another:
+        statuses = [(await (one, another)[n % 2].sign_in(victim.email, f"wrong {n}")).status_code for n in range(12)]
+        assert statuses == [401] * 10 + [429] * 2
+        refused = await another.sign_in(victim.email)
+        assert (refused.status_code, 800 <= int(refused.headers["retry-after"]) <= 900) == (429, True)
+    async with make_client(db, configured) as third:
+        # Its own memory knows nothing of this account yet.
+        assert (await third.sign_in(victim.email)).status_code == 429
+
+
+async def test_a_success_in_one_process_forgets_the_failures_in_another(
+    db: Database, place: Place, configured: Settings, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    member = await place.staff("owner")
+    async with make_client(db, configured) as one, make_client(db, configured) as another:
+        for n in range(9):
+            assert (await one.sign_in(member.email, f"wrong {n}")).status_code == 401
+        assert (await another.sign_in(member.email)).status_code == 200
+        for n in range(5):
+            assert (await another.sign_in(member.email, f"wrong {n}")).status_code == 401
+    kept = [row[0] for row in await owner.fetch("select subject from data.throttle")]
+    assert not any(member.email.partition("@")[0] in subject or "@" in subject for subject in kept)
+
+
+async def test_a_hundred_failures_in_all_processes_together_make_an_account_wait_everywhere(db: Database) -> None:
+    email = f"{ids.new().hex}@shop.example"
+    for n in range(100):
+        await Attempts().count_everywhere(db, email, f"198.51.100.{n % 50}")
+    for _ in range(2):
+        with pytest.raises(TooManyAttempts):
+            await Attempts().count_everywhere(db, email, "203.0.113.1")
+    await Attempts().count_everywhere(db, f"other-{email}", "203.0.113.1")
+    await Attempts().succeeded_everywhere(db, email, "203.0.113.1")

@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -365,3 +366,87 @@ async def test_adding_needs_what_the_command_says(place: Place) -> None:
     async with place.db.tx(place.workspace.id) as tx:
         with pytest.raises(StaffKnown):
             await commands.add_staff(tx, place.operator, NewStaff(email=member.email, name="x", role="agent"))
+
+
+async def test_who_lost_the_code_gets_another_and_the_first_one_ends(
+    client: Client, place: Place, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    email = f"{ids.new().hex}@shop.example"
+    first = await invite(client, place, email)
+    await owner.execute("update data.invitation set expires_at = now() where id = $1", UUID(first["id"]))
+    path = f"/api/staff/{first['id']}/invitation"
+    headers = {"Idempotency-Key": "anew"}
+    answer = await client.as_key(place.key, "POST", path, headers=headers)
+    second = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (200, f"/api/staff/{first['id']}")
+    assert second["invitationCode"] != first["invitationCode"]
+    assert second["expiresAt"] > first["expiresAt"]
+    assert {**second, "expiresAt": 0, "invitationCode": 0} == {**first, "expiresAt": 0, "invitationCode": 0}
+    replayed = (await client.as_key(place.key, "POST", path, headers=headers)).json()
+    assert replayed == {**second, "invitationCode": None}
+    assert (await client.sign_in(email, invitationCode=first["invitationCode"])).status_code == 401
+    assert (await client.sign_in(email, invitationCode=second["invitationCode"])).status_code == 200
+    again = await client.as_key(place.key, "POST", path)
+    assert (again.status_code, again.json()["type"]) == (409, "https://supover.dev/problems/staff-not-invited")
+
+
+async def test_only_an_owner_invites_an_owner_anew_and_strangers_are_not_there(
+    client: Client, db: Database, place: Place
+) -> None:
+    async with place.db.tx(place.workspace.id) as tx:
+        boss = await commands.invite_staff(
+            tx, place.operator, NewStaff(email=f"{ids.new().hex}@shop.example", name="Boss", role="owner")
+        )
+    path = f"/api/staff/{boss.id}/invitation"
+    refused = await client.as_key(place.key, "POST", path)
+    assert (refused.status_code, refused.json()["type"]) == (403, "https://supover.dev/problems/cannot-grant")
+    other = await make_place(db)
+    for method, address in (
+        ("POST", path),
+        ("GET", f"/api/staff/{boss.id}"),
+        ("POST", f"/api/staff/{ids.new()}/invitation"),
+    ):
+        assert (await client.as_key(other.key, method, address)).status_code == 404
+
+
+async def test_one_member_is_read(client: Client, place: Place) -> None:
+    member = await place.staff("agent")
+    found = (await client.as_key(place.key, "GET", f"/api/staff/{member.id}")).json()
+    assert (found["id"], found["email"], found["role"], found["disabledAt"]) == (
+        str(member.id),
+        member.email,
+        "agent",
+        None,
+    )
+    invited = await client.as_key(
+        place.key,
+        "POST",
+        "/api/staff",
+        json={"email": f"{ids.new().hex}@shop.example", "name": "New", "role": "viewer"},
+    )
+    assert (await client.as_key(place.key, "GET", invited.headers["location"])).json()["acceptedAt"] is None
+
+
+async def test_staff_are_listed_by_pages_in_both_directions(client: Client, place: Place) -> None:
+    names = ["Ann", "Bea", "Bea", "Cem", "Zoe"]
+    for name in reversed(names):
+        await invite(client, place, f"{ids.new().hex}@shop.example", name=name)
+
+    async def pages(**asked: str) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = (
+                await client.as_key(place.key, "GET", "/api/staff", params={"limit": "2", "count": "true", **asked})
+            ).json()
+            assert page["total"] == 5
+            found += [one["name"] for one in page["data"]]
+            if page["nextCursor"] is None:
+                return found
+            asked["cursor"] = page["nextCursor"]
+
+    assert await pages() == await pages(sort="name") == await pages(sort="-createdAt") == names
+    assert await pages(sort="-name") == await pages(sort="createdAt") == names[::-1]
+    second = (await client.as_key(place.key, "GET", "/api/staff", params={"limit": "2", "page": "2"})).json()
+    assert [one["name"] for one in second["data"]] == ["Bea", "Cem"]
+    for asked in ({"role": "agent"}, {"sort": "email"}, {"limit": "201"}):
+        assert (await client.as_key(place.key, "GET", "/api/staff", params=asked)).status_code == 422

@@ -127,6 +127,12 @@ async def secret(tx: Tx, data: NewThing) -> Answer[Thing]:
     return Answer(Thing(ids.new(), data.name, 1), 201, kept=Thing(UUID(int=0), "hidden", 1))
 
 
+@routes.post("/api/plain")
+async def plain(tx: Tx) -> None:
+    """Do nothing, and ask for no body."""
+    del tx
+
+
 @routes.patch("/api/things/{id:uuid}")
 async def change(tx: Tx, id: UUID, if_match: IfMatch = None) -> Thing:
     """Change a thing."""
@@ -163,6 +169,7 @@ class Small(httpx.AsyncClient):
 
     audited: list[tuple[str, UUID | None, int]]
     workspace_id: UUID
+    app: edge.Edge
 
     async def effects(self, db: Database) -> int:
         """How many rows its writes have left."""
@@ -188,6 +195,6 @@ async def small(db: Database, **more: Any) -> AsyncGenerator[Small]:
     app = edge.Edge(edge.build(door, routes.handlers, body_max_bytes=10_000, openapi=None))
     transport = httpx.ASGITransport(app=app)  # pyright: ignore[reportArgumentType]
     async with Small(transport=transport, base_url="http://small.test") as client:
-        client.audited, client.workspace_id = audited, shop.id
+        client.audited, client.workspace_id, client.app = audited, shop.id, app
         tried.clear()
         yield client

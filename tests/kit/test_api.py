@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -440,3 +441,45 @@ async def test_only_a_post_takes_a_key(api: Small, db: Database) -> None:
         answer = await api.delete(f"/api/things/{uuid4()}", headers=headers)
         assert (answer.status_code, answer.headers.get("idempotent-replayed")) == (204, None)
     assert await api.effects(db) == 0
+
+
+# --- bodies as they come -------------------------------------------------------------------------------------------------
+
+
+async def test_a_compressed_body_is_415_and_says_what_is_taken(api: Small, db: Database) -> None:
+    for coding in ("gzip", "GZIP", "br", "gzip, identity", "x"):
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        answer = await api.post("/api/things", content=gzip.compress(b'{"name": "A"}'), headers=headers)
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+        assert answer.json()["type"] == "https://supover.dev/problems/body-encoded"
+    assert await api.effects(db) == 0
+    plain = {"Content-Type": "application/json", "Content-Encoding": "identity"}
+    assert (await api.post("/api/things", content=b'{"name": "A"}', headers=plain)).status_code == 201
+
+
+async def test_a_body_without_its_length_is_bounded_too(api: Small, db: Database) -> None:
+    async def body() -> AsyncGenerator[bytes]:
+        for _ in range(11):
+            yield b" " * 1_000
+
+    answer = await api.post("/api/things", content=body(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (413, "https://supover.dev/problems/body-too-large")
+    assert await api.effects(db) == 0
+
+
+async def test_a_slow_body_holds_no_connection_though_it_has_an_idempotency_key(database: str, db: Database) -> None:
+    narrow = await Database.open(database, size=1)
+    busy: list[int] = []
+
+    async def body() -> AsyncGenerator[bytes]:
+        for part in (b"{", b'"kind"', b': "missing"', b"}"):
+            busy.append(narrow.in_use()[0])
+            await asyncio.sleep(0.01)
+            yield part
+
+    async with small(narrow, made_in=db) as api:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "slow"}
+        assert (await api.post("/api/fail", content=body(), headers=headers)).status_code == 404
+        assert (await api.post("/api/plain", content=body(), headers=headers)).status_code == 204
+    assert set(busy) == {0}
+    await narrow.close()

@@ -49,6 +49,10 @@ class Nothing(NotFound):
     """There is nothing."""
 
 
+class Stop(Exception):
+    """Ends a transaction."""
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +360,127 @@ async def test_a_transaction_whose_connection_dies_raises_and_gives_it_back(
         assert await reader.column(ALL) == []
 
 
+async def test_each_gets_the_connection_that_is_in_its_workspace_already(database: str, db: Database) -> None:
+    shops = [await make_workspace(db) for _ in range(3)]
+    narrow = await Database.open(database, size=3)
+    pid = "select pg_backend_pid()" + HERE
+    readers = [narrow.reader(shop.id) for shop in shops]
+    pids = [await (await reader.__aenter__()).value(pid) for reader in readers]
+    for reader in readers:
+        await reader.__aexit__(None, None, None)
+    assert narrow.in_use() == (0, 3, 3)
+    for n in (1, 0, 2, 1):
+        async with narrow.reader(shops[n].id) as reader:
+            assert await reader.value(pid) == pids[n]
+    await narrow.close()
+
+
+async def test_a_handle_is_of_no_use_after_its_block(one: Database, shop: Workspace) -> None:
+    """Its connection stays open and is another's next."""
+    async with one.reader(shop.id) as reader:
+        pass
+    async with one.tx(shop.id) as tx:
+        pass
+    async with one.snapshot(shop.id) as seen:
+        pass
+    for handle in (reader, tx, seen):
+        with pytest.raises(asyncpg.InterfaceError, match="after its block"):
+            await handle.value(SETTING)
+    with pytest.raises(asyncpg.InterfaceError, match="after its block"):
+        await tx.run(ADD, ids.new())
+
+
+async def test_a_transaction_that_somebody_leaves_open_is_not_handed_on(one: Database, shop: Workspace) -> None:
+    async with one.across() as con:
+        await con.execute("begin")
+    async with one.reader(shop.id) as reader:
+        assert await reader.value(SETTING) == shop.id
+        first, second = [await reader.value("select now()" + HERE) for _ in range(2)]
+    assert first < second
+
+
+async def test_who_waits_longest_comes_first_and_another_takes_the_place_of_a_connection_that_broke(
+    one: Database, shop: Workspace, owner: "Connection"
+) -> None:
+    came: list[int] = []
+
+    async def come(n: int) -> None:
+        async with one.reader(shop.id) as reader:
+            assert await reader.value(SETTING) == shop.id
+            came.append(n)
+
+    waiting: list[asyncio.Task[None]] = []
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
+        async with one.reader(shop.id) as reader:
+            waiting = [asyncio.create_task(come(n)) for n in range(4)]
+            await asyncio.sleep(0.01)
+            pid = await reader.value("select pg_backend_pid()" + HERE)
+            assert await owner.fetchval("select pg_terminate_backend($1, 5000)", pid)
+            await reader.value(SETTING)
+    await asyncio.gather(*waiting)
+    assert came == [0, 1, 2, 3]
+
+
+async def test_whoever_leaves_just_when_it_was_their_turn_hands_it_on(one: Database, shop: Workspace) -> None:
+    first, second, third = (one.reader(shop.id) for _ in range(3))
+    await first.__aenter__()
+    waiting = [asyncio.create_task(reader.__aenter__()) for reader in (second, third)]
+    await asyncio.sleep(0.01)
+    await first.__aexit__(None, None, None)
+    waiting[0].cancel()
+    reader = await asyncio.wait_for(waiting[1], 1)
+    assert waiting[0].cancelled()
+    assert await reader.value(SETTING) == shop.id
+    assert one.in_use() == (1, 1, 1)
+    await third.__aexit__(None, None, None)
+
+
+async def test_any_coming_and_going_leaves_all_connections_free(database: str, db: Database) -> None:
+    shops = [await make_workspace(db) for _ in range(2)]
+    narrow = await Database.open(database, size=3, acquire_timeout_s=0.05)
+
+    async def visit(n: int) -> None:
+        opened = narrow.tx(shops[n % 2].id) if n % 3 else narrow.reader(shops[n % 2].id, search=n % 5 == 0)
+        async with opened as handle:
+            assert await handle.value(SETTING) == shops[n % 2].id
+            await asyncio.sleep(n % 7 * 0.001)
+            if n % 11 == 0:
+                await handle.value("select 1 / 0" + HERE)
+
+    for start in range(0, 240, 40):
+        tasks = [asyncio.create_task(visit(n)) for n in range(start, start + 40)]
+        await asyncio.sleep(start * 0.00005)
+        for task in tasks[::6]:
+            task.cancel()
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            assert isinstance(error, None | OverCapacity | asyncpg.DivisionByZeroError | asyncio.CancelledError), error
+        assert narrow.in_use()[0] == 0
+    # Each of them can be had, at once.
+    held = [narrow.reader(shops[0].id) for _ in range(3)]
+    for reader in held:
+        assert await (await reader.__aenter__()).value(SETTING) == shops[0].id
+    for reader in held:
+        await reader.__aexit__(None, None, None)
+    await narrow.close()
+
+
+TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC) | st.timezones())
+
+
+@given(at=TIMES)
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_time_comes_back_as_it_was(db: Database, at: datetime) -> None:
+    async with db.reader(UUID(int=1)) as reader:
+        assert await reader.value("select $2::timestamptz" + HERE, at) == at.astimezone(UTC)
+        assert await reader.value("select $2::timestamptz[]" + HERE, [at, None]) == [at.astimezone(UTC), None]
+
+
+async def test_a_time_without_a_zone_is_refused(db: Database) -> None:
+    async with db.reader(UUID(int=1)) as reader:
+        with pytest.raises(asyncpg.DataError):
+            await reader.value("select $2::timestamptz" + HERE, datetime(2026, 1, 1))
+
+
 async def test_closing_waits_for_who_is_still_at_work(database: str, shop: Workspace) -> None:
     found = await Database.open(database, size=1)
     kept = ids.new()
@@ -379,3 +504,105 @@ async def test_opened_for_the_owner_it_stands_before_the_fence(database: str, sh
     async with found.across() as con:
         assert await con.fetchval("select count(*) from data.workspace where workspace_id = $1", shop.id) == 1
     await found.close()
+
+
+# --- many rows -------------------------------------------------------------------------------------------------------
+
+MARK_MANY = """
+    insert into customer_stale (workspace_id, customer_id, marked_at)
+    select $1, n.customer_id, coalesce(n.marked_at, $2)
+      from unnest($3::uuid[],
+                  $4::timestamptz[]) as n (customer_id, marked_at)"""
+MARKED = "select customer_id, marked_at from customer_stale where workspace_id = $1 order by id"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEPT_JSON = """
+    insert into event_log (workspace_id, id, kind, at, actor, origin, data)
+    select $1, n.id, n.kind, now(), 'system', 'live', n.data
+      from unnest($2::uuid[], $3::text[], $4::jsonb[]) as n (id, kind, data)"""
+
+
+def marks(count: int) -> list[tuple[UUID, datetime | None]]:
+    return [(ids.new(), None if n % 2 else NOON.replace(year=2025)) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, doors.MANY - 1, doors.MANY, 3 * doors.MANY])
+async def test_few_rows_and_many_are_written_by_the_same_statement(db: Database, shop: Workspace, count: int) -> None:
+    rows = marks(count)
+    async with db.tx(shop.id) as tx:
+        assert await tx.many(MARK_MANY, rows, NOON) == count
+    async with db.reader(shop.id) as reader:
+        assert await reader.rows(MARKED) == [(id, at or NOON) for id, at in rows]
+
+
+async def test_many_rows_twice_in_a_transaction_and_again_in_the_next_are_each_written_once(
+    one: Database, shop: Workspace
+) -> None:
+    first, second, third = marks(doors.MANY), marks(doors.MANY + 1), marks(doors.MANY)
+    async with one.tx(shop.id) as tx:
+        await tx.many(MARK_MANY, first, NOON)
+        await tx.many(MARK_MANY, second, NOON)
+    with pytest.raises(Stop):
+        async with one.tx(shop.id) as tx:
+            await tx.many(MARK_MANY, marks(doors.MANY), NOON)
+            raise Stop
+    async with one.tx(shop.id) as tx:
+        await tx.many(MARK_MANY, third, NOON)
+    async with one.reader(shop.id) as reader:
+        assert await reader.rows(MARKED) == [(id, at or NOON) for id, at in [*first, *second, *third]]
+
+
+async def test_a_rolled_back_first_use_leaves_the_next_use_as_it_was(one: Database, shop: Workspace) -> None:
+    rows = [(ids.new(), "Made", json_bytes({"n": n})) for n in range(doors.MANY)]
+    with pytest.raises(Stop):
+        async with one.tx(shop.id) as tx:
+            await tx.many(KEPT_JSON, rows)
+            raise Stop
+    async with one.tx(shop.id) as tx:
+        assert await tx.many(KEPT_JSON, rows) == doors.MANY
+        assert await tx.value("select sum((data ->> 'n')::integer) from event_log where workspace_id = $1") == sum(
+            range(doors.MANY)
+        )
+
+
+async def test_a_first_use_that_a_savepoint_undid_leaves_the_next_use_as_it_was(one: Database, shop: Workspace) -> None:
+    rows = marks(doors.MANY)
+    async with one.tx(shop.id) as tx:
+        with pytest.raises(Stop):
+            async with tx.savepoint():
+                await tx.many(MARK_MANY, rows, NOON)
+                raise Stop
+        assert await tx.many(MARK_MANY, rows, NOON) == doors.MANY
+        assert await tx.value("select count(*) from customer_stale where workspace_id = $1") == doors.MANY
+
+
+@pytest.mark.parametrize("count", [3, doors.MANY])
+async def test_what_happens_meanwhile_happens_once_and_its_failure_is_told(
+    one: Database, shop: Workspace, count: int
+) -> None:
+    rows = marks(count)
+    async with one.tx(shop.id) as tx:
+        async with tx.writing(MARK_MANY, rows, NOON):
+            made = len(rows)
+        assert await tx.value("select count(*) from customer_stale where workspace_id = $1") == made
+    with pytest.raises(Stop):
+        async with one.tx(shop.id) as tx, tx.writing(MARK_MANY, marks(count), NOON):
+            raise Stop
+    with pytest.raises(asyncpg.NotNullViolationError):
+        async with one.tx(shop.id) as tx, tx.writing(MARK_MANY, [*marks(count - 1), (None, None)], NOON):
+            pass
+    async with one.reader(shop.id) as reader:
+        assert await reader.value("select count(*) from customer_stale where workspace_id = $1") == count
+
+
+async def test_many_rows_are_fenced_in_like_one(db: Database, shop: Workspace) -> None:
+    stranger = await make_workspace(db)
+    sql = MARK_MANY.replace("select $1,", f"select case when $1::uuid is not null then '{stranger.id}'::uuid end,")
+    with pytest.raises(asyncpg.WithCheckOptionViolationError):
+        async with db.tx(shop.id) as tx:
+            await tx.many(sql, marks(doors.MANY), NOON)
+
+
+async def test_a_statement_without_rows_to_read_is_refused(db: Database, shop: Workspace) -> None:
+    with pytest.raises(ValueError, match="unnest"):
+        async with db.tx(shop.id) as tx:
+            await tx.many(ADD, marks(doors.MANY))

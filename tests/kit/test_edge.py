@@ -3,8 +3,8 @@ import re
 from collections.abc import AsyncGenerator
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-from uuid import uuid4
+from urllib.parse import quote, unquote
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from litestar.exceptions import HTTPException
 
 from supover.kit import api as api_kit
-from supover.kit import edge, problems
+from supover.kit import edge, problems, telemetry
 from supover.kit.db import Database
 from supover.kit.problems import Invalid
-from tests.kit.small import ERRORS, Small, routes, small
+from tests.kit.small import ERRORS, Small, routes, small, tried
 from tests.makers import told
 
 if TYPE_CHECKING:
@@ -64,6 +64,71 @@ async def test_of_two_request_ids_one_comes_back(api: Small) -> None:
     assert answer.headers.get_list("x-request-id") == ["the-first-one"]
 
 
+# --- the short way to our routes -------------------------------------------------------------------------------------
+
+ASKED: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/api/things", {}),
+    ("GET", "/api/things/", {}),
+    ("GET", "/api//things", {}),
+    ("GET", "/api/v1/things?limit=2&atLeast=3&name=a&name=b", {}),
+    ("GET", "/api/things?limit=many&atLeast=few", {}),
+    ("GET", "/api/things?limit=", {}),
+    ("GET", f"/api/things/{UUID(int=7)}", {}),
+    ("GET", "/api/things/no-uuid", {}),
+    ("GET", "/api/nothing", {}),
+    ("GET", "/api/things", {"headers": {"Host": "a b"}}),
+    ("GET", "/api/things", {"headers": {"Host": "täst".encode()}}),
+    ("GET", "/api/files/a%2Fb", {}),
+    ("GET", "/api/files/a", {}),
+    ("HEAD", "/api/things", {}),
+    ("OPTIONS", "/api/things", {}),
+    ("OPTIONS", "/api/nothing", {}),
+    ("PUT", "/api/things", {}),
+    ("BREW", "/api/things", {}),
+    ("POST", "/api/secrets", {"json": {"name": "A"}}),
+    ("POST", "/api/secrets", {"json": {"nam": 1}}),
+    ("POST", "/api/secrets", {"json": {"name": "A"}, "headers": {"Idempotency-Key": "k" * 256}}),
+    ("POST", "/api/secrets", {"content": b"{"}),
+    ("POST", "/api/secrets", {"content": b"{", "headers": {"Content-Type": "application/json"}}),
+    ("POST", "/api/secrets", {"content": b"x" * 20_000, "headers": {"Content-Type": "application/json"}}),
+    ("POST", "/api/secrets", {}),
+    ("POST", "/api/plain", {"json": {}}),
+    ("POST", "/api/plain", {}),
+    ("PATCH", f"/api/things/{UUID(int=7)}", {"headers": {"If-Match": '"5"'}}),
+    ("PATCH", f"/api/things/{UUID(int=7)}", {"headers": {"If-Match": "five"}}),
+    ("DELETE", f"/api/things/{UUID(int=7)}", {}),
+    *(("POST", "/api/fail", {"json": {"kind": kind}}) for kind in ERRORS),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more"), ASKED)
+async def test_a_route_answers_the_same_whether_it_is_called_directly_or_by_litestar(
+    api: Small, monkeypatch: pytest.MonkeyPatch, method: str, path: str, more: dict[str, Any]
+) -> None:
+    direct = await api.request(method, path, **more)
+
+    def not_direct(scope: Any) -> None:
+        del scope
+
+    monkeypatch.setattr(api.app, "_direct", not_direct)
+    tried.clear()
+    led = await api.request(method, path, **more)
+    own = re.compile(rb"[0-9a-f]{32}|[0-9a-f-]{36}")
+
+    def seen(answer: httpx.Response) -> Any:
+        headers = [(k, own.sub(b"ID", v.encode())) for k, v in answer.headers.multi_items()]
+        return answer.status_code, headers, own.sub(b"ID", answer.content)
+
+    assert seen(direct) == seen(led)
+
+
+async def test_every_route_of_ours_is_called_directly(api: Small) -> None:
+    handlers = [h for route in api.app.app.routes for h in getattr(route, "route_handlers", ())]
+    ours = [h for h in handlers if isinstance(h, api_kit.Handler)]
+    assert len(ours) == len(routes.handlers)
+    assert all(h.parameters is not None for h in ours)
+
+
 # --- addresses -------------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +165,32 @@ async def test_no_other_prefix_is(api: Small, path: str) -> None:
 async def test_an_address_with_nul_is_400(api: Small, path: str) -> None:
     answer = await api.get(path)
     assert (answer.status_code, answer.json()["type"]) == (400, "https://supover.dev/problems/malformed"), answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/things/%ff", "/api/%c3%28", "/api/things?name=%ff", "/api/things?%fe=1", "/%ed%a0%80"]
+)
+async def test_an_address_that_is_no_utf8_is_400(api: Small, path: str) -> None:
+    answer = await api.get(path)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "An address must be UTF-8."), answer.text
+
+
+async def test_a_path_of_two_slashes_leads_nowhere(api: Small) -> None:
+    """Its link to the next page would name another host."""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "//evil.example/api/things",
+        "raw_path": b"//evil.example/api/things",
+    }
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await api.app({**scope, "query_string": b"", "headers": []}, None, send)  # pyright: ignore[reportArgumentType]
+    assert said[0]["status"] == 404
+    assert not [value for name, value in said[0]["headers"] if name in (b"link", b"location")]
 
 
 @cache
@@ -145,12 +236,107 @@ async def test_every_answer_has_the_headers_that_guard_browsers(api: Small) -> N
     for answer in answers:
         for name, value in edge.HEADERS:
             assert answer.headers.get_list(name.decode()) == [value.decode()], (answer.status_code, name)
-        assert "server" not in answer.headers
         if answer.status_code in (204, 304):
             assert answer.content == b""
             assert "content-type" not in answer.headers
         elif answer.status_code >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_on_https_browsers_are_told_to_stay_there(api: Small) -> None:
+    edge_of = edge.Edge(api.app.app, https=True)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=edge_of), base_url="https://small.test") as client:  # pyright: ignore[reportArgumentType]
+        assert (await client.get("/nothing")).headers["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in (await api.get("/nothing")).headers
+
+
+async def test_another_origin_is_let_in_nowhere(api: Small) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+        answer = await api.request(method, "/api/things", headers=headers)
+        assert [name for name in answer.headers if name.startswith("access-control")] == []
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+async def test_head_is_get_without_its_body(api: Small) -> None:
+    id = (await api.post("/api/things", json={"name": "A"})).json()["id"]
+    for path in ("/api/things", f"/api/things/{id}", f"/api/v1/things/{id}", f"/api/things/{uuid4()}", "/nothing"):
+        read, asked = await api.get(path), await api.head(path)
+        assert (asked.status_code, asked.content) == (read.status_code, b"")
+        assert {**asked.headers, "x-request-id": ""} == {**read.headers, "x-request-id": ""}
+
+
+async def test_options_tells_everybody_what_an_address_takes(api: Small) -> None:
+    for path, taken in (
+        ("/api/things", "GET, HEAD, OPTIONS, POST"),
+        (f"/api/things/{uuid4()}", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/api/fail", "OPTIONS, POST"),
+    ):
+        for headers in ({}, {"Authorization": "none"}):
+            answer = await api.options(path, headers=headers)
+            assert (answer.status_code, answer.content) == (204, b""), path
+            assert set(answer.headers["allow"].split(", ")) <= set(taken.split(", "))
+            assert (await api.request("BREW", path)).headers["allow"] == answer.headers["allow"]
+            assert "content-type" not in answer.headers
+    assert (await api.options("/nothing")).status_code == 404
+
+
+async def test_a_method_of_nobodys_is_measured_as_any_other(api: Small) -> None:
+    for n in range(3):
+        assert (await api.request(f"BREW{n}", "/api/things")).status_code == 405
+    assert b"BREW" not in telemetry.render()
+
+
+# --- overload --------------------------------------------------------------------------------------------------------
+
+
+async def test_beyond_the_bound_requests_are_turned_away_at_once_and_afterwards_taken_again(api: Small) -> None:
+    narrow = edge.Edge(api.app.app, at_once=2)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=narrow), base_url="http://small.test") as client:  # pyright: ignore[reportArgumentType]
+        slow = [asyncio.create_task(client.post("/api/fail", json={"kind": "sleep"})) for _ in range(2)]
+        for _ in range(1_000):
+            if narrow.in_flight < 2:
+                await asyncio.sleep(0.001)
+        for path in ("/api/things", "/nothing", '/api/"quoted"'):
+            answer = await client.get(path)
+            said = answer.json()
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert (said["type"], said["status"]) == ("https://supover.dev/problems/overloaded", 503)
+            assert (said["instance"], said["requestId"]) == (unquote(path), answer.headers["x-request-id"])
+            assert set(answer.headers) >= {name.decode() for name, _ in edge.HEADERS}
+        # Whoever watches is let in.
+        assert (await client.get("/health/none")).status_code == 404
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        assert narrow.in_flight == 0
+        assert (await client.get("/api/things")).status_code == 200
+
+
+async def test_who_is_slow_to_send_takes_nobodys_place_and_is_not_waited_for(
+    api: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "BODY_IDLE_S", 0.05)
+    monkeypatch.setattr(api_kit, "BODY_S", 0.3)
+    seen: list[int] = []
+
+    async def body(parts: int, pause_s: float) -> AsyncGenerator[bytes]:
+        yield b'{"name": "'
+        for _ in range(parts):
+            await asyncio.sleep(pause_s)
+            seen.append(api.app.in_flight)
+            yield b"x"
+        yield b'"}'
+
+    sent = {"Content-Type": "application/json"}
+    assert (await api.post("/api/things", content=body(3, 0.01), headers=sent)).status_code == 201
+    assert set(seen) == {0}
+    for parts, pause_s in ((1, 5), (10**6, 0.01)):
+        answer = await api.post("/api/things", content=body(parts, pause_s), headers=sent)
+        assert (answer.status_code, answer.json()["type"]) == (408, "https://supover.dev/problems/body-too-slow")
+    assert api.app.in_flight == 0
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------

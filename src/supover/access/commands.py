@@ -29,6 +29,9 @@ from supover.access.model import (
     CreatedKey,
     CurrencyFixed,
     Invitation,
+    KeyChange,
+    KeyEnded,
+    KeyNotFound,
     LastOwner,
     Member,
     NewKey,
@@ -36,6 +39,7 @@ from supover.access.model import (
     NewWorkspace,
     StaffKnown,
     StaffNotFound,
+    StaffNotInvited,
     TooManyKeys,
     Workspace,
     WorkspaceChange,
@@ -237,6 +241,26 @@ async def invite_staff(tx: Tx, by: Caller, new: NewStaff) -> Invitation:
     return made
 
 
+LOCK_INVITED: Final = "select id from invitation where workspace_id = $1 and id = $2 for update"
+INVITE_ANEW: Final = """
+    update invitation set code_hash = $3, expires_at = $4 where workspace_id = $1 and id = $2"""
+
+
+async def invite_anew(tx: Tx, by: Caller, id: UUID) -> Invitation:
+    """Gives who is invited another code and another seven days; the old code ends.
+
+    Raises StaffNotFound, CannotGrant, StaffNotInvited.
+    """
+    await tx.value(LOCK_INVITED, id)
+    old = await queries.find_staff(tx, id)
+    _check_grant(by, old.role)
+    if old.accepted_at is not None:
+        raise StaffNotInvited
+    code, ends = passwords.make(), clock.now() + INVITED_FOR
+    await tx.run(INVITE_ANEW, id, digest(code), ends)
+    return Invitation(id, old.email, old.name, old.role, old.created_at, ends, code)
+
+
 CHANGE_INVITED: Final = "update invitation set role = $3 where workspace_id = $1 and id = $2"
 CHANGE_ROLE: Final = "update membership set role = $3 where workspace_id = $1 and staff_id = $2"
 
@@ -395,6 +419,27 @@ async def create_key(tx: Tx, by: Caller, new: NewKey, *, most_a_minute: int | No
     )
     tx.changed("api_key", key.id, None, key, ["name", "prefix", "scopes", "rate_limit", "expires_at"])
     return key
+
+
+LOCK_KEY: Final = f"{queries.KEY} for update"
+CHANGE_KEY: Final = "update api_key set name = $3, expires_at = $4 where workspace_id = $1 and id = $2"
+
+
+async def change_key(tx: Tx, by: Caller, id: UUID, change: KeyChange) -> ApiKey:
+    """Gives a key another name or an earlier end. Raises KeyNotFound, KeyEnded, Invalid, CannotGrant."""
+    old = await tx.one(ApiKey, LOCK_KEY, id, missing=KeyNotFound)
+    now = clock.now()
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise KeyEnded
+    name = old.name if change.name is UNSET else _name(change.name, "/name")
+    ends = old.expires_at if change.expires_at is UNSET else await _expiry(tx, by, change.expires_at, now)
+    if ends is not None and old.expires_at is not None and ends > old.expires_at:
+        raise Invalid.at("/expiresAt", "range", "can only be brought forward; make another key")
+    new = msgspec.structs.replace(old, name=name, expires_at=ends)
+    if new != old:
+        await tx.run(CHANGE_KEY, id, name, ends)
+        tx.changed("api_key", id, old, new, ["name", "expires_at"])
+    return new
 
 
 REVOKE: Final = """

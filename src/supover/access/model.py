@@ -180,6 +180,10 @@ class StaffChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     role: Role
 
 
+class StaffNotInvited(Conflict):
+    """This person has accepted already and signs in with their password."""
+
+
 class StaffNotFound(NotFound):
     """No such member of staff in this workspace."""
 
@@ -238,6 +242,17 @@ class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     scopes: Annotated[list[str], Meta(max_length=20)]
     expires_at: datetime | None = None
     rate_limit: int | None = None
+
+
+class KeyChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What to change of an API key. `expiresAt` can only bring its end forward, as when another key takes its place."""
+
+    name: str | UnsetType = UNSET
+    expires_at: datetime | UnsetType = UNSET
+
+
+class KeyEnded(Conflict):
+    """This API key was revoked or has expired."""
 
 
 class TooManyKeys(Conflict):
@@ -305,6 +320,32 @@ class Session(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     expires_at: datetime | None
 
 
+class SessionPlace(msgspec.Struct, frozen=True):
+    """The workspace that a session is in."""
+
+    id: UUID
+    name: str
+
+
+class OpenSession(msgspec.Struct, frozen=True, rename="camel"):
+    """One of the signed-in person's sessions: a browser, and the workspace that it is in.
+
+    `isCurrent` is the one that asks.
+    """
+
+    id: UUID
+    workspace: SessionPlace
+    created_at: datetime
+    expires_at: datetime
+    ip: str | None
+    user_agent: str | None
+    is_current: bool
+
+
+class SessionNotFound(NotFound):
+    """No session of yours with this id."""
+
+
 class SignInNeeded(Unauthorized):
     """An API key or a session is needed."""
 
@@ -348,6 +389,16 @@ class SignInBusy(Unavailable):
 # --- the audit log ---------------------------------------------------------------------------------------------------
 
 
+class FieldChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A field's old and new value; `subject` is the kind of thing, `id` which one. Secrets show only that they are set."""
+
+    subject: str
+    id: UUID
+    field: str
+    old: Any
+    new: Any
+
+
 class AuditEntry(msgspec.Struct, frozen=True, rename="camel"):
     """A write: by whom, when, from where, with old and new values in `changes`."""
 
@@ -359,4 +410,4 @@ class AuditEntry(msgspec.Struct, frozen=True, rename="camel"):
     subject_id: UUID | None
     request_id: str | None
     ip: str | None
-    changes: Sequence[Any]
+    changes: Sequence[FieldChange]

@@ -1,6 +1,7 @@
 """What can be asked about workspaces, staff, keys, sessions and the audit log."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,16 +12,20 @@ from supover.access.model import (
     AuditEntry,
     Caller,
     Choice,
+    FieldChange,
     KeyNotFound,
     Member,
     NoWorkspace,
+    OpenSession,
     Session,
+    SessionPlace,
     StaffNotFound,
     Workspace,
     WorkspaceLine,
     WorkspaceNotFound,
 )
 from supover.access.permissions import SCOPES
+from supover.kit import ids
 from supover.kit.db import Database, Reader
 from supover.kit.sql import Listing, Page, Sort, Where
 
@@ -63,6 +68,33 @@ MEMBERS_BY_NAME: Final = f"{MEMBERS} order by p.name, p.id"
 async def search_staff(db: Reader) -> list[Member]:
     """Every member of this workspace and everybody invited, by name."""
     return await db.all(Member, MEMBERS_BY_NAME)
+
+
+STAFF_PAGE: Final = (
+    MEMBERS
+    + """
+     where {where}
+     order by {order}
+     limit {limit}"""
+)
+STAFF_SORTS: Final = (Sort("name", "p.name", "p.id", str), Sort("createdAt", "p.created_at", "p.id", datetime))
+COUNT_STAFF: Final = f"select count(*) from ({MEMBERS}) as everybody"
+
+
+async def list_staff(db: Reader, page: Page, *, count: bool = False) -> Listing[Member]:
+    """A page of members and invited."""
+    total: int | None = await db.value(COUNT_STAFF) if count else None
+    where = Where("p.id is not null")
+    page.seek(where)
+    limit = where.arg(page.limit + 1 + page.skip)
+    sql = STAFF_PAGE.format(where=where.text(), order=page.order(), limit=limit)
+    found = (await db.all(Member, sql, *where.values))[page.skip :]
+    data = found[: page.limit]
+    if len(found) <= page.limit:
+        return Listing(data, None, total)
+    return Listing(
+        data, page.cursor({"name": data[-1].name, "createdAt": data[-1].created_at}[page.sort.name], data[-1].id), total
+    )
 
 
 MEMBER: Final = f"{MEMBERS} where p.id = $2"
@@ -166,6 +198,19 @@ def describe(caller: Caller, choices: Sequence[Choice], csrf_token: str | None) 
     )
 
 
+SESSIONS: Final = """
+    select s.id, s.workspace_id, s.workspace_name, s.created_at, s.expires_at, s.ip, s.user_agent, s.id = $3
+      from sessions_of($1, $2) s"""
+
+
+async def sessions_of(db: Reader, caller: Caller) -> list[OpenSession]:
+    """The signed-in person's sessions, the newest first; an API key has none."""
+    if caller.session_id is None:
+        return []
+    rows = await db.rows(SESSIONS, caller.id, caller.session_id)
+    return [OpenSession(id, SessionPlace(workspace_id, name), *more) for id, workspace_id, name, *more in rows]
+
+
 # --- the audit log ---------------------------------------------------------------------------------------------------
 
 AUDIT: Final = """
@@ -176,33 +221,62 @@ AUDIT: Final = """
      limit {limit}"""
 AUDIT_SORTS: Final = (Sort("at", "id", "id", UUID, descending_first=True),)
 
+AROUND: Final = timedelta(hours=1), timedelta(days=1)
+"""An entry's id is made when its write ends, its time is when that began: so far apart they may lie, and clocks with them."""
+
 KEY_NAMES: Final = "select 'key:' || id, name from api_key where workspace_id = $1 and id = any($2::uuid[])"
 STAFF_NAMES: Final = "select 'staff:' || m.staff_id, m.name from members($1) m where m.staff_id = any($2::uuid[])"
-
-
 COUNT_AUDIT: Final = "select count(*) from audit_log where {where}"
 
 
-async def search_audit(
-    db: Reader, page: Page, *, subject_id: UUID | None = None, actor: str | None = None, count: bool = False
-) -> Listing[AuditEntry]:
+class AuditFilters(msgspec.Struct, frozen=True, kw_only=True):
+    """What the audit log is narrowed by; None does not narrow."""
+
+    subject_id: UUID | None = None
+    actor: str | None = None
+    action: str | None = None
+    at_from: datetime | None = None
+    at_to: datetime | None = None
+
+
+async def search_audit(db: Reader, filters: AuditFilters, page: Page, *, count: bool = False) -> Listing[AuditEntry]:
     """A page of what was written in this workspace, the newest first."""
     where = Where("workspace_id = $1")
-    if subject_id is not None:
-        where.add("subject_id = {}", subject_id)
-    if actor is not None:
-        where.add("actor = {}", actor)
+    for column, value in (("subject_id", filters.subject_id), ("actor", filters.actor), ("action", filters.action)):
+        if value is not None:
+            where.add(f"{column} = {{}}", value)
+    # The index is by id, and ids are in the order of time.
+    if filters.at_from is not None:
+        where.add("at >= {} and id >= {}", filters.at_from, ids.first_at(filters.at_from - AROUND[0]))
+    if filters.at_to is not None:
+        where.add("at < {} and id < {}", filters.at_to, ids.first_at(filters.at_to + AROUND[1]))
     total: int | None = await db.value(COUNT_AUDIT.format(where=where.text()), *where.values) if count else None
     page.seek(where)
     limit = where.arg(page.limit + 1 + page.skip)
     found = await db.all(AuditEntry, AUDIT.format(where=where.text(), order=page.order(), limit=limit), *where.values)
     names: dict[str, Any] = {}
     for kind, sql in (("key:", KEY_NAMES), ("staff:", STAFF_NAMES)):
-        ids = {entry.actor.removeprefix(kind) for entry in found if entry.actor.startswith(kind)}
-        if ids:
-            names.update((who, name) for who, name in await db.rows(sql, list(ids)))
-    named = [msgspec.structs.replace(entry, actor_name=names.get(entry.actor, entry.actor)) for entry in found]
-    return _listing(named, page, total)
+        whose = {entry.actor.removeprefix(kind) for entry in found if entry.actor.startswith(kind)}
+        if whose:
+            names.update((who, name) for who, name in await db.rows(sql, list(whose)))
+    shown = [
+        msgspec.structs.replace(
+            entry,
+            actor_name=names.get(entry.actor, entry.actor),
+            changes=[
+                msgspec.structs.replace(change, field=_camel(change.field))
+                for change in msgspec.convert(entry.changes, list[FieldChange])
+            ],
+        )
+        for entry in found
+    ]
+    return _listing(shown, page, total)
+
+
+def _camel(name: str) -> str:
+    """A field as the API calls it."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
 
 
 def _listing(found: list[Any], page: Page, total: int | None) -> Listing[Any]:

@@ -1,9 +1,10 @@
-"""/api/session, /api/workspace, /api/staff, /api/keys and /api/audit."""
+"""/api/session, /api/sessions, /api/workspace, /api/staff, /api/keys and /api/audit."""
 
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeVar, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Request
@@ -18,9 +19,11 @@ from supover.access.model import (
     Caller,
     CreatedKey,
     Invitation,
+    KeyChange,
     Member,
     NewKey,
     NewStaff,
+    OpenSession,
     PasswordChange,
     Session,
     SignIn,
@@ -32,7 +35,7 @@ from supover.access.model import (
 )
 from supover.kit.api import Answer, Count, Cursor, Handler, IfMatch, Limit, Listing, PageNumber, Routes, version_of
 from supover.kit.db import Reader, Tx
-from supover.kit.sql import page
+from supover.kit.sql import PAGING, bound, known, page
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -156,6 +159,21 @@ async def sign_out(tx: Tx, request: AnyRequest) -> Answer[None]:
     return Answer(None, 204, {"Set-Cookie": sessions.cookie(door.settings, "", caller.expires_at)})
 
 
+@routes.get("/api/sessions")
+async def search_sessions(db: Reader, request: AnyRequest) -> Listing[OpenSession]:
+    """Every open session of the signed-in person, the newest first; an API key has none."""
+    known(request.query_params.keys(), ())
+    found = await queries.sessions_of(db, _caller(request))
+    return Listing(found, None, len(found))
+
+
+@routes.delete("/api/sessions/{id:uuid}")
+async def end_session(tx: Tx, request: AnyRequest, id: UUID) -> None:
+    """End one of one's own sessions, as of a browser that was left behind."""
+    await sessions.end(tx, _caller(request), id)
+    _door(request).doubt(id)
+
+
 # --- the workspace ---------------------------------------------------------------------------------------------------
 
 
@@ -177,11 +195,31 @@ async def change_workspace(tx: Tx, data: WorkspaceChange, if_match: IfMatch = No
 # --- staff -----------------------------------------------------------------------------------------------------------
 
 
+StaffSort = Annotated[
+    str | None, QueryParameter(name="sort", required=False, description="`name` or `createdAt`; `-` descends.")
+]
+
+
 @routes.get("/api/staff")
-async def search_staff(db: Reader) -> Listing[Member]:
-    """Every member of this workspace and everybody invited, by name."""
-    members = await queries.search_staff(db)
-    return Listing(members, None, len(members))
+async def search_staff(
+    db: Reader,
+    request: AnyRequest,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    number: PageNumber = None,
+    sort: StaffSort = None,
+    count: Count = None,
+) -> Listing[Member]:
+    """The members of this workspace and everybody invited, by name."""
+    known(request.query_params.keys(), PAGING)
+    wanted = page(queries.STAFF_SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
+    return await queries.list_staff(db, wanted, count=bool(count))
+
+
+@routes.get("/api/staff/{id:uuid}")
+async def find_staff(db: Reader, id: UUID) -> Member:
+    """One member of this workspace, or who is invited."""
+    return await queries.find_staff(db, id)
 
 
 @routes.post("/api/staff", status=201)
@@ -191,8 +229,21 @@ async def add_staff(tx: Tx, request: AnyRequest, data: NewStaff) -> Answer[Invit
     `invitationCode` is shown here only. Hand it to the person: within seven days they sign in with their email, the
     code, and the password of their account; who has none chooses one. Until then nobody is let in.
     """
-    invitation = await commands.invite_staff(tx, _caller(request), data)
-    return Answer(invitation, 201, kept=msgspec.structs.replace(invitation, invitation_code=None))
+    return _invited(await commands.invite_staff(tx, _caller(request), data), 201)
+
+
+@routes.post("/api/staff/{id:uuid}/invitation")
+async def invite_anew(tx: Tx, request: AnyRequest, id: UUID) -> Answer[Invitation]:
+    """Give who is invited another code, for another seven days.
+
+    The code that they had ends. 409 when they have accepted.
+    """
+    return _invited(await commands.invite_anew(tx, _caller(request), id), 200)
+
+
+def _invited(invitation: Invitation, status: int) -> Answer[Invitation]:
+    hidden = msgspec.structs.replace(invitation, invitation_code=None)
+    return Answer(invitation, status, {"Location": f"/api/staff/{invitation.id}"}, kept=hidden)
 
 
 @routes.patch("/api/staff/{id:uuid}")
@@ -223,6 +274,7 @@ WithRevoked = Annotated[
 @routes.get("/api/keys")
 async def search_keys(
     db: Reader,
+    request: AnyRequest,
     limit: Limit = None,
     cursor: Cursor = None,
     number: PageNumber = None,
@@ -231,6 +283,7 @@ async def search_keys(
     include: WithRevoked = None,
 ) -> Listing[ApiKey]:
     """This workspace's API keys, the newest first, without their secrets."""
+    known(request.query_params.keys(), PAGING | {"include"})
     wanted = page(queries.KEY_SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
     return await queries.search_keys(db, wanted, revoked=include == "revoked", count=bool(count))
 
@@ -243,7 +296,25 @@ async def create_key(tx: Tx, request: AnyRequest, data: NewKey) -> Answer[Create
     """
     most = _door(request).settings.rate_limit_per_minute
     key = await commands.create_key(tx, _caller(request), data, most_a_minute=most)
-    return Answer(key, 201, kept=msgspec.structs.replace(key, api_key=None))
+    location = {"Location": f"/api/keys/{key.id}"}
+    return Answer(key, 201, location, kept=msgspec.structs.replace(key, api_key=None))
+
+
+@routes.get("/api/keys/{id:uuid}")
+async def find_key(db: Reader, id: UUID) -> ApiKey:
+    """One of this workspace's API keys, also a revoked one, without its secret."""
+    return await queries.find_key(db, id)
+
+
+@routes.patch("/api/keys/{id:uuid}")
+async def change_key(tx: Tx, request: AnyRequest, id: UUID, data: KeyChange) -> ApiKey:
+    """Give an API key another name or an earlier end.
+
+    To replace one: make another key, and let this one end when everybody has gone over. Scopes and limit stay.
+    """
+    key = await commands.change_key(tx, _caller(request), id, data)
+    _door(request).doubt(id)
+    return key
 
 
 @routes.delete("/api/keys/{id:uuid}")
@@ -261,11 +332,23 @@ Actor = Annotated[
     str | None,
     QueryParameter(name="actor", required=False, description="Writes by `key:ID`, `staff:ID`, `cli` or `system`."),
 ]
+Action = Annotated[
+    str | None,
+    QueryParameter(name="action", required=False, description="Writes by this operation, as in `orders.change`."),
+]
+AtFrom = Annotated[
+    str | None, QueryParameter(name="atFrom", required=False, description="A date or time; written then or after.")
+]
+AtTo = Annotated[
+    str | None,
+    QueryParameter(name="atTo", required=False, description="A date, that day included, or a time; written before it."),
+]
 
 
 @routes.get("/api/audit", search=True)
 async def search_audit(
     db: Reader,
+    request: AnyRequest,
     limit: Limit = None,
     cursor: Cursor = None,
     number: PageNumber = None,
@@ -273,7 +356,19 @@ async def search_audit(
     count: Count = None,
     subject_id: SubjectId = None,
     actor: Actor = None,
+    action: Action = None,
+    at_from: AtFrom = None,
+    at_to: AtTo = None,
 ) -> Listing[AuditEntry]:
     """What was written in this workspace, by whom, with old and new values; the newest first."""
+    known(request.query_params.keys(), PAGING | {"subjectId", "actor", "action", "atFrom", "atTo"})
+    zone = ZoneInfo((await queries.find_workspace(db)).timezone) if at_from or at_to else None
+    filters = queries.AuditFilters(
+        subject_id=subject_id,
+        actor=actor,
+        action=action,
+        at_from=bound(at_from, zone, "atFrom") if at_from and zone else None,
+        at_to=bound(at_to, zone, "atTo", end=True) if at_to and zone else None,
+    )
     wanted = page(queries.AUDIT_SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
-    return await queries.search_audit(db, wanted, subject_id=subject_id, actor=actor, count=bool(count))
+    return await queries.search_audit(db, filters, wanted, count=bool(count))

@@ -6,6 +6,7 @@ from the session's, so that a page can be given it again; whoever has it cannot 
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,10 +19,10 @@ import msgspec
 import structlog
 from litestar import Request
 
-from supover.access import passwords, queries
+from supover.access import limits, passwords, queries
 from supover.access.audit import write_audit
 from supover.access.commands import ADD_STAFF, digest
-from supover.access.limits import Periods
+from supover.access.limits import MAX_COUNTERS, Periods
 from supover.access.model import (
     CHALLENGE,
     Caller,
@@ -30,6 +31,7 @@ from supover.access.model import (
     NoWorkspace,
     PasswordChange,
     Session,
+    SessionNotFound,
     SignIn,
     SignInRefused,
     TooManyAttempts,
@@ -113,9 +115,11 @@ def _address(ip: str) -> IPv4Address | IPv6Address:
 
 
 class Attempts:
-    """Failed attempts of late, in this process: for one account from one network, from one network, for one account.
+    """Failed attempts of late: for one account from one network, from one network, for one account.
 
     What one network is refused is not counted against the account: it takes ten networks to make all others wait.
+    `count` and `succeeded` know of this process only, and keep whoever goes on from reaching the database; the others
+    count for all processes.
     """
 
     def __init__(self) -> None:
@@ -142,6 +146,31 @@ class Attempts:
         self._accounts.forget(account)
         self._anywhere.give_back(account[0])
         self._networks.give_back(_network(ip))
+
+    async def count_everywhere(self, database: Database, email: str, ip: str | None) -> None:
+        """As `count`, for all processes."""
+        self.count(email, ip)
+        account, network, anywhere = _subjects(email, ip)
+        counted = await limits.count(database, {account: 1, network: 1, anywhere: 1}, PERIOD_S)
+        most = {account: ATTEMPTS, network: ATTEMPTS_FROM_ONE_NETWORK, anywhere: ATTEMPTS_FROM_ANYWHERE}
+        over = {subject: found.left_s for subject, found in counted.items() if found.taken > most[subject]}
+        if over:
+            if over.keys() != {anywhere}:
+                await limits.count(database, {anywhere: -1}, PERIOD_S)
+            raise TooManyAttempts(headers={"Retry-After": str(math.ceil(max(over.values())))})
+
+    async def succeeded_everywhere(self, database: Database, email: str, ip: str | None) -> None:
+        """As `succeeded`, for all processes."""
+        self.succeeded(email, ip)
+        account, network, anywhere = _subjects(email, ip)
+        await limits.count(database, {account: -MAX_COUNTERS, network: -1, anywhere: -1}, PERIOD_S)
+
+
+def _subjects(email: str, ip: str | None) -> tuple[str, str, str]:
+    # What somebody types for an email is nothing to keep, not even for a quarter of an hour.
+    account, network = _account(email, ip)
+    hidden = hashlib.sha256(account.encode()).hexdigest()[:32]
+    return f"account:{hidden}:{network}", f"network:{network}", f"anywhere:{hidden}"
 
 
 def _network(ip: str | None) -> str:
@@ -189,21 +218,21 @@ async def sign_in(
     the given password.
     """
     ip = client_ip(cast("Scope", request.scope), settings)
-    attempts.count(given.email, ip)
+    await attempts.count_everywhere(database, given.email, ip)
     account = await _find_account(database, given.email)
     right = await passwords.matches(given.password, account.password_hash if account else None)
     invited = None
     if given.invitation_code is not None:
         invited = await _find_invited(database, given.invitation_code, given.email)
     if account is None and invited is not None:
-        attempts.succeeded(given.email, ip)
+        await attempts.succeeded_everywhere(database, given.email, ip)
         passwords.check(given.password, invited.email, "/password")
         new_hash = await passwords.hashed(given.password)
         return await _accept(database, settings, invited, None, new_hash, request)
     if account is None or not right or account.disabled_at is not None:
         log.warning("sign_in_refused", staff_id=str(account.id) if account else None, ip=ip)
         raise SignInRefused(headers=CHALLENGE)
-    attempts.succeeded(given.email, ip)
+    await attempts.succeeded_everywhere(database, given.email, ip)
     if given.invitation_code is not None:
         if invited is None:
             raise InvitationRefused
@@ -283,11 +312,11 @@ async def change_password(
     Raises Invalid (also when the current password is wrong), TooManyAttempts, SignInBusy.
     """
     email, ip = caller.email or "", client_ip(cast("Scope", request.scope), settings)
-    attempts.count(email, ip)
+    await attempts.count_everywhere(database, email, ip)
     account = await _find_account(database, email)
     if account is None or not await passwords.matches(change.current, account.password_hash):
         raise Invalid.at("/current", "wrong", "is not your password")
-    attempts.succeeded(email, ip)
+    await attempts.succeeded_everywhere(database, email, ip)
     passwords.check(change.new, account.email, "/new")
     if change.new == change.current:
         raise Invalid.at("/new", "same", "must be another one")
@@ -360,3 +389,12 @@ CLOSE: Final = "select session_close($1, $2)"
 async def sign_out(tx: Tx, caller: Caller) -> None:
     """Ends this session."""
     await tx.run(CLOSE, caller.session_id)
+
+
+END: Final = "select session_end($1, $2, $3)"
+
+
+async def end(tx: Tx, caller: Caller, id: UUID) -> None:
+    """Ends one of the caller's own sessions, in whichever workspace it is. Raises SessionNotFound."""
+    if caller.session_id is None or not await tx.value(END, caller.id, id):
+        raise SessionNotFound

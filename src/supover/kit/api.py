@@ -5,10 +5,11 @@ writing one `tx: Tx`; path, query, header parameters and the body (`data`) are L
 returns is encoded before the commit, and the commit happens before the answer is sent.
 """
 
+import asyncio
 import hashlib
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
@@ -17,18 +18,23 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.enums import MediaType
+from litestar.exceptions import ClientException, SerializationException
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Empty, Receive, Scope, Send
 
 from supover.kit import clock, problems
 from supover.kit.db import RACES, Database, Tx, json_bytes
-from supover.kit.problems import FieldError, Invalid, Malformed
+from supover.kit.events import Event, publish
+from supover.kit.problems import FieldError, Invalid, Malformed, Problem
 from supover.kit.sql import Listing
 
 MAX_DEPTH: Final = 32
 MAX_UNKNOWN: Final = 1_000
+BODY_S: Final = 60.0
+"""How long a body that is read as a whole may take to come."""
+
 T = TypeVar("T")
 
 
@@ -108,6 +114,14 @@ class BodyTooLarge(problems.TooLarge):
 
 class NotJson(problems.UnsupportedMediaType):
     """The body must be sent as application/json."""
+
+
+class BodyEncoded(problems.UnsupportedMediaType):
+    """A JSON body is taken as it is, not compressed."""
+
+
+class BodyTooSlow(problems.TooSlow):
+    """The body did not come in time."""
 
 
 class BodyUnreadable(Malformed):
@@ -225,7 +239,17 @@ class TypedRequest(Request[Any, Any, Any]):
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
             raise NotJson(f"It came as {kind or 'nothing that was named'}.")
+        if (coding := self.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+            raise BodyEncoded(f"It came as {coding}.", headers={"Accept-Encoding": "identity"})
         return decode(await self.body(), cast("type[Any]", field.annotation))
+
+    async def body(self) -> bytes:
+        """The whole body. Raises BodyTooSlow."""
+        try:
+            async with asyncio.timeout(BODY_S):
+                return await super().body()
+        except TimeoutError:
+            raise BodyTooSlow from None
 
 
 # --- answers -------------------------------------------------------------------------------------------------------------
@@ -370,7 +394,27 @@ async def replay(tx: Tx, key: str, request_hash: bytes) -> StoredAnswer | None:
 
 
 class Handler(HTTPRouteHandler):
-    """A route whose function already answers as an ASGI application."""
+    """A route whose function already answers as an ASGI application.
+
+    `parameters` says how its function's arguments are read, once the application is built, if it may be called directly.
+    """
+
+    parameters: Any = None
+
+    async def call(self, request: "Request[Any, Any, Any]") -> ASGIApp:
+        """The answer to a request that was led here: Litestar's own steps, less those for what no route here has.
+
+        Hooks, dependencies, middleware and caches cost a request more than all that it is there for, though it has none.
+        """
+        await self.authorize_connection(request)
+        try:
+            given: dict[str, Any] = await self.parameters.to_kwargs(request)
+        except SerializationException as error:
+            raise ClientException(str(error)) from error
+        if given.get("data") is Empty:
+            del given["data"]
+        signature = cast("Any", self.signature_model)
+        return cast("ASGIApp", await self.fn(**signature.parse_values_from_connection_kwargs(request, given)))
 
     async def to_response(self, app: Any, data: Any, request: Any) -> ASGIApp:
         """The function's own answer."""
@@ -414,16 +458,19 @@ class Routes:
         self.tag = tag or room.capitalize()
         self.handlers: list[HTTPRouteHandler] = []
 
-    def get(self, path: str, *, search: Search = False, status: int = 200, name: str = "") -> Callable[[F], F]:
+    def get(
+        self, path: str, *, search: Search = False, status: int = 200, name: str = "", media: str = MediaType.JSON
+    ) -> Callable[[F], F]:
         """A read; its function takes `db: Reader`.
 
         With `search` every statement is planned for its values; a function of the request decides it request by request.
+        `media` is the type of a `Raw` answer, for the reference.
         """
-        return self._route("GET", path, status, search, name)
+        return self._route("GET", path, status, search, name, media=media)
 
-    def post(self, path: str, *, status: int = 200, also: int | None = None) -> Callable[[F], F]:
+    def post(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
         """A write that may carry an Idempotency-Key; its function takes `tx: Tx`. `also` is another status of success."""
-        return self._route("POST", path, status, also=also)
+        return self._route("POST", path, status, name=name, also=also)
 
     def put(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
         """A write that replaces. `also` is another status of success."""
@@ -433,9 +480,9 @@ class Routes:
         """A write that changes what is given."""
         return self._route("PATCH", path, 200)
 
-    def delete(self, path: str) -> Callable[[F], F]:
+    def delete(self, path: str, *, name: str = "") -> Callable[[F], F]:
         """A write that removes; answers 204 without a body."""
-        return self._route("DELETE", path, 204)
+        return self._route("DELETE", path, 204, name=name)
 
     def _route(
         self,
@@ -445,6 +492,7 @@ class Routes:
         search: Search = False,
         name: str = "",
         also: int | None = None,
+        media: str = MediaType.JSON,
     ) -> Callable[[F], F]:
         def register(fn: F) -> F:
             operation = f"{self.room}.{name or fn.__name__}"
@@ -463,7 +511,7 @@ class Routes:
                     summary=doc[0].replace("\n", " ").rstrip("."),
                     description=doc[1] if len(doc) > 1 else None,
                     tags=[self.tag],
-                    media_type=MediaType.JSON,
+                    media_type=media,
                     responses=None if also is None else {also: _the_same(fn)},
                     opt={"operation": operation},
                 )(act)
@@ -538,6 +586,9 @@ def _writing(
             raise Invalid.at("Idempotency-Key", "length", "must have 1 to 255 characters")
         if wants_request:
             given["request"] = request
+        if key is not None:
+            # Here, where no connection waits for it; from then on the request keeps it.
+            await request.body()
         for left in reversed(range(_TRIES)):
             try:
                 return await _attempt(door, request, key, given)
@@ -545,6 +596,12 @@ def _writing(
                 # Another request was quicker: the next try sees what it did. The last one tells.
                 if left == 0:
                     raise
+            except Problem as refused:
+                if refused.facts:
+                    caller = cast("Caller", request.scope["user"])
+                    async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+                        await publish(tx, cast("Sequence[Event]", refused.facts))
+                raise
         raise AssertionError
 
     async def _attempt(

@@ -1,8 +1,10 @@
 """The outermost layer: request ids, the pinned version's prefix, headers, measured requests, every error as problem details."""
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
 
 import asyncpg
 import msgspec
@@ -12,7 +14,9 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.response.base import ASGIResponse
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.utils import normalize_path
 
 from supover.kit import api, clock, ids, problems, telemetry
 from supover.kit.problems import FieldError, Invalid, Malformed, Problem
@@ -29,59 +33,199 @@ HEADERS: Final = [
         b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         b"connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     ),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
+    # Whoever serves names itself otherwise, and this names no version.
+    (b"server", b"supover"),
 ]
+HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
+BODY_IDLE_S: Final = 30.0
+"""A body of which nothing comes for so long is not waited for."""
+
+AT_ONCE: Final = 256
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_WITHOUT_ANSWER: Final = frozenset({"HEAD", "OPTIONS"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_NEVER_TURNED_AWAY: Final = ("/health/", "/metrics")
+_NAMES: Final = frozenset(name for name, _ in (*HEADERS, HTTPS_ONLY))
+_HOST: Final = re.compile(rb"[A-Za-z0-9.:\[\]_-]*")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
-class Edge:
-    """Wraps the application: what holds for every request, whatever its route."""
+class Overloaded(problems.Unavailable):
+    """More requests are under way than can be answered just now."""
 
-    def __init__(self, app: Litestar) -> None:
+
+class Edge:
+    """Wraps the application: what holds for every request, whatever its route.
+
+    No more than `at_once` requests are worked on at a time; others are turned away at once, so that those inside are
+    answered. A request does not count while its body is waited for, nor once its answer streams.
+    """
+
+    def __init__(self, app: Litestar, *, at_once: int = AT_ONCE, https: bool = False) -> None:
         self.app = app
+        self._find = app.asgi_router.handle_routing
+        self.at_once = at_once
+        self.in_flight = 0
+        self._headers = [*HEADERS, HTTPS_ONLY] if https else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        await self._http(cast("HTTPScope", scope), receive, send)
+        elif self.in_flight >= self.at_once and not scope["path"].startswith(_NEVER_TURNED_AWAY):
+            await self._turn_away(cast("HTTPScope", scope), send)
+        else:
+            await self._http(cast("HTTPScope", scope), receive, send)
 
     async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else ids.new().hex.encode()
+        request_id = given if _REQUEST_ID.fullmatch(given) else ids.tag().encode()
         started = clock.monotonic_s()
         status = 500
         state = cast("dict[str, Any]", scope)
         state["request_id"] = request_id.decode()
+        method = scope["method"]
+        counted = 1
 
         async def finish(message: Message) -> None:
-            nonlocal status
+            nonlocal status, counted
             if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = [*message["headers"], (b"x-request-id", request_id)]
+                status, headers = message["status"], [*message["headers"], (b"x-request-id", request_id)]
+                if status == 405:
+                    headers = [(k, _with_head(v) if k == b"allow" else v) for k, v in headers]
+                    if method == "OPTIONS":
+                        status = 204
+                        headers = [(k, v) for k, v in headers if not k.startswith(b"content-")]
                 if pinned:
                     headers = [(k, _pinned(v) if k == b"location" else v) for k, v in headers]
                 names = {k for k, _ in headers}
-                headers += [h for h in HEADERS if h[0] not in names]
+                own = self._headers
+                headers += own if names.isdisjoint(_NAMES) else [h for h in own if h[0] not in names]
                 headers += state.get("answer_headers", ())
-                message = {**message, "headers": headers}  # pyright: ignore[reportAssignmentType]
+                message = {**message, "status": status, "headers": headers}  # pyright: ignore[reportAssignmentType]
+            elif message["type"] == "http.response.body":
+                if message["more_body"]:
+                    self.in_flight -= counted
+                    counted = 0
+                if method in _WITHOUT_ANSWER:
+                    message = {**message, "body": b""}
             await send(message)
+
+        body_is_there = method not in _WITH_BODY
+
+        async def body() -> Any:
+            nonlocal body_is_there, counted
+            if body_is_there:
+                return await receive()
+            self.in_flight -= counted
+            try:
+                async with asyncio.timeout(BODY_IDLE_S):
+                    message = await receive()
+            except TimeoutError:
+                raise api.BodyTooSlow from None
+            finally:
+                self.in_flight += counted
+            body_is_there = not message.get("more_body")
+            return message
 
         path = state["asked_path"] = scope["path"]
         pinned = path.startswith(PINNED)
-        if "\x00" in path or b"%00" in scope["query_string"]:
-            problem = Malformed("An address cannot hold the character NUL.")
-            await problem_response(problem, scope)(scope, receive, finish)
-        else:
-            if pinned:
-                scope["path"] = "/api/" + path.removeprefix(PINNED)
-                scope["raw_path"] = b"/api/" + scope["raw_path"].removeprefix(PINNED.encode())
-            await self.app(scope, receive, finish)
+        self.in_flight += 1
+        try:
+            if problem := _address_problem(path, scope["query_string"]):
+                await problem_response(problem, scope)(scope, receive, finish)
+            else:
+                if pinned:
+                    scope["path"] = "/api/" + path.removeprefix(PINNED)
+                    scope["raw_path"] = b"/api/" + scope["raw_path"].removeprefix(PINNED.encode())
+                if method in _WITHOUT_ANSWER:
+                    # What an address takes is told to whoever asks by a method that none takes.
+                    state["method"] = "GET" if method == "HEAD" else "NONE"
+                handler = self._direct(scope)
+                if handler is None:
+                    await self.app(scope, receive if body_is_there else body, finish)
+                else:
+                    await _answer(handler, scope, receive if body_is_there else body, finish)
+        finally:
+            self.in_flight -= counted
         seconds = clock.monotonic_s() - started
         handler = state.get("route_handler")
         route = cast("str", handler.opt.get("operation", "other")) if handler is not None else "other"
-        telemetry.request_done(scope["method"], route, status, seconds)
+        telemetry.request_done(method if method in _METHODS else "other", route, status, seconds)
+
+    def _direct(self, scope: HTTPScope) -> api.Handler | None:
+        """The route that this request is for, if it is one of ours; else Litestar finds out and tells what is wrong."""
+        state = cast("dict[str, Any]", scope)
+        if state.get("root_path") or not all(_HOST.fullmatch(v) for k, v in scope["headers"] if k == b"host"):
+            return None
+        try:
+            _, found, path, given, template = self._find(path=normalize_path(scope["path"]), method=scope["method"])
+        except HTTPException:
+            return None
+        handler = cast("object", found)
+        if not isinstance(handler, api.Handler) or handler.parameters is None:
+            return None
+        state["path"] = path
+        state["path_params"] = given
+        state["path_template"] = template
+        state["route_handler"] = handler
+        state["app"] = state["litestar_app"] = self.app
+        state.setdefault("state", {})
+        return handler
+
+    async def _turn_away(self, scope: HTTPScope, send: Send) -> None:
+        # As cheap as can be: what this costs is taken from those inside.
+        request_id = ids.new().hex.encode()
+        path, title = msgspec.json.encode(scope["path"]), Overloaded.title().encode()
+        body = b'{"type":"%s","title":"%s","status":503,"detail":"%s","instance":%s,"requestId":"%s"}' % (
+            *(Overloaded.type_uri().encode(), title, title, path, request_id),
+        )
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"retry-after", b"1"),
+            (b"x-request-id", request_id),
+            *self._headers,
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        telemetry.request_done("other", "other", 503, 0)
+
+
+async def _answer(handler: api.Handler, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    request = api.TypedRequest(scope, receive, send)
+    try:
+        answer = await handler.call(request)
+    except Exception as error:
+        answer = handle(request, error).to_asgi_response()
+    await answer(scope, receive, send)
+
+
+def _address_problem(path: str, query: bytes) -> Problem | None:
+    if "\x00" in path or b"%00" in query:
+        return Malformed("An address cannot hold the character NUL.")
+    # What was no UTF-8 in the path has come as a replacement character.
+    if "\ufffd" in path or (b"%" in query and not _is_utf8(query)):
+        return Malformed("An address must be UTF-8.")
+    # A link built from such a path would lead to another host.
+    return NoRoute() if path.startswith("//") else None
+
+
+def _is_utf8(query: bytes) -> bool:
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _with_head(allow: bytes) -> bytes:
+    """The methods that an address takes: what is read can be asked for its headers alone."""
+    methods = {method.strip() for method in allow.split(b",")}
+    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
 
 
 def _pinned(address: bytes) -> bytes:
@@ -242,4 +386,19 @@ def build(
         logging_config=None,
     )
     app.state.door = door
+    _shorten(app)
     return app
+
+
+def _shorten(app: Litestar) -> None:
+    """Lets our routes be called directly, but for those that have something which only Litestar sees to."""
+    for route in app.routes:
+        for handler, parameters in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
+            if isinstance(handler, api.Handler) and not (
+                parameters.dependency_batches
+                or handler.resolve_middleware()
+                or handler.resolve_before_request()
+                or handler.resolve_after_response()
+                or handler.cache
+            ):
+                handler.parameters = parameters

@@ -79,17 +79,11 @@ async def publish(tx: Tx, events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.now()
-    await tx.run(
-        LOG,
-        tx.actor,
-        tx.origin,
-        [ids.new() for _ in events],
-        [e.kind() for e in events],
-        [e.at or now for e in events],
-        [e.customer_id for e in events],
-        [e.order_id for e in events],
-        [json_bytes(_data(e)) for e in events],
-    )
+    rows = [
+        (id, e.kind(), e.at or now, e.customer_id, e.order_id, json_bytes(_data(e)))
+        for id, e in zip(ids.many(len(events)), events, strict=True)
+    ]
+    await tx.many(LOG, rows, tx.actor, tx.origin)
     batches: dict[type[Event], list[Event]] = {}
     for event in events:
         batches.setdefault(type(event), []).append(event)

@@ -86,7 +86,7 @@ async def home() -> ASGIResponse:
 async def page() -> ASGIResponse:
     """Show the documentation."""
     body = PAGE if _asset("swagger-ui-bundle.js") else WITHOUT_ASSETS
-    return ASGIResponse(body=body, media_type="text/html; charset=utf-8")
+    return ASGIResponse(body=body, media_type="text/html")
 
 
 @get("/docs/assets/{name:str}", include_in_schema=False, opt=_opt("docs.asset"))
@@ -106,7 +106,9 @@ async def document(request: Asked) -> ASGIResponse:
     door: api.Door = request.app.state.door
     kept = cast("bytes | None", request.app.state.get("openapi_json"))
     if kept is None:
-        kept = request.app.state.openapi_json = openapi.as_json(request.app, door.permissions, request.app.state.examples)
+        kept = request.app.state.openapi_json = openapi.as_json(
+            request.app, door.permissions, request.app.state.examples
+        )
     return ASGIResponse(body=kept, media_type="application/json")
 
 

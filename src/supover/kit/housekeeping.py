@@ -7,6 +7,7 @@ from supover.kit.jobs import JobContext, periodic
 BATCH: Final = 10_000
 FORGET_JOBS: Final = "select jobs_forget(interval '7 days', $1)"
 FORGET_ANSWERS: Final = "select idempotency_forget(interval '24 hours', $1)"
+FORGET_COUNTS: Final = "select throttle_forget($1)"
 EXPIRE_SESSIONS: Final = "select sessions_expire()"
 
 
@@ -36,3 +37,9 @@ async def expire_sessions(ctx: JobContext) -> None:
     """Forgets sessions that have expired."""
     async with ctx.database.across() as con:
         await con.execute(EXPIRE_SESSIONS)
+
+
+@periodic("7 * * * *", "house.forget_counts")
+async def forget_counts(ctx: JobContext) -> None:
+    """Forgets what was counted in periods that have ended."""
+    await _by_batches(ctx, FORGET_COUNTS)

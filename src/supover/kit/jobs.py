@@ -20,7 +20,7 @@ import croniter  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
 
 from supover.kit import ids, telemetry
-from supover.kit.db import Database, Reader, Tx, json_bytes
+from supover.kit.db import Change, Database, Reader, Tx, json_bytes
 from supover.kit.problems import Conflict, NotFound
 from supover.kit.sql import Listing, Page, Sort, Where
 
@@ -430,8 +430,9 @@ async def search(
         where.add("kind = {}", kind)
     total = await db.value(COUNT.format(where.text()), *where.values) if count else None
     page.seek(where)
-    limit = where.arg(page.limit + 1)
+    limit = where.arg(page.limit + 1 + page.skip)
     found = await db.all(Job, SEARCH.format(where.text(), page.order(), limit), *where.values)
+    found = found[page.skip :]
     data = found[: page.limit]
     return Listing(data, page.cursor(data[-1].id, data[-1].id) if len(found) > page.limit else None, total)
 
@@ -458,11 +459,50 @@ RETRY: Final = """
 
 async def retry(tx: Tx, id: UUID) -> Job:
     """Queues a dead or cancelled job again, with all its attempts. Raises JobNotFound, JobNotDead, JobTwinQueued."""
+    before = await find(tx, id)
     done = await tx.run(RETRY, id)
     found = await find(tx, id)
     if not done:
         raise JobTwinQueued if found.state in ("dead", "cancelled") else JobNotDead(f"It is {found.state}.")
+    tx.changed("job", id, before, found, ["state"])
     return found
+
+
+RETRY_MANY: Final = """
+    with picked as (
+        select j.id, j.kind, j.singleton
+          from job j
+         where j.workspace_id = $1 and j.state = $2 and ($3::text is null or j.kind = $3) and ($4::uuid[] is null or j.id = any($4))
+           and not exists (
+               select 1 from job t
+                where t.workspace_id = $1 and t.kind = j.kind and t.singleton = j.singleton and t.state = 'queued')
+         order by j.id
+         limit $5
+           for update of j skip locked),
+    once as (
+        select distinct on (p.kind, coalesce(p.singleton, p.id::text)) p.id
+          from picked p
+         order by p.kind, coalesce(p.singleton, p.id::text), p.id desc)
+    update job j
+       set state = 'queued', attempts = 0, run_at = now(), waiting = false, cancelling = false, error = null, finished_at = null
+      from once o
+     where j.workspace_id = $1 and j.id = o.id
+    returning j.id"""
+LEFT: Final = """
+    select count(*) from job
+     where workspace_id = $1 and state = $2 and ($3::text is null or kind = $3) and ($4::uuid[] is null or id = any($4))"""
+
+
+async def retry_many(
+    tx: Tx, state: Literal["dead", "cancelled"], kind: str | None, only: Sequence[UUID] | None, limit: int
+) -> tuple[int, int]:
+    """Queues up to `limit` dead or cancelled jobs again, the oldest first; returns how many, and how many are left.
+
+    Of the same work only the newest is queued, and none where it is queued already.
+    """
+    queued = await tx.column(RETRY_MANY, state, kind, only, limit)
+    tx.changes += [Change("job", id, "state", state, "queued") for id in sorted(queued)]
+    return len(queued), await tx.value(LEFT, state, kind, only)
 
 
 CANCEL: Final = """
@@ -475,8 +515,10 @@ CANCEL: Final = """
 
 async def cancel(tx: Tx, id: UUID) -> Job:
     """Cancels a queued job; asks a running one to stop, which it does when it looks. Raises JobNotFound, JobEnded."""
+    before = await find(tx, id)
     done = await tx.run(CANCEL, id)
     found = await find(tx, id)
     if not done:
         raise JobEnded(f"It is {found.state}.")
+    tx.changed("job", id, before, found, ["state", "cancelling"])
     return found

@@ -70,7 +70,7 @@ def folder() -> Path:
 
 
 def read(where: Path) -> list[Migration]:
-    """The files in order, numbered from 1 without a gap. Raises MigrationError naming the file that is wrong."""
+    """The files in order; numbers may be left out. Raises MigrationError naming the file that is wrong."""
     found: list[Migration] = []
     for path in sorted(where.glob("*.sql")):
         match = NAME.fullmatch(path.stem)
@@ -79,8 +79,6 @@ def read(where: Path) -> list[Migration]:
         version = int(match[1])
         if found and version == found[-1].version:
             raise MigrationError(f"{path.name}: {found[-1].name}.sql has the same number.")
-        if version != len(found) + 1:
-            raise MigrationError(f"{path.name}: number {len(found) + 1:04} is missing before it.")
         found.append(Migration(version, path.stem, path.read_text("utf-8").replace("\r\n", "\n")))
     if not found:
         raise MigrationError(f"There are no migrations in {where}.")
@@ -124,12 +122,12 @@ async def pending(owner_dsn: str, where: Path | None = None) -> list[str]:
 
 def check(files: Sequence[Migration], done: Sequence[Applied]) -> list[Migration]:
     """The files not applied yet. Raises MigrationError when what was applied is not the beginning of the files."""
-    for position, was in enumerate(done, start=1):
-        if was.version != position:
-            raise MigrationError(f"{was.name} was applied, but number {position:04} before it was not.")
-        if was.version > len(files):
+    for position, was in enumerate(done):
+        file = files[position] if position < len(files) else None
+        if file is None or file.version > was.version:
             raise MigrationError(f"{was.name} was applied, but has no file here: the database is of a newer release.")
-        file = files[was.version - 1]
+        if file.version < was.version:
+            raise MigrationError(f"{was.name} was applied, but number {file.version:04} before it was not.")
         if file.name != was.name:
             raise MigrationError(f"{file.name}.sql: {was.name} was applied under this number.")
         if file.checksum != was.checksum:

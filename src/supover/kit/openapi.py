@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
+import msgspec.inspect
 from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -46,6 +47,7 @@ CONFIG: Final = OpenAPIConfig(
     render_plugins=(),
 )  # fmt: skip
 
+_PLACE: Final = re.compile(r"\{(\w+)\}")
 _PROBLEM: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "requestId"],
@@ -77,6 +79,7 @@ _SAYS: Final[Mapping[int, str]] = {
     401: "No key, or one that is not taken.",
     403: "This caller may not do that.",
     404: "There is nothing here.",
+    408: "The body did not come in time.",
     409: "It clashes with what is there.",
     412: "Somebody else has changed it since it was read.",
     413: "The body is too large.",
@@ -113,17 +116,75 @@ def document(app: Litestar, permissions: Mapping[str, str], examples: Mapping[st
         }
         for status, says in _SAYS.items()
     }
+    for body in _bodies(app):
+        _say_what_is_refused(body, components["schemas"])
     for name, example in examples.items():
         components["schemas"][name]["examples"] = [example]
+    found["paths"] = {
+        _PLACE.sub(lambda place: f"{{{camel(place[1])}}}", path): on for path, on in found["paths"].items()
+    }
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             if isinstance(operation, dict):
-                _complete(path, method, cast("dict[str, Any]", operation), permissions)
+                _complete(path, method, cast("dict[str, Any]", operation), permissions, components["schemas"])
     return found
 
 
-def _complete(path: str, method: str, operation: dict[str, Any], permissions: Mapping[str, str]) -> None:
+def _bodies(app: Litestar) -> set[type[msgspec.Struct]]:
+    """The structs that the routes read bodies into, with those inside them."""
+    found: set[type[msgspec.Struct]] = set()
+
+    def add(info: msgspec.inspect.Type) -> None:
+        match info:
+            case msgspec.inspect.StructType() if info.cls not in found:
+                found.add(info.cls)
+                for field in info.fields:
+                    add(field.type)
+            case msgspec.inspect.Metadata():
+                add(info.type)
+            case msgspec.inspect.UnionType():
+                for one in info.types:
+                    add(one)
+            case msgspec.inspect.ListType():
+                add(info.item_type)
+            case _:
+                pass
+
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            body = handler.parsed_data_field
+            if body is not None and isinstance(body.annotation, type) and issubclass(body.annotation, msgspec.Struct):
+                add(msgspec.inspect.type_info(body.annotation))
+    return found
+
+
+def _say_what_is_refused(body: type[msgspec.Struct], schemas: Mapping[str, Any]) -> None:
+    """Other fields are refused; and what is read piece by piece is described all the same."""
+    schema = schemas.get(body.__name__)
+    if schema is None:
+        return
+    if body.__struct_config__.forbid_unknown_fields:
+        schema["additionalProperties"] = False
+    for field in msgspec.structs.fields(body):
+        for meta in getattr(field.type, "__metadata__", ()):
+            if isinstance(meta, msgspec.Meta) and meta.extra_json_schema:
+                schema["properties"][field.encode_name].update(meta.extra_json_schema)
+
+
+def camel(name: str) -> str:
+    """A parameter of a function as the document calls it."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _complete(
+    path: str, method: str, operation: dict[str, Any], permissions: Mapping[str, str], schemas: Mapping[str, Any]
+) -> None:
     name = operation["operationId"]
+    parameters: list[dict[str, Any]] = operation.get("parameters", [])
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter["name"] = camel(parameter["name"])
     responses: dict[str, Any] = operation.setdefault("responses", {})
     responses.pop("400", None)
     statuses = {400, 422, 503}
@@ -140,14 +201,25 @@ def _complete(path: str, method: str, operation: dict[str, Any], permissions: Ma
         if "/customers/{id}" in path:
             statuses.add(308)
     if method != "get":
-        statuses |= {409, 412}
-        statuses |= {413, 415} if "requestBody" in operation else set()
+        statuses.add(409)
+        statuses |= {408, 413, 415} if "requestBody" in operation else set()
+    if any(parameter["name"] == "If-Match" for parameter in parameters):
+        statuses.add(412)
+    if method == "get" and "version" in _answered(responses, schemas):
+        responses["304"] = {"description": "It is still what If-None-Match names."}
     for status in sorted(statuses):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
     for status, response in responses.items():
         if status.startswith("2") and isinstance(response, dict):
             headers = cast("dict[str, Any]", response).setdefault("headers", {})
             headers["X-Request-Id"] = {"schema": {"type": "string"}, "description": "Names this request in the logs."}
+
+
+def _answered(responses: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the answer."""
+    schema = responses.get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    found = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return cast("Mapping[str, Any]", found.get("properties", {}))
 
 
 def as_json(app: Litestar, permissions: Mapping[str, str], examples: Mapping[str, object]) -> bytes:

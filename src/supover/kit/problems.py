@@ -22,17 +22,26 @@ class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(Exception):
-    """Something went wrong."""
+    """Something went wrong.
+
+    `facts` are events that are true although the request is refused; the edge publishes them once all else is undone.
+    """
 
     status: ClassVar[int] = 500
 
     def __init__(
-        self, detail: str = "", *, extra: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        detail: str = "",
+        *,
+        extra: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        facts: Sequence[object] = (),
     ) -> None:
         super().__init__(detail or self.title())
         self.detail = detail
         self.extra: Mapping[str, object] = extra or {}
         self.headers: Mapping[str, str] = headers or {}
+        self.facts = facts
 
     @classmethod
     def title(cls) -> str:
@@ -73,6 +82,12 @@ class MethodNotAllowed(Problem):
     """This address does not take this method."""
 
     status = 405
+
+
+class TooSlow(Problem):
+    """The request did not come in time."""
+
+    status = 408
 
 
 class Conflict(Problem):

@@ -84,6 +84,14 @@ class Page(msgspec.Struct, frozen=True):
     after: tuple[Any, UUID] | None
     skip: int
 
+    def rows(self) -> str:
+        """The LIMIT: one row more than the page tells whether another one follows.
+
+        It stands in the statement as a number: with the limit as an argument PostgreSQL plans a list anew each time, which
+        takes longer than to read it.
+        """
+        return str(self.limit + 1)
+
     def order(self) -> str:
         """The ORDER BY terms."""
         way = "desc" if self.descending else "asc"

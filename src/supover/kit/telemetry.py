@@ -8,14 +8,17 @@ With PROMETHEUS_MULTIPROC_DIR set before this module is imported, the figures of
 are added up, so that any of them can answer for all.
 """
 
+import asyncio
+import atexit
 import logging
 import os
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Final, Literal, TextIO, cast
+from typing import Any, Final, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -240,8 +243,20 @@ if not IS_SHARED:
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
 
+
+class _Durations(Histogram):
+    """A histogram that takes many at once."""
+
+    def add(self, total_s: float, buckets: list[int]) -> None:
+        """Counts as many in each bucket as `buckets` says."""
+        cast("Any", self._sum).inc(total_s)
+        for bucket, count in zip(cast("list[Any]", self._buckets), buckets, strict=True):
+            if count:
+                bucket.inc(count)
+
+
 _requests: Final = Counter("http_requests", "Requests answered.", ["method", "route", "status"], registry=registry)
-_request_s: Final = Histogram(
+_request_s: Final = _Durations(
     "http_request_seconds", "Seconds to answer.", ["route"], registry=registry, buckets=REQUEST_BUCKETS_S
 )
 _jobs: Final = Counter("jobs", "Jobs run, by how they ended.", ["kind", "outcome"], registry=registry)
@@ -263,17 +278,63 @@ _pool_limit: Final = Gauge(
 
 _Bound = tuple[Callable[[], None], Callable[[float], None]]
 
+
+class _Gathered:
+    """Requests of one kind that are not in the figures yet: the shared ones cost a page's worth of work each time."""
+
+    __slots__ = ("buckets", "count", "durations", "requests", "total_s")
+
+    def __init__(self, requests: Counter, durations: _Durations) -> None:
+        self.requests = requests
+        self.durations = durations
+        self.empty()
+
+    def empty(self) -> None:
+        self.count, self.total_s, self.buckets = 0, 0.0, [0] * (len(REQUEST_BUCKETS_S) + 1)
+
+    def write(self) -> None:
+        self.requests.inc(self.count)
+        self.durations.add(self.total_s, self.buckets)
+        self.empty()
+
+
+WRITE_EVERY_S: Final = 1.0
+
 # Looking a child up by its labels costs more than counting; so each is looked up once. The keys are what we name
 # ourselves (routes, kinds), and still bounded.
-_by_request: Final[dict[tuple[str, str, int], _Bound]] = {}
+_by_request: Final[dict[tuple[str, str, int], _Gathered]] = {}
 _by_job: Final[dict[tuple[str, str], _Bound]] = {}
+_unwritten: Final[set[_Gathered]] = set()
 
 
 def request_done(method: str, route: str, status: int, seconds: float) -> None:
-    """Counts a request. The route is its template (/api/customers/{id}), "" where none matched."""
-    bound_ = _by_request.get((method, route, status)) or _bind_request(method, route, status)
-    bound_[0]()
-    bound_[1](seconds)
+    """Counts a request. The route is its template (/api/customers/{id}), "" where none matched.
+
+    The figures have it within a second, and at once where no event loop runs.
+    """
+    found = _by_request.get((method, route, status)) or _bind_request(method, route, status)
+    found.count += 1
+    found.total_s += seconds
+    found.buckets[bisect_left(REQUEST_BUCKETS_S, seconds)] += 1
+    if found.count == 1:
+        _write_soon(found)
+
+
+def _write_soon(found: _Gathered) -> None:
+    is_first = not _unwritten
+    _unwritten.add(found)
+    if is_first:
+        try:
+            asyncio.get_running_loop().call_later(WRITE_EVERY_S, write)
+        except RuntimeError:
+            write()
+
+
+@atexit.register
+def write() -> None:
+    """Puts the requests that were counted last into the figures."""
+    while _unwritten:
+        _unwritten.pop().write()
 
 
 def job_done(kind: str, outcome: str, seconds: float) -> None:
@@ -305,6 +366,7 @@ def db_pool(*, size: int, idle: int, limit: int) -> None:
 
 def render() -> bytes:
     """All figures in Prometheus's text format, of every process where they share a folder. Its type is CONTENT_TYPE."""
+    write()
     if not IS_SHARED:
         return generate_latest(registry)
     everybodys = CollectorRegistry()
@@ -318,14 +380,14 @@ def forget_process(pid: int) -> None:
         cast("Callable[[int], None]", multiprocess.mark_process_dead)(pid)
 
 
-def _bind_request(method: str, route: str, status: int) -> _Bound:
+def _bind_request(method: str, route: str, status: int) -> _Gathered:
     if len(_by_request) >= SERIES_LIMIT:
         method, route = "other", "(other)"
     known = method if method in METHODS else "other"
     shown = route or "(unmatched)"
     found = _by_request.get((known, shown, status))
     if found is None:
-        found = (_requests.labels(known, shown, str(status)).inc, _request_s.labels(shown).observe)
+        found = _Gathered(_requests.labels(known, shown, str(status)), _request_s.labels(shown))
         _by_request[known, shown, status] = found
     if method == known and len(_by_request) < SERIES_LIMIT:
         _by_request[method, route, status] = found
