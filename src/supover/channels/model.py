@@ -1,12 +1,16 @@
-"""The nouns that every channel's message becomes: a contact, an address, an order."""
+"""The nouns of channels: connections, and what every channel's message becomes: a contact, an address, an order."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+
+from supover.kit.problems import Conflict, NotFound
+
+Platform = Literal["SHOPIFY"]
 
 
 class PostalAddress(
@@ -92,3 +96,109 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     tags: Sequence[str] = ()
     note: str | None = None
     settled: bool = False
+
+
+class ChannelCustomer(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer as a channel tells it; `contact.external_id` is there. `updated_at` is the channel's own time."""
+
+    contact: Contact
+    tags: Sequence[str] = ()
+    updated_at: datetime | None = None
+
+
+class ChannelOrderRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that came by itself, perhaps before its order. `currency` is its amount's, None where it does not say."""
+
+    source: str
+    shop: str
+    order_external_id: str
+    currency: str | None
+    refund: ChannelRefund
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery's headers say, which nobody has signed. `shop` None: it does not say."""
+
+    topic: str
+    shop: str | None
+    signature: str | None
+    delivery_id: str | None
+    event_id: str | None
+    api_version: str | None
+    triggered_at: datetime | None
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """A message that changes nothing here, and why."""
+
+    reason: str
+
+
+class Unreadable(Exception):
+    """A message that cannot be read: where (a JSON pointer into its body) and why."""
+
+    def __init__(self, pointer: str, why: str) -> None:
+        super().__init__(f"{pointer or 'body'}: {why}")
+
+
+Said = ChannelOrder | ChannelOrderRefund | ChannelCustomer | Ignored
+"""What a message amounts to."""
+
+
+# --- connections -----------------------------------------------------------------------------------------------------
+
+
+class Connection(msgspec.Struct, frozen=True, rename="camel"):
+    """A shop that sends us what happens there, to `webhookUrl`. Its secret is never shown.
+
+    `overlapsUntil`: until then the secret before the last rotation is accepted too. `lastReceivedAt` is right to a minute.
+    """
+
+    id: UUID
+    platform: Platform
+    shop: str
+    name: str
+    webhook_url: str
+    overlaps_until: datetime | None
+    last_received_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    disconnected_at: datetime | None
+    version: int
+
+
+Secret = Annotated[str, msgspec.Meta(min_length=8, max_length=1024, description="What the platform signs with.")]
+
+
+class NewConnection(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A shop to connect. `shop` is its permanent address, such as demo.myshopify.com; `name` is the shop's unless told."""
+
+    platform: Platform
+    shop: str
+    secret: Secret
+    name: str | None = None
+
+
+class ConnectionChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What to change of a connection. Another shop is another connection; another secret is a rotation."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Rotation(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A new secret. The one before is accepted for `overlapHours` more, 24 unless told; 0 ends it at once."""
+
+    secret: Secret
+    overlap_hours: Annotated[int, msgspec.Meta(ge=0, le=168)] = 24
+
+
+class ConnectionNotFound(NotFound):
+    """No channel connection with this id in this workspace."""
+
+
+class ShopConnected(Conflict):
+    """This shop is connected already."""
+
+
+class Disconnected(Conflict):
+    """This connection has ended."""
