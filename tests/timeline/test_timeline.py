@@ -4,7 +4,17 @@ import httpx
 
 from supover.kit import ids
 from supover.kit.db import Database
-from tests.makers import client, make_customer, make_order, make_workspace, pointers, told
+from tests.makers import (
+    Json,
+    client,
+    make_address,
+    make_customer,
+    make_order,
+    make_workspace,
+    png,
+    pointers,
+    told,
+)
 
 
 async def test_everything_that_happened_is_there_newest_first(api: httpx.AsyncClient) -> None:
@@ -33,6 +43,7 @@ async def test_everything_that_happened_is_there_newest_first(api: httpx.AsyncCl
         "actor": created["actor"],
         "origin": "live",
         "data": {"by": "api", "source": "API"},
+        "orderNumber": None,
     }
     assert created["actor"].startswith("key:")
 
@@ -62,3 +73,81 @@ async def test_a_strangers_timeline_is_404(api: httpx.AsyncClient, db: Database)
     async with client(db, (await make_workspace(db)).key) as stranger:
         assert (await stranger.get(f"/api/customers/{ann['id']}/timeline")).status_code == 404
     assert (await api.get(f"/api/customers/{ids.new()}/timeline")).status_code == 404
+
+
+async def test_every_kind_is_told_with_what_a_person_needs_to_read_it(api: httpx.AsyncClient) -> None:
+    ann, bo = await make_customer(api, name="Ann", email="ann@x.org"), await make_customer(api, name="Bo")
+    path = f"/api/customers/{ann['id']}"
+
+    async def post(below: str, **body: object) -> Json:
+        return told(await api.post(path + below, json=body), 201)
+
+    address = await make_address(api, ann)
+    await api.put(
+        f"{path}/addresses/{address['id']}",
+        json={k: address[k] for k in ("line1", "postalCode", "country")} | {"city": "Bonn"},
+    )
+    await api.delete(f"{path}/addresses/{address['id']}")
+    note = await post("/notes", note="Hi")
+    await api.put(f"{path}/notes/{note['id']}", json={"note": "Ho"})
+    await api.delete(f"{path}/notes/{note['id']}")
+    identity = await post("/identities", email="ann@work.example.org")
+    await api.post(f"{path}/identities/{identity['id']}/move", json={"customerId": bo["id"]})
+    gone = await post("/identities", phone="+14155552671")
+    await api.delete(f"{path}/identities/{gone['id']}")
+    await api.post(f"{path}/tags", json={"tags": ["vip"]})
+    await api.delete(f"{path}/tags/vip")
+    await api.put(f"{path}/avatar", files={"file": ("me.png", png())})
+    await api.delete(f"{path}/avatar")
+    await api.post(f"{path}/block")
+    order = await make_order(api, ann, number="#1001", total="10.00")
+    await api.patch(f"/api/orders/{order['id']}", json={"onHold": False, "note": "x"})
+    await api.post(f"{path}/unblock")
+    await api.post(f"/api/orders/{order['id']}/deliver")
+    await api.post(f"/api/orders/{order['id']}/refund", json={"amount": "4.00"})
+    cancelled = await make_order(api, ann, number="#1002")
+    await api.post(f"/api/orders/{cancelled['id']}/cancel", json={"reason": "Too late."})
+    moved = await make_order(api, bo, number="#1003")
+    await api.patch(f"/api/orders/{moved['id']}", json={"customerId": ann["id"]})
+    await api.delete(path)
+    await api.post(f"{path}/restore")
+    entries = told(await api.get(f"{path}/timeline", params={"limit": 200}))["data"]
+    first = {e["type"]: e for e in entries}
+    said = {
+        kind: {name: value for name, value in e["data"].items() if not name.endswith("Id")} for kind, e in first.items()
+    }
+    changes = said.pop("OrderChanged")["changes"]
+    assert changes["onHold"] == [True, False]
+    assert said.pop("CustomerChanged") == {"changes": {"phone": [None, "+14155552671"]}}
+    assert said == {
+        "CustomerCreated": {"by": "api", "source": "API"},
+        "AddressAdded": {},
+        "AddressChanged": {},
+        "AddressRemoved": {},
+        "NoteAdded": {"authorName": "A key"},
+        "NoteChanged": {},
+        "NoteRemoved": {},
+        "IdentityAdded": {"identityKind": "email", "value": "ann@work.example.org"},
+        "IdentityMoved": {"identityKind": "email", "value": "ann@work.example.org", "withOrders": False},
+        "IdentityRemoved": {"identityKind": "phone", "value": "+14155552671"},
+        "CustomerTagged": {"tags": ["vip"]},
+        "CustomerUntagged": {"tags": ["vip"]},
+        "AvatarChanged": {},
+        "AvatarRemoved": {},
+        "CustomerBlocked": {},
+        "CustomerUnblocked": {},
+        "OrderPlaced": {
+            "number": "#1001", "source": "API", "status": "confirmed", "total": "10.00", "currency": "USD",
+        },
+        "OrderHeld": {"reason": "The customer is blocked."},
+        "OrderReleased": {},
+        "OrderDelivered": {},
+        "OrderRefunded": {"amount": "4.00", "refunded": "4.00", "currency": "USD"},
+        "OrderCancelled": {"reason": "Too late."},
+        "OrderReassigned": {},
+        "CustomerDeleted": {},
+        "CustomerRestored": {},
+    }  # fmt: skip
+    assert {e["orderNumber"] for kind, e in first.items() if kind.startswith("Order")} == {"#1001", "#1002", "#1003"}
+    assert first["OrderReassigned"]["data"] == {"formerId": bo["id"]}
+    assert all(e["title"] and e["actor"].startswith("key:") for e in entries)

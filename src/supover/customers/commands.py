@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from msgspec import UNSET
 
@@ -16,7 +17,10 @@ from supover.customers.events import (
     CustomerCreated,
     CustomerDeleted,
     CustomerRestored,
+    CustomerTagged,
     CustomerUnblocked,
+    CustomerUntagged,
+    DuplicateSuspected,
 )
 from supover.customers.model import (
     Customer,
@@ -31,7 +35,7 @@ from supover.customers.model import (
     Profile,
     Status,
 )
-from supover.kit import clock, ids
+from supover.kit import clock, ids, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
 
@@ -42,12 +46,13 @@ _CONTACTS: Final = frozenset({"source", "externalId", "email", "phone", "country
 # --- create --------------------------------------------------------------------------------------------------------------
 
 EMAIL_HOLDER: Final = """
-    select c.id from customer c
+    select c.id, c.name from customer c
      where c.workspace_id = $1 and lower(c.email) = lower($2) and c.deleted_at is null and c.id <> $3"""
 ADD: Final = """
     insert into customer (workspace_id, id, source, external_id, email, name, phone, phone_e164, date_of_birth, gender, status,
            country, tags, custom_fields, status_before_block)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        on conflict (workspace_id, lower(email)) where deleted_at is null do nothing"""
 
 
 async def create(tx: Tx, new: NewCustomer) -> Customer:
@@ -62,9 +67,11 @@ async def _create(tx: Tx, profile: Profile) -> Customer:
     rules.must_be_somebody(profile)
     profile = rules.with_phone(profile)
     id = ids.new()
-    await _email_must_be_free(tx, id, profile.email)
-    await tx.run(ADD, id, *_columns(profile), rules.status_to_return_to(None, profile.status, None))
-    await _keep_contacts(tx, id, profile)
+    # Who has the email is asked only where somebody has; another who adds it at the same time is waited for.
+    if not await tx.run(ADD, id, *_columns(profile), rules.status_to_return_to(None, profile.status, None)):
+        await _email_must_be_free(tx, id, profile.email)
+        raise asyncpg.UniqueViolationError("it had the email a moment ago")
+    await _keep_contacts(tx, id, profile, is_new=True)
     now = clock.now()
     facts: list[Event] = [CustomerCreated(customer_id=id, at=now, by="api", source=profile.source)]
     if profile.status == "BLOCKED":
@@ -74,14 +81,40 @@ async def _create(tx: Tx, profile: Profile) -> Customer:
     return await queries.find(tx, id)
 
 
-async def _email_must_be_free(tx: Tx, id: UUID, email: str | None) -> None:
+async def _email_must_be_free(tx: Tx, id: UUID, email: str | None, known: Profile | None = None) -> None:
     # Two at a time both pass; the unique index then lets one of them try again, and see the other.
-    holder = None if email is None else await tx.value(EMAIL_HOLDER, email, id)
-    if holder is not None:
-        raise EmailTaken(f"Customer {holder} has it.", extra={"customerId": str(holder)})
+    rows = [] if email is None else await tx.rows(EMAIL_HOLDER, email, id)
+    for holder, name in rows:
+        facts = [] if known is None else await suspicion(tx, (id, known.name), (holder, name), "email")
+        raise EmailTaken(f"Customer {holder} has it.", extra={"customerId": str(holder)}, facts=facts)
 
 
-async def _keep_contacts(tx: Tx, id: UUID, profile: Profile) -> None:
+SUSPECTED: Final = "select 1 from duplicate_pair where workspace_id = $1 and a_id = $2 and b_id = $3"
+
+
+async def suspicion(
+    tx: Tx, one: tuple[UUID, str | None], other: tuple[UUID, str | None], kind: contacts.Kind
+) -> list[Event]:
+    """That two customers (id, name) may be one person, because somebody said of one a contact that is the other's.
+
+    Nothing where the pair is known. It is said, not seen on an order: never reason enough to merge by itself.
+    """
+    a, b = sorted((one[0], other[0]))
+    if await tx.value(SUSPECTED, a, b) is not None:
+        return []
+    verdict = text.name_compatible(one[1] or "", other[1] or "")
+    reasons = [f"somebody gave the one the other's {_KINDS[kind]}"]
+    if verdict is not text.Compatibility.UNKNOWN:
+        alike = verdict is text.Compatibility.COMPATIBLE
+        reasons.append(f"first names {'go' if alike else 'do not go'} together")
+    level = "review" if verdict is text.Compatibility.INCOMPATIBLE else "suggested"
+    return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons)]
+
+
+_KINDS: Final = {"channel": "buyer id", "email": "email", "phone": "phone"}
+
+
+async def _keep_contacts(tx: Tx, id: UUID, profile: Profile, *, is_new: bool = False) -> None:
     await contacts.keep(
         tx,
         id,
@@ -91,6 +124,7 @@ async def _keep_contacts(tx: Tx, id: UUID, profile: Profile) -> None:
         phone=profile.phone,
         country=profile.country,
         matched_by="profile",
+        is_new=is_new,
     )
 
 
@@ -125,7 +159,7 @@ LOCK: Final = """
        for no key update"""
 
 
-class _Locked(msgspec.Struct, frozen=True):
+class Locked(msgspec.Struct, frozen=True):
     """A customer that nobody else changes until this transaction ends."""
 
     profile: Profile
@@ -134,7 +168,8 @@ class _Locked(msgspec.Struct, frozen=True):
     deleted_at: datetime | None
 
 
-async def _lock(tx: Tx, id: UUID, version: int | None, *, deleted: bool = False, below: str = "") -> _Locked:
+async def lock(tx: Tx, id: UUID, version: int | None, *, deleted: bool = False, below: str = "") -> Locked:
+    """Holds a customer until the transaction ends. Raises CustomerNotFound, CustomerMerged, CustomerStale."""
     rows = await tx.rows(LOCK, id)
     if not rows:
         raise CustomerNotFound
@@ -145,7 +180,7 @@ async def _lock(tx: Tx, id: UUID, version: int | None, *, deleted: bool = False,
         raise CustomerNotFound
     if version is not None and version != found_version:
         raise CustomerStale
-    return _Locked(Profile(*profile), before, found_version, deleted_at)
+    return Locked(Profile(*profile), before, found_version, deleted_at)
 
 
 CHANGE: Final = """
@@ -161,19 +196,19 @@ async def change(tx: Tx, id: UUID, wanted: CustomerChange, version: int | None =
 
     Raises CustomerNotFound, CustomerMerged, CustomerStale, Invalid, EmailTaken, ExternalIdTaken.
     """
-    old = await _lock(tx, id, version)
+    old = await lock(tx, id, version)
     given = _given(wanted)
     if wanted.custom_fields is not UNSET:
         given["custom_fields"] = rules.merged_fields(old.profile.custom_fields, wanted.custom_fields)
-    return await _change(tx, id, old, given)
+    return await store(tx, id, old, given)
 
 
 async def replace(tx: Tx, id: UUID, wanted: CustomerReplacement, version: int | None = None) -> Customer:
     """Puts a profile in place of the one that is there. Raises as `change` does."""
-    return await _change(tx, id, await _lock(tx, id, version), _given(wanted))
+    return await store(tx, id, await lock(tx, id, version), _given(wanted))
 
 
-async def _change(tx: Tx, id: UUID, old: _Locked, given: Mapping[str, Any]) -> Customer:
+async def store(tx: Tx, id: UUID, old: Locked, given: Mapping[str, Any]) -> Customer:
     """Keeps a changed profile and tells what changed; one that is as it was stays as it is, its version too."""
     new = msgspec.structs.replace(old.profile, **rules.checked(given, clock.now().date()))
     rules.must_be_somebody(new)
@@ -183,7 +218,7 @@ async def _change(tx: Tx, id: UUID, old: _Locked, given: Mapping[str, Any]) -> C
     if "phone" in changes or "country" in changes:
         new = rules.with_phone(new)
     if "email" in changes:
-        await _email_must_be_free(tx, id, new.email)
+        await _email_must_be_free(tx, id, new.email, new)
     before = rules.status_to_return_to(old.profile.status, new.status, old.status_before_block)
     await tx.run(CHANGE, id, *_columns(new), before)
     if _CONTACTS & changes.keys():
@@ -194,6 +229,10 @@ async def _change(tx: Tx, id: UUID, old: _Locked, given: Mapping[str, Any]) -> C
         facts.append(CustomerBlocked(customer_id=id, at=now))
     elif "status" in changes and old.profile.status == "BLOCKED":
         facts.append(CustomerUnblocked(customer_id=id, at=now))
+    if gained := [tag for tag in new.tags if tag not in old.profile.tags]:
+        facts.append(CustomerTagged(customer_id=id, at=now, tags=gained))
+    if lost := [tag for tag in old.profile.tags if tag not in new.tags]:
+        facts.append(CustomerUntagged(customer_id=id, at=now, tags=lost))
     await publish(tx, facts)
     tx.changed("customer", id, old.profile, new, rules.FIELDS)
     return await queries.find(tx, id)
@@ -201,15 +240,15 @@ async def _change(tx: Tx, id: UUID, old: _Locked, given: Mapping[str, Any]) -> C
 
 async def block(tx: Tx, id: UUID, version: int | None = None) -> Customer:
     """Blocks a customer; the status before is remembered. One that is blocked stays as it is."""
-    return await _change(tx, id, await _lock(tx, id, version, below="/block"), {"status": "BLOCKED"})
+    return await store(tx, id, await lock(tx, id, version, below="/block"), {"status": "BLOCKED"})
 
 
 async def unblock(tx: Tx, id: UUID, version: int | None = None) -> Customer:
     """Gives a blocked customer the status from before. One that is not blocked stays as it is."""
-    old = await _lock(tx, id, version, below="/unblock")
+    old = await lock(tx, id, version, below="/unblock")
     if old.profile.status != "BLOCKED":
         return await queries.find(tx, id)
-    return await _change(tx, id, old, {"status": old.status_before_block or "ACTIVE"})
+    return await store(tx, id, old, {"status": old.status_before_block or "ACTIVE"})
 
 
 # --- by the channel's id -------------------------------------------------------------------------------------------------
@@ -232,7 +271,7 @@ async def put_external(
     id = await tx.value(BY_EXTERNAL_ID, key["source"], key["external_id"])
     given = _given(wanted)
     if id is not None:
-        return await _change(tx, id, await _lock(tx, id, version), given), False
+        return await store(tx, id, await lock(tx, id, version), given), False
     if version is not None:
         raise CustomerStale("There is no customer with this external id.")
     return await _create(tx, Profile(**key, **rules.checked(given, clock.now().date()))), True
@@ -250,7 +289,7 @@ RESTORE: Final = """
 
 async def delete(tx: Tx, id: UUID, version: int | None = None) -> None:
     """Puts a customer away and frees the contacts. Raises CustomerNotFound, CustomerMerged, CustomerStale."""
-    await _lock(tx, id, version)
+    await lock(tx, id, version)
     await tx.run(DELETE, id)
     await contacts.release(tx, [id])
     await publish(tx, [CustomerDeleted(customer_id=id, at=clock.now())])
@@ -261,7 +300,7 @@ async def restore(tx: Tx, id: UUID, version: int | None = None) -> Customer:
 
     Raises EmailTaken or ExternalIdTaken, naming the living customer who has it now.
     """
-    old = await _lock(tx, id, version, deleted=True, below="/restore")
+    old = await lock(tx, id, version, deleted=True, below="/restore")
     if old.deleted_at is not None:
         await contacts.reclaim(tx, id)
         await tx.run(RESTORE, id)

@@ -15,7 +15,7 @@ from supover.channels.model import Contact
 from supover.customers.events import CustomerCreated, DuplicateSuspected, HubFound
 from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import ids, text
-from supover.kit.db import Tx, by_column
+from supover.kit.db import Tx
 from supover.kit.events import publish
 
 HUB_CUSTOMERS: Final = 20
@@ -391,19 +391,22 @@ def _suspect(batch: _Batch, known: Known, other: Known, identity: Identity, cont
 
 
 async def _write(tx: Tx, batch: _Batch) -> None:
-    if batch.new:
-        await _create(tx, batch)
-    rows = [
-        (ids.new(), customer_id, i.kind, i.source, i.shop, i.value, i.key, i.quality, method)
-        for (customer_id, *_), (i, method) in batch.identities.items()
-    ]
-    if rows:
-        await tx.run(ADD_IDENTITIES, *by_column(rows))
+    async with tx.writing(ADD_CUSTOMERS, await _new_rows(tx, batch)):
+        rows = [
+            (id, customer_id, i.kind, i.source, i.shop, i.value, i.key, i.quality, method)
+            for id, ((customer_id, *_), (i, method)) in zip(
+                ids.many(len(batch.identities)), batch.identities.items(), strict=True
+            )
+        ]
+    async with tx.writing(ADD_IDENTITIES, rows):
+        events: list[Any] = [
+            CustomerCreated(customer_id=customer_id, by="order", source=contact.source)
+            for customer_id, (contact, _) in batch.new.items()
+        ]
     if batch.fill:
         await tx.run(
             FILL_BLANKS, list(batch.fill), *(list(column) for column in zip(*batch.fill.values(), strict=True))
         )
-    events: list[Any] = []
     if batch.names:
         columns = [list(column) for column in zip(*batch.names, strict=True)]
         events += [
@@ -411,15 +414,11 @@ async def _write(tx: Tx, batch: _Batch) -> None:
             for customer_id, value, is_hub in await tx.rows(NOTE_NAMES, *columns, HUB_NAMES)
             if is_hub
         ]
-    events += [
-        CustomerCreated(customer_id=customer_id, by="order", source=contact.source)
-        for customer_id, (contact, _) in batch.new.items()
-    ]
     events += batch.pairs.values()
     await publish(tx, events)
 
 
-async def _create(tx: Tx, batch: _Batch) -> None:
+async def _new_rows(tx: Tx, batch: _Batch) -> list[tuple[Any, ...]]:
     wanted: dict[str, UUID] = {}
     for customer_id, (_, identities) in batch.new.items():
         for i in identities:
@@ -455,7 +454,7 @@ async def _create(tx: Tx, batch: _Batch) -> None:
                 contact.country or None,
             )
         )
-    await tx.run(ADD_CUSTOMERS, *by_column(rows))
+    return rows
 
 
 # --- contacts of a profile that people edit ------------------------------------------------------------------------------
@@ -508,10 +507,11 @@ async def keep(
     phone: str | None = None,
     country: str | None = None,
     matched_by: str = "profile",
+    is_new: bool = False,
 ) -> None:
     """Makes these contacts lead to the customer; contacts that the profile held before and no longer does are dropped.
 
-    Raises ExternalIdTaken, with the holder's id, when another customer has this channel id.
+    A new customer (`is_new`) has none from before. Raises ExternalIdTaken, with the holder's id, when another customer has this channel id.
     """
     found = identities_of(
         Contact(source=source, shop=shop, external_id=external_id, email=email, phone=phone, country=country)
@@ -522,7 +522,7 @@ async def keep(
         if holder is not None and holder != customer_id:
             raise ExternalIdTaken(f"Customer {holder} has it.", extra={"customerId": str(holder)})
     columns = [[i.kind for i in found], [i.source for i in found], [i.shop for i in found], [i.value for i in found]]
-    if matched_by == "profile":
+    if matched_by == "profile" and not is_new:
         await tx.run(DROP_STALE_PROFILE, customer_id, *columns)
     if found:
         new_ids = [ids.new() for _ in found]

@@ -35,6 +35,59 @@ class CustomerUnblocked(Event, frozen=True):
     """The customer's orders are no longer held."""
 
 
+class CustomerTagged(Event, frozen=True):
+    """Tags were added."""
+
+    tags: list[str]
+
+
+class CustomerUntagged(Event, frozen=True):
+    """Tags were removed."""
+
+    tags: list[str]
+
+
+class AvatarChanged(Event, frozen=True):
+    """A customer has a picture, or another one."""
+
+
+class AvatarRemoved(Event, frozen=True):
+    """A customer's picture was removed."""
+
+
+class IdentityAdded(Event, frozen=True):
+    """Somebody said that this contact is the customer's: orders that come with it are theirs."""
+
+    identity_id: UUID
+    identity_kind: str
+    value: str
+    source: str | None = None
+    shop: str | None = None
+
+
+class IdentityRemoved(Event, frozen=True):
+    """A contact leads to this customer no longer."""
+
+    identity_id: UUID
+    identity_kind: str
+    value: str
+    source: str | None = None
+    shop: str | None = None
+
+
+class IdentityMoved(Event, frozen=True):
+    """A contact went from one customer to another; told of both, `with_orders` says whether past orders go with it."""
+
+    identity_id: UUID
+    identity_kind: str
+    value: str
+    from_id: UUID
+    to_id: UUID
+    with_orders: bool
+    source: str | None = None
+    shop: str | None = None
+
+
 class DuplicateSuspected(Event, frozen=True):
     """Two customers may be one person: `other_id` is the second."""
 

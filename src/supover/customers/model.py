@@ -41,13 +41,90 @@ class Address(msgspec.Struct, frozen=True, rename="camel"):
     version: int
 
 
+IdentityKind = Literal["channel", "email", "phone"]
+Quality = Literal["real", "relay", "masked", "placeholder"]
+
+
+class CustomerIdentity(msgspec.Struct, frozen=True, rename="camel"):
+    """A contact by which orders come to a customer: a channel's id of the buyer, an email or a phone.
+
+    `value` is what stands in `externalId`, `email` or `phone`; `source` and `shop` are a channel's. Only a `quality` of real
+    matches: a relay, masked or placeholder contact is kept and leads nowhere, nor does a hub, a contact that many people
+    seem to share. `matchedBy` says how it came to this customer: profile, given or moved by hand; or by the rule that
+    mapped the order which it came with (new, email, phone, channel_identity, customer_id). `isOwn`: it stands in the
+    profile. `lastSeenAt`: when the newest of the customer's last 500 orders that came with it was placed.
+    """
+
+    id: UUID
+    customer_id: UUID
+    kind: IdentityKind
+    source: str | None
+    shop: str | None
+    value: str
+    external_id: str | None
+    email: str | None
+    phone: str | None
+    quality: Quality
+    matched_by: str
+    is_hub: bool
+    is_own: bool
+    created_at: datetime
+    last_seen_at: datetime | None
+    version: int
+
+
+class NewIdentity(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """A contact to be: one of `externalId` (with its `source`, and `shop` where the channel has several), `email`, `phone`.
+
+    One that another customer has is refused unless `isShared` says that both use it, which only emails and phones can be.
+    """
+
+    external_id: str | None = None
+    source: str | None = None
+    shop: str = ""
+    email: str | None = None
+    phone: str | None = None
+    is_shared: bool = False
+
+
+class IdentityMove(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Whose contact it is; with `orders` the orders that it brought go along."""
+
+    customer_id: UUID
+    orders: bool = False
+
+
+class CustomerNote(msgspec.Struct, frozen=True, rename="camel"):
+    """A note as it is shown within its customer."""
+
+    id: UUID
+    note: str
+    pinned: bool
+    author_name: str
+    created_at: datetime
+
+
+class RecentOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """An order as it is shown within its customer; `total` is before refunds."""
+
+    id: UUID
+    number: str | None
+    source: str
+    status: str
+    total: Decimal
+    refunded: Decimal
+    currency: str
+    placed_at: datetime
+
+
 class Customer(msgspec.Struct, frozen=True, rename="camel"):
     """A customer with their figures.
 
     `totalSpent`, `orderCount`, `averageOrderValue`, `firstOrderDate` and `lastOrderDate` are of the orders that count;
     `lifetimeValue`, `totalOrders` and `isRepeatCustomer` of delivered ones; `ordersCount` of all. Amounts are in
     `currency`, the workspace's; `byCurrency` has the counting orders' sums in the currencies they were placed in.
-    `addresses` are there where `include=addresses` asked for them.
+    What `include` asked for is there too: `addresses`; `identities`, the newest 50; `notes`, the pinned and then the newest,
+    20 in all; `orders`, the newest 5.
     """
 
     id: UUID
@@ -83,6 +160,9 @@ class Customer(msgspec.Struct, frozen=True, rename="camel"):
     merged_into_id: UUID | None
     version: int
     addresses: Sequence[Address] | UnsetType = UNSET
+    identities: Sequence[CustomerIdentity] | UnsetType = UNSET
+    notes: Sequence[CustomerNote] | UnsetType = UNSET
+    orders: Sequence[RecentOrder] | UnsetType = UNSET
 
 
 class Profile(msgspec.Struct, frozen=True, rename="camel"):
@@ -106,7 +186,8 @@ class NewCustomer(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     """A customer to be. At least one of `email`, `phone`, `name` and `externalId` is needed.
 
     `source` is where the customer comes from; unless told MANUAL for a member of staff, API for a key. `country` may be a
-    code or a name. `customFields` is a JSON object of up to 16 KiB.
+    code or a name. `customFields` is a JSON object of up to 16 KiB; whole numbers in it are exact, others have the precision
+    of a double.
     """
 
     external_id: str | None = None
@@ -179,6 +260,59 @@ class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
     message: str
     customer: Customer
+
+
+class CustomerTags(msgspec.Struct, frozen=True, rename="camel"):
+    """A customer's tags; `version` is the customer's."""
+
+    tags: Sequence[str]
+    version: int
+
+
+class TagsToAdd(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Tags that a customer is to have besides its others."""
+
+    tags: Sequence[str]
+
+
+class TagCount(msgspec.Struct, frozen=True, rename="camel"):
+    """How many customers had a tag when they were last counted."""
+
+    tag: str
+    customers: int
+    counted_at: datetime
+
+
+class Avatar(msgspec.Struct, frozen=True, rename="camel"):
+    """A customer's picture as it is kept: a WebP within 512 × 512 pixels."""
+
+    avatar_url: str
+    width: int
+    height: int
+
+
+class TagNotFound(NotFound):
+    """This customer does not have this tag."""
+
+
+class AvatarNotFound(NotFound):
+    """This customer has no picture."""
+
+
+class AvatarStale(Stale):
+    """Somebody else has changed this picture since it was read."""
+
+
+class IdentityNotFound(NotFound):
+    """This customer has no such contact."""
+
+
+class IdentityTaken(Conflict):
+    """Another customer has this contact."""
+
+
+class IdentityNeeded(Conflict):
+    """Nothing else says who this customer is."""
 
 
 class CustomerNotFound(NotFound):

@@ -255,7 +255,7 @@ async def search(
 ) -> tuple[list[Customer], str | None, int | None]:
     """A page of customers, the cursor of the next one, and how many there are where asked. One statement for each.
 
-    A list sorted by a figure has no customer without figures; each gets them when created.
+    A list sorted by a figure has no customer without figures: each gets them when created, or from history when counted.
     """
     where = _where(filters)
     by_figure = page.sort.id == "m.customer_id"
@@ -270,9 +270,8 @@ async def search(
         if page.skip:
             return [], None, total
     page.seek(where)
-    limit = where.arg(page.limit + 1)
     statement = LIST_WITH_ADDRESSES if addresses else LIST
-    sql = statement.format(key=page.sort.key, where=where.text(), order=page.order(), limit=limit)
+    sql = statement.format(key=page.sort.key, where=where.text(), order=page.order(), limit=page.rows())
     rows = await db.rows(sql, *where.values)
     make = _with_addresses if addresses else _without_addresses
     found = [make(row[1:]) for row in rows[: page.limit]]

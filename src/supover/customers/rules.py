@@ -1,6 +1,7 @@
 """What a profile may hold, and what a search asks for. Nothing here reads or writes anything."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, cast
@@ -14,6 +15,7 @@ from supover.kit.problems import FieldError, Invalid
 NAME_LENGTH: Final = 200
 EXTERNAL_ID_LENGTH: Final = 255
 SOURCE_LENGTH: Final = 40
+SHOP_LENGTH: Final = 255
 GENDER_LENGTH: Final = 50
 TAG_LENGTH: Final = 100
 MAX_TAGS: Final = 250
@@ -62,7 +64,7 @@ def must_be_somebody(profile: Profile) -> None:
 
 def merged_fields(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Custom fields after a change of some: a null removes its key."""
-    return {key: value for key, value in {**old, **given}.items() if value is not None}
+    return {key: value for key, value in {**old, **given}.items() if value is not None or key not in given}
 
 
 def status_to_return_to(old: Status | None, new: Status, before: Status | None) -> Status | None:
@@ -181,7 +183,9 @@ SEARCH_LENGTH: Final = 200
 MAX_TERMS: Final = 10
 PREFIX_LENGTH: Final = 2
 _TOKENS: Final = re.compile(r'"([^"]*)"|(\S+)')
-_DIALLED: Final = re.compile(r"[+\d\s().\-/]+")
+_DIALLED: Final = re.compile(r"[+\d\s().\-‐‑‒–—−/]+")
+# +44 (0)20 …: the zero is dialled within the country only.
+_TRUNK: Final = re.compile(r"(?<=\d)\s*\(0\)")
 _LEAST_DIALLED: Final = 7
 
 
@@ -202,7 +206,7 @@ def terms(search: str) -> list[Term]:
     wanted = text.clean(search)
     if len(wanted) > SEARCH_LENGTH:
         raise Invalid.at("search", "length", f"can have at most {SEARCH_LENGTH} characters")
-    if _DIALLED.fullmatch(wanted) and len(text.phone_digits(wanted)) >= _LEAST_DIALLED:
+    if (number := _dialled(wanted)) is not None and len(text.phone_digits(number)) >= _LEAST_DIALLED:
         return [_term(wanted, exact=False)]
     found: list[Term] = []
     for quoted, word in cast("list[tuple[str, str]]", _TOKENS.findall(wanted)):
@@ -217,8 +221,8 @@ def terms(search: str) -> list[Term]:
 
 def _term(written: str, *, exact: bool) -> Term:
     digits: list[str] = []
-    if _DIALLED.fullmatch(written):
-        dialled = text.phone_digits(written)
+    if (found := _dialled(written)) is not None:
+        dialled = text.phone_digits(_TRUNK.sub("", found))
         digits = [dialled] if dialled and (exact or dialled != written) else []
         # The zeros that begin a number within its country, or lead out of it, are not part of its international form.
         bare = dialled.lstrip("0")
@@ -229,7 +233,18 @@ def _term(written: str, *, exact: bool) -> Term:
     return Term(written, tuple(digits), number if has_digit else None, exact)
 
 
-INCLUDABLE: Final = frozenset({"addresses", "deleted"})
+def _dialled(written: str) -> str | None:
+    """What was written as a phone number, its digits and dashes as they are in ASCII where they have a wide form."""
+    narrow = unicodedata.normalize("NFKC", written)
+    return narrow if _DIALLED.fullmatch(narrow) else None
+
+
+def phone_asked(written: str) -> str:
+    """The digits of a whole number that is looked for; 00 leads out of a country as + does."""
+    return text.phone_digits(_TRUNK.sub("", unicodedata.normalize("NFKC", written))).removeprefix("00")
+
+
+INCLUDABLE: Final = frozenset({"addresses", "deleted", "identities", "notes", "orders"})
 
 
 def includes(include: str | None, allowed: frozenset[str] = INCLUDABLE) -> frozenset[str]:

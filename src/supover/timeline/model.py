@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
     """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says.
 
-    `title` says the `type` in words.
+    `title` says the `type` in words. On a timeline `orderNumber` is the number of the order it is about.
     """
 
     id: UUID
@@ -23,3 +24,4 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     actor: str
     origin: str
     data: Mapping[str, Any]
+    order_number: str | None | UnsetType = UNSET

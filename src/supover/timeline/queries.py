@@ -13,7 +13,8 @@ from supover.timeline.model import Entry
 
 SORTS: Final = (Sort("at", "e.at", "e.id", datetime, descending_first=True),)
 OF_CUSTOMER: Final = """
-    select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
+    select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data,
+           (select o.number from "order" o where o.workspace_id = $1 and o.id = e.order_id)
       from event_log e
      where {where}
      order by {order}
@@ -29,8 +30,7 @@ async def of_customer(
     if types:
         where.add("e.kind = any({}::text[])", list(types))
     page.seek(where)
-    limit = where.arg(page.limit + 1)
-    rows = await db.rows(OF_CUSTOMER.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    rows = await db.rows(OF_CUSTOMER.format(where=where.text(), order=page.order(), limit=page.rows()), *where.values)
     found = [_entry(row) for row in rows]
     if len(found) <= page.limit:
         return found, None

@@ -1,0 +1,147 @@
+"""supover customers find, show, identities and tags."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from supover.access.cli import JsonOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from supover.customers.model import Customer, CustomerIdentity, TagCount
+    from supover.kit.db import Reader
+
+customers: Final = typer.Typer(no_args_is_help=True, help="Customers: found and shown.")
+
+WhoArgument = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The customer's id, or the whole email.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, metavar="N", help="At most so many.")]
+_LINE: Final = ("id", "name", "email", "phone", "status", "orderCount", "totalSpent", "currency", "tags")
+
+
+@customers.command("find", epilog='Example: supover customers find "nguyen 0912"')
+def find_customers(
+    search: Annotated[str, typer.Argument(metavar="TEXT", help="Any part of a name, email, phone or external id.")],
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="That have this tag; repeat for all of several.")
+    ] = None,
+    limit: LimitOption = 25,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find customers as the API's search does, the newest first.
+
+    Every word must be found; an order is found by its number, "in quotes" is a whole value.
+    """
+    from supover import terminal
+    from supover.customers import queries, rules
+    from supover.kit import sql
+
+    async def act() -> "list[Customer]":
+        filters = queries.Filters(terms=rules.terms(search), tag=tag or ())
+        page = sql.page(queries.SORTS, limit=limit, sort=None, cursor=None)
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace), search=True) as reader:
+            found, _, _ = await queries.search(reader, filters, page)
+            return found
+
+    found = terminal.run(act)
+    terminal.show(found if json else [_line(customer) for customer in found], json=json)
+
+
+@customers.command("show", epilog="Example: supover customers show grace@hopper.example --json")
+def show_customer(who: WhoArgument, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Show a customer with their figures; as JSON with addresses, contacts, notes and newest orders too."""
+    from supover import terminal
+    from supover.customers import included, queries
+
+    async def act() -> "Customer":
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace)) as reader:
+            found = await queries.find(reader, await _whose(reader, who), addresses=json)
+            asked = ("identities", "notes", "orders") if json else ()
+            [whole] = await included.with_them(reader, [found], asked)
+            return whole
+
+    found = terminal.run(act)
+    terminal.show(found if json else _known(found), json=json)
+
+
+@customers.command("identities", epilog="Example: supover customers identities grace@hopper.example")
+def list_identities(
+    who: WhoArgument, limit: LimitOption = 200, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """List the contacts by which orders come to a customer, the newest first."""
+    from supover import terminal
+    from supover.customers import identities
+    from supover.kit import sql
+
+    async def act() -> "list[CustomerIdentity]":
+        page = sql.page(identities.SORTS, limit=limit, sort=None, cursor=None)
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace)) as reader:
+            found, _, _ = await identities.search(reader, await _whose(reader, who), page)
+            return list(found)
+
+    columns = ("id", "kind", "source", "shop", "value", "quality", "matchedBy", "isOwn", "lastSeenAt")
+    found = terminal.run(act)
+    terminal.show(found if json else [_only(one, columns) for one in found], json=json)
+
+
+@customers.command("tags")
+def list_tags(
+    search: Annotated[str, typer.Argument(metavar="TEXT", help="How the tags begin.")] = "",
+    limit: LimitOption = 200,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the tags in use and how many customers have each, the most used first."""
+    from supover import terminal
+    from supover.customers import tags
+    from supover.kit import sql, text
+
+    async def act() -> "list[TagCount]":
+        page = sql.page(tags.SORTS, limit=limit, sort=None, cursor=None)
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace), search=True) as reader:
+            found, _ = await tags.search(reader, page, text.clean(search))
+            return found
+
+    terminal.show(terminal.run(act), json=json)
+
+
+async def _whose(reader: "Reader", who: str) -> "UUID":
+    """The id of the living customer that is meant. Raises CustomerNotFound, CustomerMerged."""
+    from uuid import UUID
+
+    from supover.customers import queries
+    from supover.customers.model import CustomerNotFound
+    from supover.kit import sql
+
+    try:
+        id = UUID(who)
+    except ValueError:
+        page = sql.page(queries.SORTS, limit=1, sort=None, cursor=None)
+        found, _, _ = await queries.search(reader, queries.Filters(email=who), page)
+        if not found:
+            raise CustomerNotFound(f"Nobody has the email {who}.") from None
+        return found[0].id
+    await queries.exists(reader, id)
+    return id
+
+
+def _line(customer: "Customer") -> dict[str, object]:
+    return _only(customer, _LINE)
+
+
+def _known(customer: "Customer") -> dict[str, object]:
+    """What is known of a customer: every field that says something."""
+    import msgspec
+
+    names = [field.encode_name for field in msgspec.structs.fields(customer)]
+    return {
+        name: value for name, value in _only(customer, names).items() if value not in (None, [], (), {}, msgspec.UNSET)
+    }
+
+
+def _only(value: object, names: "tuple[str, ...] | list[str]") -> dict[str, object]:
+    import msgspec
+
+    fields = {f.encode_name: getattr(value, f.name) for f in msgspec.structs.fields(type(value))}  # pyright: ignore[reportArgumentType]
+    return {name: fields[name] for name in names}

@@ -1,0 +1,76 @@
+"""supover customers: found, shown, their contacts, the tags in use."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from supover.customers import cli
+from tests.makers import Workspace, make_customer, make_order, told
+
+
+class Cli:
+    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
+
+    def __init__(self, url: str, workspace: Workspace) -> None:
+        self.url = url
+        self.workspace = workspace
+
+    async def run(self, *args: str, code: int = 0) -> Result:
+        given = [*args, "--workspace", str(self.workspace.id)]
+        environ = {"SUPOVER_DATABASE_URL": self.url}
+        result = await asyncio.to_thread(CliRunner().invoke, cli.customers, given, env=environ)
+        assert result.exit_code == code, (args, result.output, result.exception)
+        return result
+
+    async def json(self, *args: str) -> Any:
+        return json.loads((await self.run(*args, "--json")).stdout)
+
+
+@pytest.fixture
+def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return Cli(database, shop)
+
+
+async def test_customers_are_found_as_by_the_api(supover: Cli, api: httpx.AsyncClient) -> None:
+    await make_customer(api, name="Nguyễn Văn Anh", phone="+84 912 345 678", tags=["vip"])
+    bo = await make_customer(api, name="Bo Nguyen")
+    assert [c["name"] for c in await supover.json("find", "nguyen")] == ["Bo Nguyen", "Nguyễn Văn Anh"]
+    assert await supover.json("find", "bo") == [bo]
+    assert [c["name"] for c in await supover.json("find", "nguyen", "--tag", "vip")] == ["Nguyễn Văn Anh"]
+    assert [c["name"] for c in await supover.json("find", "0912 345 678")] == ["Nguyễn Văn Anh"]
+    head, _, *rows = (await supover.run("find", "nguyen", "--limit", "1")).stdout.splitlines()
+    assert head.split() == ["id", "name", "email", "phone", "status", "orderCount", "totalSpent", "currency", "tags"]
+    assert len(rows) == 1
+    assert (await supover.run("find", "zzz")).stdout == ""
+    assert "search" in (await supover.run("find", "x" * 201, code=2)).stderr
+
+
+async def test_a_customer_is_shown_by_id_or_email(supover: Cli, api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann", email="Ann@x.org")
+    order = await make_order(api, ann, number="#1")
+    whole = told(await api.get(f"/api/customers/{ann['id']}?include=addresses,identities,notes,orders"))
+    assert await supover.json("show", ann["id"]) == whole
+    assert await supover.json("show", "ann@X.org") == whole
+    assert whole["orders"][0]["id"] == order["id"]
+    lines = dict(line.split(None, 1) for line in (await supover.run("show", "ann@x.org")).stdout.splitlines())
+    assert (lines["name"], lines["email"], lines["isBlocked"]) == ("Ann", "Ann@x.org", "no")
+    assert "phone" not in lines
+    assert "Nobody has the email bo@x.org" in (await supover.run("show", "bo@x.org", code=1)).stderr
+    assert "No customer" in (await supover.run("show", str(supover.workspace.id), code=1)).stderr
+
+
+async def test_contacts_and_tags_are_listed(supover: Cli, api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann", email="ann@x.org", tags=["vip", "eu"])
+    await make_customer(api, name="Bo", tags=["eu"])
+    listed = told(await api.get(f"/api/customers/{ann['id']}/identities"))["data"]
+    assert await supover.json("identities", "ann@x.org") == listed
+    assert "matchedBy" in (await supover.run("identities", ann["id"])).stdout
+    assert [(t["tag"], t["customers"]) for t in await supover.json("tags")] == [("eu", 2), ("vip", 1)]
+    assert [t["tag"] for t in await supover.json("tags", "V")] == ["vip"]
+    assert (await supover.run("tags")).stdout.splitlines()[0].split() == ["tag", "customers", "countedAt"]
