@@ -1,16 +1,13 @@
-"""A house of its own for a run: PostgreSQL as `supover up` has it, a server, a workspace with a key."""
+"""A house of its own for a run: PostgreSQL as `supover up` has it, a server, a worker, a workspace with a key."""
 
 import asyncio
-import csv
-import hashlib
 import os
-import random
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -21,9 +18,6 @@ from supover.access import commands as access
 from supover.access.model import NewKey, NewWorkspace, operator
 from supover.kit import clock, embedded, ids, migrate
 from supover.kit.db import Database
-
-FIRST = "Anna Bob Carla Dinh Eve Farid Grace Hugo Iris Jon".split()
-HEADER = ("externalId", "placedAt", "status", "total", "currency", "customerExternalId", "email", "name")
 
 
 class House(msgspec.Struct, frozen=True):
@@ -37,43 +31,73 @@ class House(msgspec.Struct, frozen=True):
     server_pid: int
     bin: Path
     folder: Path
+    environment: dict[str, str]
 
 
 @asynccontextmanager
 async def open_house() -> AsyncGenerator[House]:
-    """Starts everything, durable as in production, and stops it."""
+    """Starts database and server, durable as in production, and stops them."""
     with tempfile.TemporaryDirectory(prefix="supover-bench-") as folder:
         place = embedded.place(Path(folder) / "data")
         with embedded.server(place):
             await migrate.run(place.dsn())
             database = await Database.open(place.dsn())
-            workspace_id = ids.new()
-            async with database.tx(workspace_id, actor="cli") as tx:
-                await access.create_workspace(tx, NewWorkspace(name="Bench", currency="USD", timezone="UTC"))
-                made = await access.create_key(
-                    tx, operator(workspace_id), NewKey(name="bench", scopes=["admin"]), most_a_minute=None
-                )
+            workspace_id, key = await new_workspace(database)
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 port = probe.getsockname()[1]
-            env = {k: v for k, v in os.environ.items() if not k.startswith("SUPOVER_")} | {
+            env = {k: v for k, v in os.environ.items() if not k.startswith("SUPOVER_") or k == "SUPOVER_WORKERS"} | {
                 "SUPOVER_DATABASE_URL": place.dsn(),
                 "SUPOVER_DATA_DIR": str(Path(folder) / "data"),
                 "SUPOVER_PORT": str(port),
                 "SUPOVER_LOG_LEVEL": "error",
             }
-            server = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-m", "supover.cli", "serve"], env=env)
+            server = await asyncio.to_thread(_start, "serve", env)
             try:
                 url = f"http://127.0.0.1:{port}"
                 await _ready(url)
-                assert made.api_key is not None
                 yield House(
-                    url, place.dsn(), database, workspace_id, made.api_key, server.pid, place.programs, Path(folder)
+                    url,
+                    place.dsn(),
+                    database,
+                    workspace_id,
+                    key,
+                    server.pid,
+                    place.programs,
+                    Path(folder),
+                    env,
                 )
             finally:
+                await database.close()
                 server.terminate()
                 server.wait(15)
-                await database.close()
+
+
+async def new_workspace(database: Database) -> tuple[UUID, str]:
+    """An empty workspace in US dollars, and a key to all of it without a rate limit."""
+    workspace_id = ids.new()
+    async with database.tx(workspace_id, actor="cli") as tx:
+        await access.create_workspace(tx, NewWorkspace(name="Bench", currency="USD", timezone="UTC"))
+        made = await access.create_key(
+            tx, operator(workspace_id), NewKey(name="bench", scopes=["admin"]), most_a_minute=None
+        )
+    assert made.api_key is not None
+    return workspace_id, made.api_key
+
+
+@contextmanager
+def worker(house: House) -> Generator[int]:
+    """A worker for the length of a block; yields its process id."""
+    process = _start("worker", house.environment)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _start(command: str, env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "supover.cli", command], env=env, stdout=subprocess.DEVNULL)
 
 
 async def _ready(url: str) -> None:
@@ -88,24 +112,19 @@ async def _ready(url: str) -> None:
     raise SystemExit("The server did not become ready.")
 
 
-def orders_file(folder: Path, rows: int) -> Path:
-    """Orders of as many new customers, each with a buyer id, an email and a name."""
-    rnd = random.Random(5)
-    file = folder / "orders.csv"
-    with file.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(HEADER)
-        for i in range(rows):
-            name = f"{FIRST[i % 10]} {hashlib.sha256(str(i).encode()).hexdigest()[:12]}"
-            total = f"{rnd.randrange(500, 20000) / 100:.2f}"
-            placed = f"2026-{1 + i % 10:02d}-{1 + i % 28:02d}T10:00:00Z"
-            writer.writerow([f"o{i}", placed, "delivered", total, "USD", f"c{i}", f"user{i}@example{i % 97}.com", name])
-    return file
-
-
 def peak_mib(pid: int) -> float:
-    """The most memory that a process has had, in MiB (Linux)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+    """The most memory that a process and those it started have had, each, summed; in MiB (Linux)."""
+    peak = 0.0
+    for process in (pid, *_below(pid)):
+        try:
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        except OSError:
+            continue
+        peak += next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return peak
+
+
+def _below(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [int(child) for child in children.read_text().split()] if children.exists() else []
+    return [each for child in found for each in (child, *_below(child))]
