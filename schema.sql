@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: caa6adeafd65f35f.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 3629a142e493f0bb.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -49,6 +49,40 @@ CREATE FUNCTION fence.all_workspaces() RETURNS SETOF uuid
  SELECT workspace.workspace_id
     FROM data.workspace
    ORDER BY workspace.workspace_id;
+END;
+
+CREATE TABLE data.channel_connection (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    platform text NOT NULL,
+    shop text NOT NULL,
+    name text NOT NULL,
+    secret bytea,
+    former_secret bytea,
+    former_secret_until timestamp with time zone,
+    last_received_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    disconnected_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT channel_connection_check CHECK (((secret IS NULL) = (disconnected_at IS NOT NULL))),
+    CONSTRAINT channel_connection_name_check CHECK ((name <> ''::text))
+);
+
+COMMENT ON COLUMN data.channel_connection.secret IS 'Sealed. The former one is accepted too until its time is over; a disconnected connection has none.';
+
+CREATE FUNCTION fence.channel_by_id(wanted uuid) RETURNS TABLE(workspace_id uuid, platform text, shop text, secret bytea, former_secret bytea, former_secret_until timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT c.workspace_id,
+     c.platform,
+     c.shop,
+     c.secret,
+     c.former_secret,
+     c.former_secret_until
+    FROM data.channel_connection c
+   WHERE ((c.id = channel_by_id.wanted) AND (c.disconnected_at IS NULL));
 END;
 
 CREATE FUNCTION fence.currency_digits(currency text) RETURNS integer
@@ -531,6 +565,7 @@ CREATE FUNCTION fence.learn_sizes() RETURNS void
     SET search_path TO 'data', 'ext'
     AS $$
 begin
+    perform gin_clean_pending_list('data.customer_search');
     analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order",
             data.order_decision, data.address, data.event_log;
 end $$;
@@ -611,6 +646,21 @@ CREATE FUNCTION fence.session_close(workspace uuid, session uuid) RETURNS void
    WHERE ((s.id = session_close.session) AND (s.workspace_id = session_close.workspace));
 END;
 
+CREATE FUNCTION fence.session_end(workspace uuid, staff uuid, session uuid) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.session s
+           WHERE ((s.id = session_end.session) AND (s.staff_id = session_end.staff) AND (EXISTS ( SELECT 1
+                    FROM data.membership m
+                   WHERE ((m.workspace_id = session_end.workspace) AND (m.staff_id = session_end.staff)))))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM gone)) AS "exists";
+END;
+
 CREATE FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -670,6 +720,25 @@ CREATE FUNCTION fence.sessions_expire() RETURNS bigint
          )
   SELECT count(*) AS count
     FROM gone;
+END;
+
+CREATE FUNCTION fence.sessions_of(workspace uuid, staff uuid) RETURNS TABLE(id uuid, workspace_id uuid, workspace_name text, created_at timestamp with time zone, expires_at timestamp with time zone, ip text, user_agent text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT s.id,
+     s.workspace_id,
+     w.name,
+     s.created_at,
+     s.expires_at,
+     s.ip,
+     s.user_agent
+    FROM (data.session s
+      JOIN data.workspace w ON ((w.workspace_id = s.workspace_id)))
+   WHERE ((s.staff_id = sessions_of.staff) AND (s.expires_at > now()) AND (EXISTS ( SELECT 1
+            FROM data.membership m
+           WHERE ((m.workspace_id = sessions_of.workspace) AND (m.staff_id = sessions_of.staff)))))
+   ORDER BY s.id DESC;
 END;
 
 CREATE FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) RETURNS void
@@ -760,6 +829,31 @@ CREATE FUNCTION fence.staff_workspaces(staff uuid) RETURNS TABLE(workspace_id uu
    ORDER BY m.last_used_at DESC NULLS LAST, m.created_at, w.workspace_id;
 END;
 
+CREATE UNLOGGED TABLE data.throttle (
+    subject text NOT NULL,
+    taken integer NOT NULL,
+    ends_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE data.throttle IS 'local: requests of keys and failed attempts to sign in, each within a period that starts with its first.';
+
+CREATE FUNCTION fence.throttle_forget(how_many integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.throttle t
+           WHERE (t.subject IN ( SELECT o.subject
+                    FROM data.throttle o
+                   WHERE (o.ends_at < now())
+                   ORDER BY o.subject
+                  LIMIT throttle_forget.how_many))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
 CREATE FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -779,6 +873,65 @@ CREATE FUNCTION fence.workspace_list() RETURNS TABLE(workspace_id uuid, name tex
      w.created_at
     FROM data.workspace w
    ORDER BY w.created_at, w.workspace_id;
+END;
+
+CREATE TABLE data.inbox_message (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    topic text NOT NULL,
+    delivery_id text NOT NULL,
+    event_id text,
+    api_version text,
+    triggered_at timestamp with time zone,
+    body bytea,
+    size integer NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    waits_for text,
+    reason text,
+    order_id uuid,
+    customer_id uuid,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT inbox_message_check CHECK (((body IS NOT NULL) OR (status <> 'pending'::text))),
+    CONSTRAINT inbox_message_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'applied'::text, 'ignored'::text, 'dead'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN data.inbox_message.delivery_id IS 'The channel''s own; where it has none, a hash of topic and body.';
+
+COMMENT ON COLUMN data.inbox_message.attempts IS 'Counted and committed before the work, so that a message which ends its worker is set aside too.';
+
+COMMENT ON COLUMN data.inbox_message.waits_for IS 'The external id of the order that a refund came before.';
+
+CREATE FUNCTION fence.workspaces_with_messages() RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    BEGIN ATOMIC
+ WITH RECURSIVE found AS (
+         ( SELECT m.workspace_id
+            FROM data.inbox_message m
+           WHERE (m.status = 'pending'::text)
+           ORDER BY m.workspace_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT m.workspace_id
+                    FROM data.inbox_message m
+                   WHERE ((m.status = 'pending'::text) AND (m.workspace_id > f_1.workspace_id))
+                   ORDER BY m.workspace_id
+                  LIMIT 1) AS workspace_id
+            FROM found f_1
+           WHERE (f_1.workspace_id IS NOT NULL)
+         )
+  SELECT f.workspace_id
+    FROM found f
+   WHERE ((f.workspace_id IS NOT NULL) AND (EXISTS ( SELECT 1
+            FROM data.inbox_message m
+           WHERE ((m.workspace_id = f.workspace_id) AND (m.status = 'pending'::text) AND (m.due_at <= now())))));
 END;
 
 CREATE TABLE data.customer_stale (
@@ -894,6 +1047,7 @@ CREATE TABLE data.customer_identity (
     is_hub boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     released_at timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT customer_identity_kind_check CHECK ((kind = ANY (ARRAY['channel'::text, 'email'::text, 'phone'::text]))),
     CONSTRAINT customer_identity_quality_check CHECK ((quality = ANY (ARRAY['real'::text, 'relay'::text, 'masked'::text, 'placeholder'::text])))
 );
@@ -947,6 +1101,17 @@ ALTER TABLE data.customer_stale ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE data.customer_told (
+    workspace_id uuid NOT NULL,
+    source text NOT NULL,
+    shop text NOT NULL,
+    external_id text NOT NULL,
+    source_updated_at timestamp with time zone,
+    profile jsonb NOT NULL
+);
+
+COMMENT ON TABLE data.customer_told IS 'What a channel last said of its customer: a field that still says it is the channel''s to change, another is ours.';
 
 CREATE TABLE data.duplicate_pair (
     workspace_id uuid NOT NULL,
@@ -1101,8 +1266,21 @@ CREATE TABLE data.order_refund (
     reason text,
     refunded_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    recorded_here boolean DEFAULT false NOT NULL,
     CONSTRAINT order_refund_amount_check CHECK ((amount > (0)::numeric))
 );
+
+COMMENT ON COLUMN data.order_refund.recorded_here IS 'By staff or a program, not told by the order''s source, whose list of refunds does not end it.';
+
+CREATE TABLE data.tag_count (
+    workspace_id uuid NOT NULL,
+    tag text NOT NULL,
+    customers bigint NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    CONSTRAINT tag_count_customers_check CHECK ((customers > 0))
+);
+
+COMMENT ON TABLE data.tag_count IS 'How many living customers have a tag, in workspaces that are too big to count when asked.';
 
 CREATE VIEW fence.address WITH (security_barrier='false') AS
  SELECT workspace_id,
@@ -1159,6 +1337,24 @@ CREATE VIEW fence.audit_log WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.channel_connection WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    platform,
+    shop,
+    name,
+    secret,
+    former_secret,
+    former_secret_until,
+    last_received_at,
+    created_at,
+    updated_at,
+    disconnected_at,
+    version
+   FROM data.channel_connection
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.customer WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -1200,7 +1396,8 @@ CREATE VIEW fence.customer_identity WITH (security_barrier='false') AS
     other_names,
     is_hub,
     created_at,
-    released_at
+    released_at,
+    version
    FROM data.customer_identity
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -1243,6 +1440,17 @@ CREATE VIEW fence.customer_stale WITH (security_barrier='false') AS
     customer_id,
     marked_at
    FROM data.customer_stale
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_told WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    source,
+    shop,
+    external_id,
+    source_updated_at,
+    profile
+   FROM data.customer_told
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -1333,6 +1541,30 @@ CREATE VIEW fence.import_run WITH (security_barrier='false') AS
     started_at,
     finished_at
    FROM data.import_run
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.inbox_message WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    connection_id,
+    topic,
+    delivery_id,
+    event_id,
+    api_version,
+    triggered_at,
+    body,
+    size,
+    status,
+    attempts,
+    due_at,
+    waits_for,
+    reason,
+    order_id,
+    customer_id,
+    received_at,
+    settled_at
+   FROM data.inbox_message
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -1457,8 +1689,18 @@ CREATE VIEW fence.order_refund WITH (security_barrier='false') AS
     amount,
     reason,
     refunded_at,
-    created_at
+    created_at,
+    recorded_here
    FROM data.order_refund
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.tag_count WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    tag,
+    customers,
+    counted_at
+   FROM data.tag_count
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -1475,6 +1717,33 @@ CREATE VIEW fence.workspace WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+ALTER TABLE ONLY data.throttle
+    ADD CONSTRAINT throttle_pkey PRIMARY KEY (subject);
+
+CREATE FUNCTION fence.throttle_count(subjects text[], adds integer[], periods interval[]) RETURNS TABLE(subject text, taken integer, left_s double precision)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ INSERT INTO data.throttle AS t (subject, taken, ends_at)  SELECT g.subject,
+             GREATEST(g.adds, 0) AS "greatest",
+             (now() + g.period)
+            FROM UNNEST(throttle_count.subjects, throttle_count.adds, throttle_count.periods) g(subject, adds, period)
+           ORDER BY g.subject ON CONFLICT ON CONSTRAINT throttle_pkey DO UPDATE SET taken =
+         CASE
+             WHEN (t.ends_at <= now()) THEN (excluded.taken)::bigint
+             ELSE GREATEST((0)::bigint, (t.taken + ( SELECT sum(g.adds) AS sum
+                FROM UNNEST(throttle_count.subjects, throttle_count.adds) g(subject, adds)
+               WHERE (g.subject = t.subject))))
+         END, ends_at =
+         CASE
+             WHEN (t.ends_at <= now()) THEN excluded.ends_at
+             ELSE t.ends_at
+         END
+   RETURNING t.subject,
+     t.taken,
+     (EXTRACT(epoch FROM (t.ends_at - now())))::double precision AS "extract";
+END;
+
 ALTER TABLE ONLY data.address
     ADD CONSTRAINT address_pkey PRIMARY KEY (workspace_id, id);
 
@@ -1486,6 +1755,9 @@ ALTER TABLE ONLY data.api_key
 
 ALTER TABLE ONLY data.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.channel_connection
+    ADD CONSTRAINT channel_connection_pkey PRIMARY KEY (workspace_id, id);
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_pkey PRIMARY KEY (workspace_id, id);
@@ -1501,6 +1773,9 @@ ALTER TABLE ONLY data.customer
 
 ALTER TABLE ONLY data.customer_stale
     ADD CONSTRAINT customer_stale_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_told
+    ADD CONSTRAINT customer_told_pkey PRIMARY KEY (workspace_id, source, shop, external_id);
 
 ALTER TABLE ONLY data.duplicate_pair
     ADD CONSTRAINT duplicate_pair_pkey PRIMARY KEY (workspace_id, id);
@@ -1522,6 +1797,9 @@ ALTER TABLE ONLY data.import_error
 
 ALTER TABLE ONLY data.import_run
     ADD CONSTRAINT import_run_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.inbox_message
+    ADD CONSTRAINT inbox_message_pkey PRIMARY KEY (workspace_id, id);
 
 ALTER TABLE ONLY data.invitation
     ADD CONSTRAINT invitation_pkey PRIMARY KEY (workspace_id, id);
@@ -1556,6 +1834,9 @@ ALTER TABLE ONLY data.session
 ALTER TABLE ONLY data.staff
     ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY data.tag_count
+    ADD CONSTRAINT tag_count_pkey PRIMARY KEY (workspace_id, tag);
+
 ALTER TABLE ONLY data.workspace
     ADD CONSTRAINT workspace_pkey PRIMARY KEY (workspace_id);
 
@@ -1569,9 +1850,17 @@ CREATE INDEX address_match ON data.address USING btree (workspace_id, match_key)
 
 CREATE INDEX api_key_token ON data.api_key USING btree (token_hash);
 
+CREATE INDEX audit_log_action ON data.audit_log USING btree (workspace_id, action, id DESC);
+
 CREATE INDEX audit_log_actor ON data.audit_log USING btree (workspace_id, actor, id DESC);
 
 CREATE INDEX audit_log_subject ON data.audit_log USING btree (workspace_id, subject_id, id DESC) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX channel_connection_id ON data.channel_connection USING btree (id);
+
+CREATE UNIQUE INDEX channel_connection_living ON data.channel_connection USING btree (workspace_id, platform, shop) WHERE (disconnected_at IS NULL);
+
+CREATE INDEX customer_avatar ON data.customer USING btree (workspace_id, avatar_key) WHERE (avatar_key IS NOT NULL);
 
 CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
 
@@ -1601,11 +1890,13 @@ CREATE INDEX customer_name ON data.customer USING btree (workspace_id, "left"(CO
 
 CREATE INDEX customer_note_customer ON data.customer_note USING btree (workspace_id, customer_id, pinned DESC, id DESC);
 
-CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops);
+CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops) WITH (gin_pending_list_limit='1024');
 
 CREATE INDEX customer_stale_customer ON data.customer_stale USING btree (workspace_id, customer_id);
 
 CREATE INDEX customer_status ON data.customer USING btree (workspace_id, status, created_at DESC, id DESC) WHERE (status <> 'ACTIVE'::text);
+
+CREATE INDEX customer_tagged ON data.customer USING btree (workspace_id, id) WHERE ((deleted_at IS NULL) AND (tags <> '{}'::text[]));
 
 CREATE INDEX customer_tags ON data.customer USING gin (workspace_id, tags);
 
@@ -1622,6 +1913,18 @@ CREATE INDEX exchange_rate_day ON data.exchange_rate USING btree (workspace_id, 
 CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, created_at);
 
 CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
+
+CREATE INDEX inbox_message_aside ON data.inbox_message USING btree (workspace_id, status, id) WHERE (status = ANY (ARRAY['dead'::text, 'ignored'::text]));
+
+CREATE INDEX inbox_message_body ON data.inbox_message USING btree (workspace_id, id) WHERE ((body IS NOT NULL) AND (status = ANY (ARRAY['applied'::text, 'ignored'::text])));
+
+CREATE UNIQUE INDEX inbox_message_delivery ON data.inbox_message USING btree (workspace_id, connection_id, delivery_id);
+
+CREATE INDEX inbox_message_due ON data.inbox_message USING btree (workspace_id, due_at, id) WHERE (status = 'pending'::text);
+
+CREATE UNIQUE INDEX inbox_message_event ON data.inbox_message USING btree (workspace_id, connection_id, topic, event_id) WHERE (event_id IS NOT NULL);
+
+CREATE INDEX inbox_message_waiting ON data.inbox_message USING btree (workspace_id, connection_id, waits_for) WHERE (waits_for IS NOT NULL);
 
 CREATE INDEX invitation_code ON data.invitation USING btree (code_hash);
 
@@ -1642,8 +1945,6 @@ CREATE INDEX job_waiting ON data.job USING btree (run_at) WHERE ((state = 'queue
 CREATE INDEX membership_staff ON data.membership USING btree (staff_id);
 
 CREATE INDEX order_customer ON data."order" USING btree (workspace_id, customer_id, placed_at DESC, id DESC);
-
-CREATE INDEX order_decision_customer ON data.order_decision USING btree (workspace_id, customer_id) WHERE (customer_id IS NOT NULL);
 
 CREATE UNIQUE INDEX order_external ON data."order" USING btree (workspace_id, source, shop, external_id) WHERE (external_id IS NOT NULL);
 
@@ -1675,6 +1976,9 @@ ALTER TABLE ONLY data.api_key
 
 ALTER TABLE ONLY data.audit_log
     ADD CONSTRAINT audit_log_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.channel_connection
+    ADD CONSTRAINT channel_connection_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
@@ -1709,6 +2013,9 @@ ALTER TABLE ONLY data.import_error
 ALTER TABLE ONLY data.import_run
     ADD CONSTRAINT import_run_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
+ALTER TABLE ONLY data.inbox_message
+    ADD CONSTRAINT inbox_message_workspace_id_connection_id_fkey FOREIGN KEY (workspace_id, connection_id) REFERENCES data.channel_connection(workspace_id, id);
+
 ALTER TABLE ONLY data.invitation
     ADD CONSTRAINT invitation_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
@@ -1733,14 +2040,14 @@ ALTER TABLE ONLY data.order_refund
 ALTER TABLE ONLY data."order"
     ADD CONSTRAINT order_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
-ALTER TABLE ONLY data."order"
-    ADD CONSTRAINT order_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
-
 ALTER TABLE ONLY data.session
     ADD CONSTRAINT session_staff_id_fkey FOREIGN KEY (staff_id) REFERENCES data.staff(id);
 
 ALTER TABLE ONLY data.session
     ADD CONSTRAINT session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.tag_count
+    ADD CONSTRAINT tag_count_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 GRANT USAGE ON SCHEMA ext TO supover_app;
 
@@ -1748,6 +2055,9 @@ GRANT USAGE ON SCHEMA fence TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.all_workspaces() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.all_workspaces() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.channel_by_id(wanted uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.channel_by_id(wanted uuid) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.currency_digits(currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.currency_digits(currency text) TO supover_app;
@@ -1812,6 +2122,9 @@ GRANT ALL ON FUNCTION fence.session_by_token(token_hash bytea) TO supover_app;
 REVOKE ALL ON FUNCTION fence.session_close(workspace uuid, session uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.session_close(workspace uuid, session uuid) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.session_end(workspace uuid, staff uuid, session uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.session_end(workspace uuid, staff uuid, session uuid) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.session_open(session uuid, token_hash bytea, csrf_hash bytea, staff uuid, workspace uuid, expires_at timestamp with time zone, ip text, user_agent text) TO supover_app;
 
@@ -1823,6 +2136,9 @@ GRANT ALL ON FUNCTION fence.sessions_close(workspace uuid, staff uuid) TO supove
 
 REVOKE ALL ON FUNCTION fence.sessions_expire() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.sessions_expire() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.sessions_of(workspace uuid, staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.sessions_of(workspace uuid, staff uuid) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.staff_add(workspace uuid, staff uuid, new_email text, new_name text, new_password_hash text, new_role text) TO supover_app;
@@ -1842,11 +2158,17 @@ GRANT ALL ON FUNCTION fence.staff_password(workspace uuid, staff uuid, new_passw
 REVOKE ALL ON FUNCTION fence.staff_workspaces(staff uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.staff_workspaces(staff uuid) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.throttle_forget(how_many integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.throttle_forget(how_many integer) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.workspace_list() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspace_list() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.workspaces_with_messages() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspaces_with_messages() TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.workspaces_with_stale_customers() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspaces_with_stale_customers() TO supover_app;
@@ -1857,6 +2179,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.api_key TO supover_app;
 
 GRANT SELECT,INSERT ON TABLE fence.audit_log TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.channel_connection TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_identity TO supover_app;
@@ -1866,6 +2190,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_metrics TO supover_app
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_stale TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_told TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_pair TO supover_app;
 
@@ -1878,6 +2204,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.idempotency TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_error TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_run TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.inbox_message TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.invitation TO supover_app;
 
@@ -1893,4 +2221,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_line TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_refund TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.tag_count TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.workspace TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.throttle_count(subjects text[], adds integer[], periods interval[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.throttle_count(subjects text[], adds integer[], periods interval[]) TO supover_app;

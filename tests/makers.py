@@ -1,9 +1,12 @@
 """What most tests begin with: a workspace of their own with a key, a client of the whole application, and rows made
 through the API."""
 
+import struct
+import tempfile
+import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -21,6 +24,7 @@ from supover.kit.db import Database
 Json = dict[str, Any]
 
 _applications: WeakKeyDictionary[Database, Any] = WeakKeyDictionary()
+_FILES: Final = tempfile.TemporaryDirectory(prefix="supover-tests-")
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -28,6 +32,17 @@ class Workspace(msgspec.Struct, frozen=True):
 
     id: UUID
     key: str
+
+
+def png(width: int = 4, height: int = 3) -> bytes:
+    """A grey picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x80" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 async def make_workspace(db: Database, currency: str = "USD", timezone: str = "UTC") -> Workspace:
@@ -50,7 +65,7 @@ async def make_key(db: Database, workspace_id: UUID, *scopes: str) -> str:
 def application(db: Database) -> Any:
     """The whole application on this database; one for all tests of a worker."""
     if db not in _applications:
-        _applications[db] = wiring.application(db, settings.load({}, Path("/")))
+        _applications[db] = wiring.application(db, settings.load({}, Path(_FILES.name)))
     return _applications[db]
 
 

@@ -86,7 +86,7 @@ async def test_an_import_answers_with_its_sums(supover: Cli) -> None:
 async def test_figures_are_marked_and_a_recount_finds_no_difference(supover: Cli, db: Database) -> None:
     await supover.json("orders", "import", supover.file(INVOICES), *INVOICE_OPTIONS)
     waiting = await supover.json("reconcile", code=1)
-    assert {d["field"] for d in waiting["differences"]} >= {"orderCount", "totalSpent"}
+    assert {d["field"] for d in waiting["differences"]} >= {"metrics"}
     assert {d["workspaceId"] for d in waiting["differences"]} == {str(supover.workspace.id)}
     await settle(db, supover.workspace)
     assert await supover.json("reconcile") == {"checked": 5, "differences": []}
@@ -204,7 +204,7 @@ async def test_rates_are_kept_and_orders_counted_at_once(supover: Cli, db: Datab
     table = supover.file("Date,USD,GBP,\n2026-02-02,1.2,0.8,\n2026-02-01,1.1,0.88,\n", "ecb.csv")
     assert await supover.json("rates", "import", table) == {"kept": 4, "ordersRated": 1, "ordersWithoutRate": 1}
     assert (await supover.json("rates", "list", "--currency", "usd", "--before", "2026-02-02")) == [
-        {"currency": "USD", "date": "2026-02-01", "rate": "0.8000000000"}
+        {"currency": "USD", "date": "2026-02-01", "rate": "0.8"}
     ]
     await settle(db, supover.workspace)
     async with db.reader(supover.workspace.id) as reader:

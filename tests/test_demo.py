@@ -98,7 +98,9 @@ def test_rates_reach_from_before_the_first_order_to_the_last() -> None:
     assert min(rate.date for rate in found) <= (UNTIL - timedelta(days=730)).date()
     assert max(rate.date for rate in found) == UNTIL.date().replace(day=1)
     assert rules.rates(Shape(until=UNTIL, currency="JPY")) == []
-    assert {told.order.currency for told in next(rules.orders(Shape(until=UNTIL, customers=20, currency="JPY")))} == {"JPY"}
+    assert {told.order.currency for told in next(rules.orders(Shape(until=UNTIL, customers=20, currency="JPY")))} == {
+        "JPY"
+    }
 
 
 # --- the first run -------------------------------------------------------------------------------------------------------
@@ -152,7 +154,9 @@ async def test_a_second_run_finds_what_the_first_one_made(empty: str, configured
 
 
 @pytest.mark.parametrize("loss", ["gone", "garbled", "another database's"])
-async def test_lost_credentials_give_one_more_key_and_change_nothing_else(empty: str, configured: Settings, loss: str) -> None:
+async def test_lost_credentials_give_one_more_key_and_change_nothing_else(
+    empty: str, configured: Settings, loss: str
+) -> None:
     first = await commands.first_run(empty, configured)
     file = configured.data_dir / "first_run.json"
     if loss == "gone":
@@ -164,7 +168,10 @@ async def test_lost_credentials_give_one_more_key_and_change_nothing_else(empty:
     again = await commands.first_run(empty, configured)
     assert (again.workspace_id, again.email, again.password) == (first.workspace_id, "", "")
     assert again.api_key != first.api_key
-    assert await ask(empty, "select array_agg(name order by id) from data.api_key where revoked_at is null") == ["local", "local"]
+    assert await ask(empty, "select array_agg(name order by id) from data.api_key where revoked_at is null") == [
+        "local",
+        "local",
+    ]
     assert await ask(empty, "select count(*) from data.workspace") == 1
     assert await commands.first_run(empty, configured) == again
 

@@ -45,7 +45,9 @@ def until(claim: Callable[[], bool], within_s: float) -> bool:
 
 def is_ready(url: str) -> bool:
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/health/ready", timeout=2) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            f"{url}/health/ready", timeout=2
+        ) as answer:
             return answer.status == 200
     except OSError:
         return False
@@ -136,7 +138,9 @@ async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> 
 
         second = subprocess.run([*COMMAND, "up"], env=up.env, cwd=data_dir.parent, capture_output=True, text=True)  # noqa: ASYNC221
         assert second.returncode == 1
-        assert second.stderr == f"supover: {data_dir} is in use: process {up.process.pid} serves it at {up.local['url']}\n"
+        assert (
+            second.stderr == f"supover: {data_dir} is in use: process {up.process.pid} serves it at {up.local['url']}\n"
+        )
 
         other = {**up.env, "SUPOVER_DATA_DIR": str(data_dir.with_name("other"))}
         third = subprocess.run([*COMMAND, "up"], env=other, cwd=data_dir.parent, capture_output=True, text=True)  # noqa: ASYNC221
@@ -159,5 +163,11 @@ async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> 
         assert [line for pid, line in members.items() if not gone(pid)] == []
         assert not (data_dir / "local.json").exists()
         said = up.process.stdout.read() if up.process.stdout else ""
-        for word in (up.local["url"], up.local["apiKey"], up.local["email"], up.local["password"], "Stopped by SIGTERM."):
+        for word in (
+            up.local["url"],
+            up.local["apiKey"],
+            up.local["email"],
+            up.local["password"],
+            "Stopped by SIGTERM.",
+        ):
             assert word in said

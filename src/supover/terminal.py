@@ -20,6 +20,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 from uuid import UUID
@@ -231,7 +232,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds").replace("+00:00", "Z")
-    if isinstance(value, str | Path | UUID | int):
+    if isinstance(value, str | Path | UUID | int | Decimal):
         # A name from outside must not move the cursor or end the line.
         return "".join(letter if letter.isprintable() else "�" for letter in str(value))
     if isinstance(value, Sequence):

@@ -17,8 +17,10 @@ def routes() -> "Sequence[api.Routes]":
     """Every room's routes. Only here is the web framework imported: workers and the command line start without it."""
     from supover.access import routes as access
     from supover.addresses import routes as addresses
+    from supover.channels import routes as channels
     from supover.customers import routes as customers
     from supover.imports import routes as imports
+    from supover.inbox import routes as inbox
     from supover.jobs import routes as jobs
     from supover.merging import routes as merging
     from supover.notes import routes as notes
@@ -27,6 +29,9 @@ def routes() -> "Sequence[api.Routes]":
 
     return (
         customers.routes,
+        customers.identity_routes,
+        customers.tag_routes,
+        customers.avatar_routes,
         addresses.routes,
         notes.routes,
         timeline.routes,
@@ -35,13 +40,23 @@ def routes() -> "Sequence[api.Routes]":
         imports.routes,
         orders.rate_routes,
         timeline.event_routes,
+        channels.routes,
+        inbox.routes,
+        inbox.hooks,
         access.routes,
         jobs.routes,
     )
 
 
-REACTIONS: Final = ("supover.analytics.reactions", "supover.merging.reactions")
-JOBS: Final = ("supover.analytics.jobs", "supover.orders.jobs", "supover.imports.jobs", "supover.kit.housekeeping")
+REACTIONS: Final = ("supover.orders.reactions", "supover.analytics.reactions", "supover.merging.reactions")
+JOBS: Final = (
+    "supover.customers.jobs",
+    "supover.analytics.jobs",
+    "supover.orders.jobs",
+    "supover.imports.jobs",
+    "supover.inbox.jobs",
+    "supover.kit.housekeeping",
+)
 
 
 def load() -> None:
@@ -68,6 +83,7 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.access.authenticate import Authenticator
     from supover.access.permissions import PERMISSIONS
     from supover.examples import EXAMPLES
+    from supover.inbox.receiver import Receiver
     from supover.kit import api, edge, front, openapi
 
     load()
@@ -82,5 +98,6 @@ def application(database: Database, settings: Settings) -> Any:
     )
     app.state.settings = settings
     app.state.examples = EXAMPLES
+    app.state.receiver = Receiver(database, settings)
     app.state.metrics_token = settings.metrics_token
-    return edge.Edge(app)
+    return edge.Edge(app, at_once=settings.max_in_flight, https=settings.public_url.startswith("https://"))

@@ -1,5 +1,6 @@
 """Asks every list of the API for everything that it can be asked, and keeps the statements that this led to."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from supover import settings, wiring
 from supover.kit import db as doors
 from supover.kit.db import Database
+from tests.makers import png
 
 TOKEN: Final = "sk_" + "0" * 47 + "1"
 """The first key of the first shop of filled.sql."""
@@ -72,6 +74,9 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "keys": key("key", 2),
     "staff": UUID(hashlib.md5(b"0staff2").hexdigest()),
     "duplicates": key("pair", 1),
+    "channels": key("channel", 1),
+    "inbox": key("message", 1),
+    "sessions": key("session", 1),
     "identities": key("identityemail", 6),
 }
 SAMPLES: Final[Mapping[str, Sequence[str]]] = {
@@ -91,9 +96,12 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "type": ["OrderPlaced"],
     "kind": ["imports.orders"],
     "actor": ["cli"],
+    "action": ["orders.change"],
     "customerId": [str(key("customer", 6))],
+    "connectionId": [str(key("channel", 2))],
+    "topic": ["orders/create"],
     "subjectId": [str(key("customer", 6))],
-    "include": ["deleted", "addresses", "addresses,deleted"],
+    "include": ["deleted", "addresses", "addresses,deleted", "identities", "notes", "orders"],
 }
 BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
     "boolean": ["true", "false"],
@@ -175,6 +183,13 @@ class Asker:
                     await self.get(path, cursor=following, **way)
 
 
+async def _keep_avatar(folder: Path) -> None:
+    """The picture that filled.sql gives to a customer."""
+    place = folder / ".supover" / "storage" / "avatars"
+    await asyncio.to_thread(place.mkdir, parents=True)
+    await asyncio.to_thread((place / ("0" * 31 + "1")).write_bytes, png())
+
+
 def filled_in(path: str) -> str:
     """A path with ids of the first shop in its placeholders."""
     parts = path.split("/")
@@ -203,6 +218,7 @@ async def asker(dsn: str, folder: Path) -> AsyncGenerator[Asker]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(doors, "_init", init)
         database = await Database.open(dsn, size=1)
+        await _keep_avatar(folder)
         app = wiring.application(database, settings.load({}, folder))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://house.test") as client:
             asking = Asker(client, heard)

@@ -46,6 +46,12 @@ select s.workspace_id, pg_temp.key(s.n, 'customer', i), (array['SHOPIFY', 'ETSY'
 update data.customer set merged_into_id = pg_temp.key(s.n, 'customer', 1)
   from shop s where customer.workspace_id = s.workspace_id and customer.deleted_at is not null and customer.external_id like '%00';
 
+-- The file that is kept under this key: tests/house/asking.py writes it.
+update data.customer set avatar_key = 'avatars/' || repeat('0', 31) || '1' where id in (select pg_temp.key(n, 'customer', 6) from shop);
+
+insert into data.tag_count (workspace_id, tag, customers, counted_at)
+select s.workspace_id, 'tag' || i, 1 + i % 300, pg_temp.at(i) from shop s, generate_series(1, 1000) i;
+
 insert into data.customer_identity (workspace_id, id, customer_id, kind, source, shop, value, key, quality, matched_by, is_hub)
 select s.workspace_id, pg_temp.key(s.n, 'identity' || k.kind, i), pg_temp.key(s.n, 'customer', i), k.kind, k.source, '', k.value || i,
        k.value || i, 'real', 'given', i % 600 = 0
@@ -130,3 +136,21 @@ select s.workspace_id, pg_temp.key(s.n, 'import', i), 'orders', (array['complete
 insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
 select s.workspace_id, pg_temp.key(s.n, 'import', 1 + i % 100), i, 'total', 'number', 'is not a number', '{x}'
   from shop s, generate_series(1, 1500) i;
+
+insert into data.channel_connection (workspace_id, id, platform, shop, name, secret, disconnected_at)
+select s.workspace_id, pg_temp.key(s.n, 'channel', i), 'SHOPIFY', 'shop-' || i || '.myshopify.com', 'Shop ' || i,
+       case when i % 50 > 0 then 'sealed'::bytea end, case when i % 50 = 0 then pg_temp.at(i) end
+  from shop s, generate_series(1, 300) i;
+
+insert into data.customer_told (workspace_id, source, shop, external_id, source_updated_at, profile)
+select s.workspace_id, 'SHOPIFY', 'shop-1.myshopify.com', i::text, pg_temp.at(i), '{"name": "Anna"}'
+  from shop s, generate_series(1, 1500) i;
+
+insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, event_id, body, size, status, due_at, waits_for, reason,
+                                received_at)
+select s.workspace_id, pg_temp.key(s.n, 'message', i), pg_temp.key(s.n, 'channel', 1 + i % 290),
+       (array['orders/create', 'orders/updated', 'refunds/create'])[1 + i % 3], 'delivery-' || i, 'event-' || i, '{}', 2,
+       (array['applied', 'applied', 'applied', 'applied', 'pending', 'dead', 'ignored'])[1 + i % 7],
+       case when i % 2 = 0 then timestamptz '2999-01-01' else pg_temp.at(i) end, case when i % 28 = 4 then 'order-' || i end,
+       case when i % 7 > 4 then 'waits' end, pg_temp.at(i)
+  from shop s, generate_series(1, 3000) i;

@@ -23,7 +23,14 @@ NOUNS: Final[Mapping[str, str]] = {
     "access/passwords.py": "hashing, in threads",
     "access/permissions.py": "the one table of who may do what",
     "access/sessions.py": "signing in and out",
+    "customers/avatars.py": "pictures of customers",
     "customers/contacts.py": "which customer an order belongs to",
+    "customers/intake.py": "customers that a channel tells of",
+    "inbox/receiver.py": "deliveries, before a workspace is known",
+    "orders/refunds.py": "refunds that come one by one",
+    "customers/identities.py": "the contacts of a customer as people edit them",
+    "customers/included.py": "what comes along with customers when asked for",
+    "customers/tags.py": "tags, of one customer and counted over all",
     "orders/rates.py": "exchange rates",
 }
 """Other files of rooms: a noun that a room was split by, and what it is."""

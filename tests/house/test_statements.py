@@ -52,6 +52,10 @@ ACROSS: Final[Mapping[str, str]] = {
     "kit.housekeeping.FORGET_ANSWERS": FORGETS,
     "drain analytics.refresh": WORKS,
     "imports.jobs.WORKSPACES": FORGETS,
+    "inbox.jobs.WORKSPACES": FORGETS,
+    "inbox.jobs.WITH_MESSAGES": WORKS,
+    "drain inbox.drain": WORKS,
+    "customers.jobs.WORKSPACES": "tags are counted in all workspaces that are big",
     "kit.worker.WORKERS": WORKS,
     "kit.worker.PENDING": WORKS,
     "kit.worker.COUNTS": WORKS,
@@ -68,6 +72,8 @@ WHOLE: Final[Mapping[str, str]] = {
     "access.commands.IN_USE": "exists stops at the first row",
     "access.queries.COUNT_AUDIT": COUNTS,
     "access.queries.COUNT_KEYS": COUNTS,
+    "access.queries.COUNT_STAFF": COUNTS,
+    "access.queries.STAFF_PAGE": "a workspace has few invitations at a time",
     "access.commands.LIVING_KEYS": COUNTS,
     "access.queries.MEMBERS": "a workspace has few invitations at a time",
     "access.queries.MEMBERS_BY_NAME": "a workspace has few invitations at a time",
@@ -79,11 +85,19 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.commands.COUNT_ORDERS": PROOF,
     "analytics.commands.MARK_ALL": "all figures are recounted when other statuses count",
     "customers.queries.COUNT": COUNTS,
+    "customers.tags.LIST": "all tagged customers of a workspace that has few, or all its tags",
+    "customers.tags.RECOUNT": COUNTS,
+    "customers.tags.FORGET": "tags are few",
+    "customers.tags.CHANGED": "tags are few",
     "customers.queries.LIST": "a country that few have has no index: its customers are looked for among all",
     "customers.queries.SKIP": "a numbered page passes over the first 10,000 rows at most, as its limit says",
+    "channels.queries.COUNT": COUNTS,
+    "inbox.queries.COUNT": COUNTS,
     "kit.jobs.COUNT": COUNTS,
+    "kit.jobs.LEFT": COUNTS,
     "orders.queries.COUNT": COUNTS,
     "orders.queries.SKIP": "a numbered page passes over the first 10,000 rows at most, as its limit says",
+    "orders.rates.COUNT": COUNTS,
     "orders.rates.LACKING": "the index holds those without a rate only",
 }
 """Statements that read all of a workspace's rows of a table, or all of a partial index, and why they may."""
@@ -92,6 +106,8 @@ IF_SMALL: Final[Mapping[str, str]] = {
     "access.commands.SOMEBODY": "a workspace has few members",
     "access.queries.MEMBERS": "a workspace has few members and invitations",
     "access.queries.MEMBERS_BY_NAME": "a workspace has few members and invitations",
+    "access.queries.STAFF_PAGE": "a workspace has few members and invitations",
+    "access.queries.COUNT_STAFF": "a workspace has few members and invitations",
     "analytics.commands.TAKE": "the marks of a small shop are read at once; those of a big one are entered by customer",
     "customers.contacts.EMAILS_TAKEN": "in a small shop all hubs are read at once; in a big one those of each customer",
 }
@@ -103,8 +119,18 @@ BY_HAND: Final = [
         "address.created_at address.id address.is_default address.match_key address.type",
     ),
     ("few customers live in one place, and not oneself", "address.customer_id"),
+    ("an entry's id is as old as its time, and the index is by id", "audit_log.at"),
+    ("connections are few", "channel_connection.disconnected_at channel_connection.last_received_at"),
+    (
+        "walks the list until a page is full, or what is due until a batch is; what was set aside stands in an index",
+        "inbox_message.attempts inbox_message.body inbox_message.connection_id inbox_message.id inbox_message.status "
+        "inbox_message.topic",
+    ),
     ("keys are few", "api_key.expires_at api_key.revoked_at"),
-    ("invitations are few, and looked at by email", "invitation.email invitation.expires_at"),
+    (
+        "invitations are few, and looked at by email",
+        "invitation.created_at invitation.email invitation.expires_at invitation.id invitation.name",
+    ),
     ("most customers are living ones", "customer.deleted_at customer.merged_into_id"),
     (
         "what the trigrams found is looked at once more",
@@ -117,7 +143,9 @@ BY_HAND: Final = [
     ),
     (
         "one customer has few contacts",
-        "customer_identity.is_hub customer_identity.key customer_identity.matched_by customer_identity.released_at",
+        "customer_identity.created_at customer_identity.customer_id customer_identity.id customer_identity.is_hub "
+        "customer_identity.key customer_identity.kind customer_identity.matched_by customer_identity.released_at "
+        "customer_identity.shop customer_identity.source customer_identity.value",
     ),
     (
         "walks the list until a page is full; sorted by the figure it starts there",
@@ -127,6 +155,8 @@ BY_HAND: Final = [
         "one customer has few notes",
         "customer_note.customer_id customer_note.id customer_note.pinned customer_note.version",
     ),
+    ("tags are few", "tag_count.counted_at tag_count.customers tag_count.tag"),
+    ("one order has few refunds", "order_refund.recorded_here"),
     ("the best pairs are those of the upper levels", "duplicate_pair.level duplicate_pair.status"),
     ("walks on in the log until a page is full", "event_log.customer_id event_log.kind"),
     ("one key, whether it is older than a day", "idempotency.created_at"),
@@ -135,7 +165,7 @@ BY_HAND: Final = [
         "imports are few",
         "import_run.file_key import_run.finished_at import_run.id import_run.options import_run.status",
     ),
-    ("one job, or the newest ones until a page is full", "job.kind job.singleton job.state job.worker"),
+    ("one job, or the newest ones until a page is full", "job.id job.kind job.singleton job.state job.worker"),
     ("what the index of numbers found is looked at once more", "order.customer_id order.number"),
     ("walks on where most orders have a rate; those without one stand in an index", "order.exchange_rate"),
     (

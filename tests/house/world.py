@@ -26,16 +26,29 @@ Json = dict[str, Any]
 MORE: Final[Mapping[str, Json]] = {
     "CustomerReplacement": {"name": "Grace Hopper", "email": "grace@navy.example"},
     "ExternalProfile": {"name": "Grace Hopper"},
+    "ConnectionChange": {"name": "The pen shop"},
+    "IdentityMove": {"customerId": str(UUID(int=0))},
     "StaffChange": {"role": "viewer"},
     "SwitchWorkspace": {"workspaceId": str(UUID(int=0))},
     "PasswordChange": {"current": "correct horse battery", "new": "correct horse battery staple"},
 }
 """Bodies of schemas that have no example in the reference."""
 
+NAMED: Final = {"currency": "GBP", "day": "2026-01-01"}
+"""What stands in places of an address that take no id."""
+
 PASSWORD: Final = "correct horse battery"
-FILE: Final = b"externalId,total,placedAt,currency\nworld-1,10.00,2026-01-31,USD\n"
+FILES: Final[Mapping[str, tuple[str, bytes]]] = {
+    "imports.create_orders": ("orders.csv", b"externalId,total,placedAt,currency\nworld-1,10.00,2026-01-31,USD\n"),
+    "avatars.put": ("me.png", makers.png()),
+}
+"""What takes a file, and a good one."""
+
 NOT_BY_KEY: Final = frozenset(
-    {"access.sign_in", "access.switch_workspace", "access.sign_out", "access.change_password"}
+    {
+        *("access.sign_in", "access.switch_workspace", "access.sign_out", "access.change_password"),
+        "access.end_session",
+    }
 )
 """What only a browser's session does; tests/access proves these."""
 
@@ -65,14 +78,15 @@ class Call(msgspec.Struct, frozen=True):
         left = list(given)
 
         def fill(found: re.Match[str]) -> str:
-            return str(left.pop(0)) if by_name[found[1]]["schema"].get("format") == "uuid" else "something"
+            is_id = by_name[found[1]]["schema"].get("format") == "uuid"
+            return str(left.pop(0)) if is_id else NAMED.get(found[1], "something")
 
         return re.sub(r"\{(\w+)\}", fill, self.operation.path)
 
     async def send(self, client: httpx.AsyncClient, given: Sequence[UUID | str], **more: Any) -> httpx.Response:
         """Calls it with its good body, unless another is given."""
         if self.uploads:
-            more = {"files": {"file": ("orders.csv", FILE)}} | more
+            more = {"files": {"file": FILES[self.operation.id]}} | more
         elif self.body is not None:
             more = {"json": self.body} | more
         return await client.request(self.operation.method, self.path(given), **more)
@@ -90,7 +104,7 @@ def calls(document: Mapping[str, Any]) -> list[Call]:
         if schema is not None:
             assert schema in EXAMPLES or schema in MORE, f"tests/house/world.py has no body for {schema}"
         body = None if schema is None else EXAMPLES.get(schema, MORE.get(schema))
-        found.append(Call(operation, schema, body, operation.id == "imports.create_orders"))
+        found.append(Call(operation, schema, body, operation.id in FILES))
     return found
 
 
@@ -114,8 +128,12 @@ BEHIND: Final = """
 REFUSED: Final = """
     insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
     values ($1, $2, 2, 'total', 'number', 'is not a number', '{ten}')"""
+MESSAGE: Final = """
+    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, size, status, reason)
+    values ($1, $2, $3, 'orders/create', 'delivery', '{}', 2, 'dead', '/id: is required')"""
 JOB: Final = """
     insert into data.job (workspace_id, id, kind, state, attempts) values ($1, $2, 'house.test', 'dead', 5)"""
+SESSION: Final = "select id from data.session where staff_id = $1"
 PAIR: Final = """
     insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, reasons)
     values ($1, $2, least($3::uuid, $4), greatest($3::uuid, $4), 16, 'suggested', '{same address}')"""
@@ -134,13 +152,18 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
                 email=f"ann{n}-{mark}@mail.example",
                 source="SHOPIFY",
                 external_id=f"{mark}-{n}",
+                tags=["something"],
             )
+            path = f"/api/customers/{customer['id']}"
+            makers.told(await api.put(f"{path}/avatar", files={"file": FILES["avatars.put"]}))
+            [*_, identity] = makers.told(await api.get(f"{path}/identities"))["data"]
             address = await makers.make_address(api, customer, line1=f"Torstr. {n} {mark}")
             note = makers.told(await api.post(f"/api/customers/{customer['id']}/notes", json={"note": mark}), 201)
             order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
             places.append(
                 {
                     "customers": UUID(customer["id"]),
+                    "identities": UUID(identity["id"]),
                     "addresses": UUID(address["id"]),
                     "notes": UUID(note["id"]),
                     "orders": UUID(order["id"]),
@@ -161,12 +184,17 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
             if role == "owner":
                 await owner.execute("update data.membership set role = 'owner' where staff_id = $1", UUID(member["id"]))
             staff[role] = (member["email"], PASSWORD)
+            found["sessions"] = await owner.fetchval(SESSION, UUID(member["id"]))
             found["staff"] = UUID(member["id"])
+        channel = {"platform": "SHOPIFY", "shop": f"s{mark}.myshopify.com", "secret": mark}
+        found["channels"] = UUID(makers.told(await api.post("/api/channels", json=channel), 201)["id"])
         key = makers.told(await api.post("/api/keys", json={"name": "Second", "scopes": ["customers:read"]}), 201)
         found["keys"] = UUID(key["id"])
     for noun, sql in (("imports", BEHIND), ("jobs", JOB)):
         found[noun] = ids.new()
         await owner.execute(sql, workspace.id, found[noun])
+    found["inbox"] = ids.new()
+    await owner.execute(MESSAGE, workspace.id, found["inbox"], found["channels"])
     await owner.execute(REFUSED, workspace.id, found["imports"])
     await owner.execute(PAIR, workspace.id, ids.new(), found["customers"], places[1]["customers"])
     await makers.settle(db, workspace)
@@ -210,6 +238,8 @@ ALWAYS: Final = {
     "referrer-policy",
     "x-frame-options",
     "content-security-policy",
+    "permissions-policy",
+    "cross-origin-resource-policy",
     "cache-control",
 }
 MEMBERS: Final = {"type", "title", "status", "detail", "instance", "requestId"}

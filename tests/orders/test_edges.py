@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from supover.analytics import commands as analytics
+from supover.channels.model import ChannelOrder, ChannelRefund
 from supover.customers import commands as customers
 from supover.customers.contacts import HUB_NAMES
 from supover.kit.db import Database
@@ -46,6 +47,24 @@ async def test_what_the_source_tells_beyond_the_known_refunds_is_the_rest(
             "select data ->> 'amount' from event_log where workspace_id = $1 and kind = 'OrderRefunded' order by tx"
         )
     assert found == ["30.00", "15.00"]
+
+
+async def test_what_the_source_lists_says_nothing_of_a_refund_recorded_here_until_it_lists_it(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    def listing(hour: int, **amounts: str) -> ChannelOrder:
+        refunds = [ChannelRefund(external_id=n, amount=Decimal(a), refunded_at=DAY) for n, a in amounts.items()]
+        return an_order("1", "50.00", status="delivered", refunds=refunds, updated_at=DAY + timedelta(hours=hour))
+
+    [taken] = await take(db, shop, listing(1, r1="10.00"))
+    path = f"/api/orders/{taken.order_id}"
+    assert told(await api.post(f"{path}/refund", json={"amount": "5.00", "externalId": "ours"}))["refunded"] == "15.00"
+    await take(db, shop, listing(2, r1="10.00", r2="1.00"))
+    assert told(await api.get(path))["refunded"] == "16.00"
+    await take(db, shop, listing(3, r1="10.00", ours="5.00"))
+    assert told(await api.get(path))["refunded"] == "15.00"
+    await take(db, shop, listing(4, r1="10.00"))
+    assert told(await api.get(path))["refunded"] == "10.00"
 
 
 async def test_a_total_lowered_below_its_refunds_never_makes_a_negative_value(db: Database, shop: Workspace) -> None:

@@ -92,7 +92,7 @@ async def test_the_pinned_address_is_kept_in_headers(api: httpx.AsyncClient) -> 
 
 async def test_rates_are_paged(api: httpx.AsyncClient) -> None:
     given = [
-        {"currency": currency, "date": f"2026-03-0{day}", "rate": f"1.{day}000000000"}
+        {"currency": currency, "date": f"2026-03-0{day}", "rate": f"1.{day}"}
         for day in (3, 2, 1)
         for currency in ("CAD", "EUR", "GBP")
     ]

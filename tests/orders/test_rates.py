@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from supover.kit.db import Database
@@ -11,7 +12,7 @@ from supover.kit.problems import FieldError, Invalid
 from supover.kit.tables import TableUnreadable
 from supover.orders import rates
 from supover.orders.rates import Rate
-from tests.makers import Workspace
+from tests.makers import Workspace, pointers, told
 from tests.orders.arrange import an_order, figures, take
 
 
@@ -144,19 +145,67 @@ async def test_rates_are_refused_all_together(db: Database, shop: Workspace) -> 
         FieldError("/1/rate", "range", "must be a positive number"),
     )
     async with db.reader(shop.id) as reader:
-        assert await rates.search(reader, currency=None, before=None, limit=10) == []
+        assert await rates.search(reader, currency=None, before=None, limit=10, count=True) == ([], 0)
 
 
 async def test_rates_are_listed_newest_first(db: Database, shop: Workspace) -> None:
     given = [Rate(c, date(2026, 3, d), Decimal(d) / 10) for d in (1, 2, 3) for c in ("EUR", "GBP")]
     await keep(db, shop, *given)
     async with db.reader(shop.id) as reader:
-        assert await rates.search(reader, currency="EUR", before=date(2026, 3, 3), limit=10) == [
+        assert (await rates.search(reader, currency="EUR", before=date(2026, 3, 3), limit=10))[0] == [
             Rate("EUR", date(2026, 3, 2), Decimal("0.2")),
             Rate("EUR", date(2026, 3, 1), Decimal("0.1")),
         ]
-        assert [r.currency for r in await rates.search(reader, currency=None, before=None, limit=3)] == [
+        assert [r.currency for r in (await rates.search(reader, currency=None, before=None, limit=3))[0]] == [
             "EUR",
             "GBP",
             "EUR",
         ]
+
+
+# --- over HTTP -------------------------------------------------------------------------------------------------------------
+
+
+async def test_rates_are_kept_listed_and_forgotten_and_each_is_audited(api: httpx.AsyncClient) -> None:
+    table = [{"currency": c, "date": d, "rate": r} for c, d, r in (
+        ("EUR", "2026-03-01", "1.10"), ("EUR", "2026-03-02", "1.20"), ("GBP", "2026-03-02", "1.30"),
+    )]  # fmt: skip
+    assert told(await api.put("/api/rates", json={"rates": table})) == {"kept": 3, "ordersWithoutRate": 0}
+    assert told(await api.put("/api/rates", json={"rates": [{**table[0], "rate": "1.15"}, table[1]]}))["kept"] == 2
+    listed = told(await api.get("/api/rates", params={"currency": "EUR", "count": "true"}))
+    assert [(r["date"], r["rate"]) for r in listed["data"]] == [("2026-03-02", "1.2"), ("2026-03-01", "1.15")]
+    assert listed["total"] == 2
+    told(await api.delete("/api/rates/EUR/2026-03-01"), 204)
+    for gone in ("EUR/2026-03-01", "EUR/yesterday", "eur/2026-03-02", "XXX/2026-03-02"):
+        assert told(await api.delete(f"/api/rates/{gone}"), 404)["type"].endswith("/rate-not-found")
+    assert [r["currency"] for r in told(await api.get("/api/rates", params={"before": "2026-03-03"}))["data"]] == [
+        "EUR",
+        "GBP",
+    ]
+    entries = told(await api.get("/api/audit", params={"sort": "at"}))["data"]
+    assert [[(c["field"], c["old"], c["new"]) for c in e["changes"]] for e in entries if e["action"].startswith("rates.")] == [
+        [("EUR 2026-03-01", None, "1.10"), ("EUR 2026-03-02", None, "1.20"), ("GBP 2026-03-02", None, "1.30")],
+        [("EUR 2026-03-01", "1.1", "1.15")],
+        [("EUR 2026-03-01", "1.15", None)],
+    ]  # fmt: skip
+    assert pointers(await api.get("/api/rates", params={"currency": "euro"})) == ["currency"]
+
+
+async def test_a_forgotten_rate_leaves_what_was_counted_at_it(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    rate = {"currency": "EUR", "date": "2026-03-01", "rate": "2"}
+    told(await api.put("/api/rates", json={"rates": [rate]}))
+    order = {"total": "10.00", "currency": "EUR", "placedAt": "2026-03-05T12:00:00Z", "email": "ann@mail.example"}
+    first = told(await api.post("/api/orders", json=order), 201)
+    told(await api.delete("/api/rates/EUR/2026-03-01"), 204)
+    second = told(await api.post("/api/orders", json=order), 201)
+    assert (first["exchangeRate"], second["exchangeRate"]) == ("2", None)
+    assert told(await api.get(f"/api/orders/{first['id']}"))["exchangeRate"] == "2"
+    missing = told(await api.get("/api/orders", params={"rateMissing": "true"}))["data"]
+    assert [o["id"] for o in missing] == [second["id"]]
+    told(await api.put("/api/rates", json={"rates": [{**rate, "rate": "3"}]}))
+    async with db.tx(shop.id) as tx:
+        assert await rates.apply(tx) == 1
+    assert told(await api.get(f"/api/orders/{second['id']}"))["exchangeRate"] == "3"
+    assert told(await api.get(f"/api/orders/{first['id']}"))["exchangeRate"] == "2"

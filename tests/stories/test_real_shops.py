@@ -89,7 +89,13 @@ def rows(name: str) -> Iterator[dict[str, str]]:
 
 
 def sums(run: ImportRun) -> dict[str, Any]:
-    return {"created": run.created, "updated": run.updated, "unchanged": run.unchanged, "failed": run.failed, "total": run.total}
+    return {
+        "created": run.created,
+        "updated": run.updated,
+        "unchanged": run.unchanged,
+        "failed": run.failed,
+        "total": run.total,
+    }
 
 
 # --- a British gift shop (UCI Online Retail II, Daqing Chen, CC BY 4.0) --------------------------------------------------

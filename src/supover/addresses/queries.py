@@ -37,8 +37,7 @@ async def search(db: Reader, customer_id: UUID, page: Page) -> tuple[Sequence[Ad
     where = Where("a.workspace_id = $1")
     where.add("a.customer_id = {}", customer_id)
     page.seek(where)
-    limit = where.arg(page.limit + 1)
-    found = await db.all(Address, LIST.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    found = await db.all(Address, LIST.format(where=where.text(), order=page.order(), limit=page.rows()), *where.values)
     if len(found) <= page.limit:
         return found, None
     last = found[page.limit - 1]

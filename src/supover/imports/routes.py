@@ -230,7 +230,7 @@ async def find(db: Reader, id: UUID) -> ImportRun:
     return await queries.find(db, id)
 
 
-@routes.get("/api/imports/{id:uuid}/errors.csv")
+@routes.get("/api/imports/{id:uuid}/errors.csv", media="text/csv")
 async def errors(
     db: Reader,
     id: UUID,

@@ -77,6 +77,7 @@ def list_rates(
         async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace)) as reader:
             day = before.date() if before else None
             code = currency.upper() if currency else None
-            return await book.search(reader, currency=code, before=day, limit=limit)
+            found, _ = await book.search(reader, currency=code, before=day, limit=limit)
+            return found
 
     terminal.show(terminal.run(act), json=json)

@@ -17,7 +17,7 @@ from supover.customers import contacts
 from supover.customers.contacts import Decision, Identity
 from supover.customers.events import DuplicateSuspected
 from supover.kit import clock, countries, ids, money, text
-from supover.kit.db import Tx, by_column, json_bytes
+from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError, Invalid, Stale
 from supover.orders import queries, rules
@@ -130,7 +130,7 @@ ADD_LINES: Final = """
            as n (order_id, position, id, sku, title, quantity, unit_price, properties)"""
 DROP_REFUNDS: Final = """
     delete from order_refund r
-     where r.workspace_id = $1 and r.order_id = any($2::uuid[]) and r.external_id is not null
+     where r.workspace_id = $1 and r.order_id = any($2::uuid[]) and not r.recorded_here
        and not exists (select 1 from unnest($3::uuid[], $4::text[]) as n (order_id, external_id)
                         where n.order_id = r.order_id and n.external_id = r.external_id)"""
 KEEP_REFUNDS: Final = """
@@ -139,7 +139,8 @@ KEEP_REFUNDS: Final = """
       from unnest($2::uuid[], $3::text[], $4::uuid[], $5::numeric[], $6::text[], $7::timestamptz[])
            as n (order_id, external_id, id, amount, reason, refunded_at)
         on conflict (workspace_id, order_id, external_id) where external_id is not null
-        do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at"""
+        do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at,
+           recorded_here = false"""
 # A source that knows only the sum of its refunds: what the other refunds do not explain is one more, called 'total'.
 DROP_TOLD: Final = """
     delete from order_refund where workspace_id = $1 and order_id = any($2::uuid[]) and external_id = 'total'"""
@@ -249,7 +250,7 @@ async def _take_in_once(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
     events += await _keep_parts(tx, batch, fresh, changed)
     if batch.confirmed:
         # The same content at a later time: what was said between the two must not win when it comes late.
-        await tx.run(CONFIRM, *by_column(batch.confirmed))
+        await tx.many(CONFIRM, batch.confirmed)
     if batch.decisions:
         events += await _keep_decisions(tx, batch)
     await publish(tx, events)
@@ -302,30 +303,32 @@ async def rates_for(tx: Tx, wanted: Sequence[tuple[str, datetime, Decimal | None
 async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
     rates = await rates_for(tx, [(o.currency, o.placed_at, o.exchange_rate) for o in (batch.orders[n] for n in fresh)])
     rows: list[tuple[Any, ...]] = []
-    events: list[Event] = []
-    for n, rate in zip(fresh, rates, strict=True):
-        order, decision, order_id = batch.orders[n], batch.decisions[n], ids.new()
-        hold = BLOCKED_HOLD if decision.blocked else None
+    for n, rate, order_id in zip(fresh, rates, ids.many(len(fresh)), strict=True):
+        order, decision = batch.orders[n], batch.decisions[n]
         rows.append(
             (
                 order_id, order.source, order.shop, order.external_id, order.number, decision.customer_id, order.status,
-                order.financial_status, hold, decision.customer_id is None, order.currency, order.subtotal, order.shipping, order.tax,
-                order.discount, order.total, Decimal(0), rate, order.placed_at, _cancelled_at(order), _delivered_at(order),
-                order.contact.email, order.contact.phone, order.contact.name, _place(order.shipping_address),
-                _place(order.billing_address), chr(31).join(order.tags), order.note, order.updated_at, batch.hashes[n],
+                order.financial_status, BLOCKED_HOLD if decision.blocked else None, decision.customer_id is None, order.currency,
+                order.subtotal, order.shipping, order.tax, order.discount, order.total, Decimal(0), rate, order.placed_at,
+                _cancelled_at(order), _delivered_at(order), order.contact.email, order.contact.phone, order.contact.name,
+                _place(order.shipping_address), _place(order.billing_address), chr(31).join(order.tags), order.note,
+                order.updated_at, batch.hashes[n],
             )
         )  # fmt: skip
         batch.taken[n] = Taken(order_id, decision.customer_id, "created", decision.created)
-        events.append(
-            OrderPlaced(
-                customer_id=decision.customer_id, order_id=order_id, at=order.placed_at, number=order.number, source=order.source,
-                status=order.status, total=order.total, currency=order.currency,
-            )
-        )  # fmt: skip
-        events += _milestones(order, decision.customer_id, order_id, "pending", order.status)
-        if hold:
-            events.append(OrderHeld(customer_id=decision.customer_id, order_id=order_id, reason=hold))
-    await tx.run(ADD, *by_column(rows))
+    events: list[Event] = []
+    async with tx.writing(ADD, rows):
+        for n, (order_id, *_) in zip(fresh, rows, strict=True):
+            order, decision = batch.orders[n], batch.decisions[n]
+            events.append(
+                OrderPlaced(
+                    customer_id=decision.customer_id, order_id=order_id, at=order.placed_at, number=order.number,
+                    source=order.source, status=order.status, total=order.total, currency=order.currency,
+                )
+            )  # fmt: skip
+            events += _milestones(order, decision.customer_id, order_id, "pending", order.status)
+            if decision.blocked:
+                events.append(OrderHeld(customer_id=decision.customer_id, order_id=order_id, reason=BLOCKED_HOLD))
     if None in rates:
         # Rates that are being kept at this moment may not have been seen, nor see these orders. (Here, because few orders
         # lack a rate, and a terminal that imports need not load the jobs.)
@@ -369,7 +372,7 @@ async def _update(tx: Tx, batch: _Batch, changed: Sequence[int]) -> list[Event]:
         changes = {name: [old, new] for (name, new), old in zip(now.items(), was, strict=True) if old != new}
         events.append(OrderChanged(customer_id=customer_id, order_id=stored.id, changes=changes))
         events += _milestones(order, customer_id, stored.id, stored.status, status)
-    await tx.run(UPDATE, *by_column(rows))
+    await tx.many(UPDATE, rows)
     return events
 
 
@@ -442,14 +445,14 @@ async def _keep_parts(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequ
     if relined:
         await tx.run(DROP_LINES, relined)
     if lines:
-        await tx.run(ADD_LINES, *by_column(lines))
+        await tx.many(ADD_LINES, lines)
     if listed:
         await tx.run(DROP_REFUNDS, listed, [r[0] for r in refunds], [r[1] for r in refunds])
         if refunds:
-            await tx.run(KEEP_REFUNDS, *by_column(refunds))
+            await tx.many(KEEP_REFUNDS, refunds)
     if told:
         await tx.run(DROP_TOLD, [t[0] for t in told])
-        await tx.run(KEEP_TOLD, *by_column(told))
+        await tx.many(KEEP_TOLD, told)
     events: list[Event] = []
     for order_id, refunded in await tx.rows(SUM_REFUNDS, list(summed)) if summed else ():
         n = summed[order_id]
@@ -479,7 +482,7 @@ async def _keep_decisions(tx: Tx, batch: _Batch) -> list[Event]:
         place = order.contact.address
         if decision.created and decision.customer_id and order.contact.name and place and place.line1:
             strangers.append((decision.customer_id, order.contact.name, places.match_key(place)))
-    await tx.run(ADD_DECISIONS, *by_column(rows))
+    await tx.many(ADD_DECISIONS, rows)
     if not strangers:
         return []
     found: dict[tuple[UUID, UUID], Event] = {}
@@ -593,8 +596,8 @@ CHANGE: Final = """
            customer_id = $16, updated_at = now(), version = version + 1
      where workspace_id = $1 and id = $2"""
 ADD_REFUND: Final = """
-    insert into order_refund (workspace_id, order_id, id, external_id, amount, reason, refunded_at)
-    values ($1, $2, $3, $4, $5, $6, $7)
+    insert into order_refund (workspace_id, order_id, id, external_id, amount, reason, refunded_at, recorded_here)
+    values ($1, $2, $3, $4, $5, $6, $7, true)
         on conflict (workspace_id, order_id, external_id) where external_id is not null do nothing"""
 TOUCH: Final = """update "order" set updated_at = now(), version = version + 1 where workspace_id = $1 and id = $2"""
 LIVING: Final = "select id from customer where workspace_id = $1 and id = $2 and deleted_at is null"

@@ -147,13 +147,14 @@ class Delivery(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 class IdentityDecision(msgspec.Struct, frozen=True, rename="camel"):
-    """Why an order went to its customer: by which rule, with what evidence, newest first in `history`."""
+    """Why an order went to its customer: by which rule, with what evidence, and `explanation` in words."""
 
     order_id: UUID
     customer_id: UUID | None
     method: str
     evidence: Mapping[str, Any]
     decided_at: datetime
+    explanation: Sequence[str] = ()
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 from supover.kit import money
 from supover.kit.db import Reader
 from supover.kit.sql import Page, Sort, Where, like
+from supover.orders import rules
 from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFound
 
 _COLUMNS: Final = """o.id, o.external_id, o.number, o.source, o.shop, o.customer_id, o.status, o.financial_status, o.on_hold,
@@ -133,8 +134,7 @@ async def search(
         if page.skip:
             return [], None, total
     page.seek(where)
-    limit = where.arg(page.limit + 1)
-    rows = await db.rows(LIST.format(where=where.text(), order=page.order(), limit=limit), *where.values)
+    rows = await db.rows(LIST.format(where=where.text(), order=page.order(), limit=page.rows()), *where.values)
     found = [_order(row) for row in rows[: page.limit]]
     if len(rows) <= page.limit:
         return found, None, total
@@ -169,7 +169,7 @@ async def decisions(db: Reader, id: UUID) -> list[IdentityDecision]:
     found = await db.all(IdentityDecision, DECISIONS, id)
     if not found:
         await find(db, id)
-    return found
+    return [msgspec.structs.replace(d, explanation=rules.in_words(d.method, d.evidence)) for d in found]
 
 
 CURRENCY_AND_ZONE: Final = "select currency, timezone from workspace where workspace_id = $1"

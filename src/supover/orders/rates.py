@@ -9,9 +9,9 @@ from typing import Final, Literal
 import msgspec
 
 from supover.kit import money, tables
-from supover.kit.db import Reader, Tx
+from supover.kit.db import Change, Reader, Tx
 from supover.kit.events import publish
-from supover.kit.problems import FieldError, Invalid
+from supover.kit.problems import FieldError, Invalid, NotFound
 from supover.kit.sql import CursorBroken, Where, read_cursor, write_cursor
 from supover.orders import queries
 from supover.orders.events import OrderRateKnown
@@ -32,6 +32,10 @@ class RatesKept(msgspec.Struct, frozen=True, rename="camel"):
 
     kept: int
     orders_without_rate: int
+
+
+class RateNotFound(NotFound):
+    """No rate of this currency on this day."""
 
 
 KEEP: Final = """
@@ -57,6 +61,25 @@ def errors_of(rates: Sequence[Rate], own: str, pointer: str = "") -> list[FieldE
     return found
 
 
+STORED: Final = """
+    select r.currency, r.on_date, trim_scale(r.rate)
+      from exchange_rate r
+      join unnest($2::text[], $3::date[]) as n (currency, on_date) on n.currency = r.currency and n.on_date = r.on_date
+     where r.workspace_id = $1"""
+
+
+async def note(tx: Tx, rates: Sequence[Rate]) -> None:
+    """Notes for the audit row what these rates are about to replace."""
+    wanted = {(r.currency, r.date): r.rate for r in rates}
+    stored = await tx.all(Rate, STORED, [c for c, _ in wanted], [d for _, d in wanted])
+    before = {(r.currency, r.date): r.rate for r in stored}
+    for (currency, day), rate in wanted.items():
+        if before.get((currency, day)) != rate:
+            # A rate has no id: its currency and day say which one it is.
+            field = f"{currency} {day}"
+            tx.changes.append(Change("exchange_rate", tx.workspace_id, field, before.get((currency, day)), rate))
+
+
 async def keep(tx: Tx, rates: Sequence[Rate], pointer: str = "") -> RatesKept:
     """Keeps rates; a day's second rate replaces its first. Orders already counted keep the rate they were counted at."""
     own, _ = await queries.currency_and_zone(tx)
@@ -65,6 +88,22 @@ async def keep(tx: Tx, rates: Sequence[Rate], pointer: str = "") -> RatesKept:
     last = {(r.currency, r.date): r.rate for r in rates}
     await tx.run(KEEP, [c for c, _ in last], [d for _, d in last], list(last.values()))
     return RatesKept(len(last), await tx.value(LACKING))
+
+
+DELETE: Final = """
+    delete from exchange_rate where workspace_id = $1 and currency = $2 and on_date = $3 returning trim_scale(rate)"""
+
+
+async def delete(tx: Tx, currency: str, day: str) -> None:
+    """Forgets a day's rate; orders that were counted at it stay as they are. Raises RateNotFound."""
+    try:
+        on_date = date.fromisoformat(day)
+    except ValueError:
+        raise RateNotFound from None
+    rate = await tx.value(DELETE, currency, on_date)
+    if rate is None:
+        raise RateNotFound
+    tx.changes.append(Change("exchange_rate", tx.workspace_id, f"{currency} {on_date}", rate, None))
 
 
 APPLY: Final = """
@@ -161,26 +200,34 @@ def _rate(cell: str, number: int, column: str) -> Decimal:
 
 
 LIST: Final = """
-    select r.currency, r.on_date, r.rate
+    select r.currency, r.on_date, trim_scale(r.rate)
       from exchange_rate r
      where {where}
      order by r.on_date desc, r.currency
      limit {limit}"""
+COUNT: Final = "select count(*) from exchange_rate r where {where}"
 
 
 async def search(
-    db: Reader, *, currency: str | None, before: date | None, limit: int, after: tuple[date, str] | None = None
-) -> list[Rate]:
-    """The newest rates, one currency's or all; those that follow the day and currency `after`."""
+    db: Reader,
+    *,
+    currency: str | None,
+    before: date | None,
+    limit: int,
+    after: tuple[date, str] | None = None,
+    count: bool = False,
+) -> tuple[list[Rate], int | None]:
+    """The newest rates, one currency's or all, that follow the day and currency `after`; and how many there are where asked."""
     where = Where("r.workspace_id = $1")
     if currency is not None:
         where.add("r.currency = {}", currency)
     if before is not None:
         where.add("r.on_date < {}", before)
+    total: int | None = await db.value(COUNT.format(where=where.text()), *where.values) if count else None
     if after is not None:
         where.add("r.on_date <= {} and (r.on_date < {} or r.currency > {})", after[0], *after)
     rows = LIST.format(where=where.text(), limit=where.arg(limit))
-    return await db.all(Rate, rows, *where.values)
+    return await db.all(Rate, rows, *where.values), total
 
 
 def cursor(last: Rate) -> str:

@@ -15,6 +15,7 @@ from supover.kit import sql
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, PageNumber, Routes, decode, version_of
 from supover.kit.db import Reader, Tx
 from supover.kit.jobs import defer
+from supover.kit.money import CURRENCIES
 from supover.kit.problems import FieldError, Invalid
 from supover.orders import commands, queries, rates
 from supover.orders.model import (
@@ -57,13 +58,14 @@ class OrderBatch(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
 
 
 class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """The decision that holds, and those before it."""
+    """The decision that holds, with what spoke for and against it in words, and those before it, the newest first."""
 
     order_id: UUID
     customer_id: UUID | None
     method: str
     evidence: dict[str, object]
     decided_at: datetime
+    explanation: Sequence[str]
     history: Sequence[IdentityDecision]
 
 
@@ -219,10 +221,20 @@ async def deliver(tx: Tx, id: UUID, data: Delivery = DELIVERED_NOW, if_match: If
 
 @routes.get("/api/orders/{id:uuid}/identity")
 async def identity(db: Reader, id: UUID) -> IdentityAnswer:
-    """Explain why an order belongs to its customer."""
+    """Explain why an order belongs to its customer.
+
+    `method` is the rule that held: customer_id (it was said), channel_identity, email, phone, new (a customer was made for
+    it), identity_moved (it went along with a contact), none (nothing says whose it is). `explanation` says it in words.
+    """
     first, *before = await queries.decisions(db, id)
     return IdentityAnswer(
-        first.order_id, first.customer_id, first.method, dict(first.evidence), first.decided_at, before
+        first.order_id,
+        first.customer_id,
+        first.method,
+        dict(first.evidence),
+        first.decided_at,
+        first.explanation,
+        before,
     )
 
 
@@ -266,14 +278,19 @@ async def search_rates(
     before: Annotated[
         date | None, QueryParameter(name="before", required=False, description="Only days before this one.")
     ] = None,
+    count: Count = None,
 ) -> Listing[Rate]:
     """List exchange rates, the newest first."""
-    sql.known(request.query_params.keys(), {"limit", "cursor", "currency", "before"})
+    sql.known(request.query_params.keys(), {"limit", "cursor", "currency", "before", "count"})
     size = sql.page(queries.SORTS, limit=limit, sort=None, cursor=None).limit
     after = None if cursor is None else rates.after(cursor)
-    found = await rates.search(db, currency=currency, before=before, limit=size + 1, after=after)
+    if currency is not None and currency not in CURRENCIES:
+        raise Invalid.at("currency", "currency", "must be a code of ISO 4217 such as EUR")
+    found, total = await rates.search(
+        db, currency=currency, before=before, limit=size + 1, after=after, count=bool(count)
+    )
     following = rates.cursor(found[size - 1]) if len(found) > size else None
-    return Listing(found[:size], following)
+    return Listing(found[:size], following, total)
 
 
 @rate_routes.put("/api/rates", name="put")
@@ -284,6 +301,16 @@ async def keep_rates(tx: Tx, data: RateTable) -> RatesKept:
     """
     if not 1 <= len(data.rates) <= rates.BATCH:
         raise Invalid.at("/rates", "length", f"must hold 1 to {rates.BATCH} rates")
+    await rates.note(tx, data.rates)
     kept = await rates.keep(tx, data.rates, "/rates")
     await defer(tx, "orders.apply_rates", {}, singleton="apply")
     return kept
+
+
+@rate_routes.delete("/api/rates/{currency:str}/{day:str}", name="delete")
+async def delete_rate(tx: Tx, currency: str, day: str) -> None:
+    """Forget a currency's rate of a day.
+
+    Orders that were counted at it keep it; those that come in later take the rate of an earlier day, up to a month old.
+    """
+    await rates.delete(tx, currency, day)

@@ -51,6 +51,34 @@ def later(now: OrderStatus, told: OrderStatus) -> OrderStatus:
     return told if may_move(now, told) else now
 
 
+_BECAUSE: Final[Mapping[str, str]] = {
+    "customer_id": "The order said whose it is.",
+    "channel_identity": "The channel's buyer id {key} is this customer's.",
+    "email": "The email {key} is this customer's.",
+    "phone": "The phone {key} is this customer's, and the first names go together.",
+    "new": "Nothing it came with led to a customer, so a new one was made.",
+    "none": "Nothing it came with says whose it is, so it waits for review.",
+    "identity_moved": "It went along when the {kind} {key}, which had brought it, was moved to this customer.",
+}
+
+
+def in_words(method: str, evidence: Mapping[str, Any]) -> list[str]:
+    """Why an order went to its customer, in sentences: what decided, then what did not count, and why."""
+    matched: Mapping[str, Any] = evidence.get("matched") or {}
+    kind = {"channel": "buyer id"}.get(str(matched.get("kind")), str(matched.get("kind")))
+    said = [
+        _BECAUSE.get(method, "It was decided by {method}.").format(kind=kind, key=matched.get("key"), method=method)
+    ]
+    if method == "customer_id" and "by" in evidence:
+        said = ["Somebody gave it to this customer."]
+    for one in evidence.get("against") or ():
+        what = {"channel": "buyer id"}.get(str(one.get("kind")), one.get("kind"))
+        why = str(one.get("why", ""))
+        who = f" with customer {one['customerId']}" if "customerId" in one else ""
+        said.append(f"The {what}{who} did not count: {why}." if what else f"{why[:1].upper()}{why[1:]}.")
+    return said
+
+
 def is_rate(rate: Decimal) -> bool:
     """Whether a number can be an exchange rate: positive, and within what its column holds."""
     return rate.is_finite() and Decimal("1e-10") <= rate < 10**9
