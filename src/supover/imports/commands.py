@@ -179,7 +179,7 @@ async def run(
         stored = await queries.stored(tx, id)
         currency, zone = await order_queries.currency_and_zone(tx)
     options = msgspec.convert(stored.options, OrderImportOptions)
-    at = stored.rows_read
+    at, taken = stored.rows_read, 0
     try:
         with ExitStack() as stack:
             table = await asyncio.to_thread(stack.enter_context, tables.read(file))
@@ -188,7 +188,7 @@ async def run(
             rows = ((n, cells) for n, cells in table.rows if n > stored.rows_read)
             following = rules.chunks(plan, rows, chunk)
             found = await asyncio.to_thread(_parse, following, read, clock.now())
-            taken, learn_at = 0, 1
+            learn_at = 1
             while found is not None:
                 ahead = asyncio.create_task(asyncio.to_thread(_parse, following, read, clock.now()))
                 try:
@@ -211,6 +211,8 @@ async def run(
             async with database.tx(workspace_id, actor=actor, origin="import") as tx:
                 await tx.run(FAIL, id, said(error, at))
         raise
+    if taken > 1:
+        await _learn(database)
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         await tx.run(FINISH, id)
         return await queries.find(tx, id)
