@@ -186,6 +186,7 @@ def _add_term(where: Where, term: Term) -> None:
         ]
     else:
         ways = [f"c.search like ext.search_pattern({_prefixed(term.text, found)})"]
+        ways += [f"c.search like ext.search_pattern({_prefixed(s, where.arg(s))})" for s in term.spellings]
     for given in term.digits:
         digits = where.arg(given)
         ways.append(

@@ -190,7 +190,7 @@ _LEAST_DIALLED: Final = 7
 
 
 class Term(msgspec.Struct, frozen=True):
-    """One thing that a customer must match: `text` anywhere, or `digits` in a phone, or an order's `number`.
+    """One thing that a customer must match: `text` or one of its `spellings` anywhere, `digits` in a phone, or an order's `number`.
 
     `exact` asks for the whole value; a `number` is without its #.
     """
@@ -199,6 +199,7 @@ class Term(msgspec.Struct, frozen=True):
     digits: tuple[str, ...] = ()
     number: str | None = None
     exact: bool = False
+    spellings: tuple[str, ...] = ()
 
 
 def terms(search: str) -> list[Term]:
@@ -230,7 +231,11 @@ def _term(written: str, *, exact: bool) -> Term:
             digits.append(bare)
     number = written.removeprefix("#")
     has_digit = any(letter.isdigit() for letter in number)
-    return Term(written, tuple(digits), number if has_digit else None, exact)
+    spellings: tuple[str, ...] = ()
+    if not exact and written[-1] in "Σσς":
+        # Greek writes the last sigma of a word in its own way, but not in capitals: it is kept as it was typed.
+        spellings = (written[:-1] + ("σ" if written[-1] == "ς" else "ς"),)
+    return Term(written, tuple(digits), number if has_digit else None, exact, spellings)
 
 
 def _dialled(written: str) -> str | None:
