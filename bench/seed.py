@@ -23,7 +23,7 @@ ROWS = """
            'seed' || n || '@example' || n % 97 || '.com' as email,
            (array['Anna','Bob','Carla','Dinh','Eve','Farid','Grace','Hugo','Iris','Jon'])[1 + n % 10]
                || ' ' || left(md5(n::text), 12) as name,
-           timestamptz '2026-01-01' + n % 280 * interval '1 day' as placed_at, (500 + n * 7919 % 19500)::numeric / 100 as total
+           timestamptz '2026-01-01' + n % 280 * interval '1 day' as placed_at, (500 + n::bigint * 7919 % 19500)::numeric / 100 as total
       from generate_series($1::integer, $2::integer) as n"""
 CUSTOMERS = """
     insert into data.customer (workspace_id, id, source, external_id, email, name)
