@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 3629a142e493f0bb.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 33b77bdec1a06102.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -885,6 +885,7 @@ CREATE TABLE data.inbox_message (
     api_version text,
     triggered_at timestamp with time zone,
     body bytea,
+    body_hash bytea NOT NULL,
     size integer NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
@@ -901,6 +902,8 @@ CREATE TABLE data.inbox_message (
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
 
 COMMENT ON COLUMN data.inbox_message.delivery_id IS 'The channel''s own; where it has none, a hash of topic and body.';
+
+COMMENT ON COLUMN data.inbox_message.body_hash IS 'SHA-256; it stays when the body is forgotten.';
 
 COMMENT ON COLUMN data.inbox_message.attempts IS 'Counted and committed before the work, so that a message which ends its worker is set aside too.';
 
@@ -1554,6 +1557,7 @@ CREATE VIEW fence.inbox_message WITH (security_barrier='false') AS
     api_version,
     triggered_at,
     body,
+    body_hash,
     size,
     status,
     attempts,
@@ -1918,11 +1922,11 @@ CREATE INDEX inbox_message_aside ON data.inbox_message USING btree (workspace_id
 
 CREATE INDEX inbox_message_body ON data.inbox_message USING btree (workspace_id, id) WHERE ((body IS NOT NULL) AND (status = ANY (ARRAY['applied'::text, 'ignored'::text])));
 
-CREATE UNIQUE INDEX inbox_message_delivery ON data.inbox_message USING btree (workspace_id, connection_id, delivery_id);
+CREATE UNIQUE INDEX inbox_message_delivery ON data.inbox_message USING btree (workspace_id, connection_id, topic, delivery_id, body_hash);
 
 CREATE INDEX inbox_message_due ON data.inbox_message USING btree (workspace_id, due_at, id) WHERE (status = 'pending'::text);
 
-CREATE UNIQUE INDEX inbox_message_event ON data.inbox_message USING btree (workspace_id, connection_id, topic, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX inbox_message_event ON data.inbox_message USING btree (workspace_id, connection_id, topic, event_id, body_hash) WHERE (event_id IS NOT NULL);
 
 CREATE INDEX inbox_message_waiting ON data.inbox_message USING btree (workspace_id, connection_id, waits_for) WHERE (waits_for IS NOT NULL);
 

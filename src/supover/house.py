@@ -6,7 +6,7 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-events: Final = typer.Typer()
+events: Final = typer.Typer(add_completion=False)
 
 
 @events.command("events")

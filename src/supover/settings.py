@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
     pool_size: Annotated[int, Meta(description="Database connections a process that answers.", ge=1, le=1000)] = 10
     worker_pool_size: Annotated[
-        int, Meta(description="Database connections a process that works off jobs.", ge=2, le=1000)
+        int, Meta(description="Database connections a process that works off jobs.", ge=3, le=1000)
     ] = 6
     max_in_flight: Annotated[
         int, Meta(description="Requests that a process works on at a time; it turns others away with 503.", ge=1)

@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
@@ -172,6 +172,8 @@ def show(value: object, *, json: bool = False) -> None:
         text = value
     elif isinstance(value, Sequence):
         text = _table(cast("Sequence[object]", value))
+        if not text:
+            note("Nothing found.")
     else:
         text = _lines(value)
     try:
@@ -181,6 +183,12 @@ def show(value: object, *, json: bool = False) -> None:
     except BrokenPipeError:
         # Whoever read has read enough; Python must not complain about it when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def only(value: object, columns: Sequence[str]) -> dict[str, object]:
+    """These fields of a struct, by the names that JSON gives them, for a table that fits a screen."""
+    fields = _fields(value)
+    return {column: fields[column] for column in columns}
 
 
 def note(text: str) -> None:
@@ -232,7 +240,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds").replace("+00:00", "Z")
-    if isinstance(value, str | Path | UUID | int | Decimal):
+    if isinstance(value, str | Path | UUID | int | Decimal | date):
         # A name from outside must not move the cursor or end the line.
         return "".join(letter if letter.isprintable() else "�" for letter in str(value))
     if isinstance(value, Sequence):

@@ -79,7 +79,8 @@ async def _work(settings: Settings, owner_url: str, make: Make, act: Callable[[W
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    control = min(CONTROL_CONNECTIONS, settings.worker_pool_size - 1)
+    # A drain of the inbox holds two at a time: with one it would wait for itself.
+    control = min(CONTROL_CONNECTIONS, settings.worker_pool_size - 2)
     async with (
         _opened(settings, owner_url, settings.worker_pool_size - control, stopped) as database,
         _opened(settings, owner_url, control, stopped) as claims,

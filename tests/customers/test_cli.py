@@ -61,7 +61,7 @@ async def test_a_customer_is_shown_by_id_or_email(supover: Cli, api: httpx.Async
     lines = dict(line.split(None, 1) for line in (await supover.run("show", "ann@x.org")).stdout.splitlines())
     assert (lines["name"], lines["email"], lines["isBlocked"]) == ("Ann", "Ann@x.org", "no")
     assert "phone" not in lines
-    assert "Nobody has the email bo@x.org" in (await supover.run("show", "bo@x.org", code=1)).stderr
+    assert "Nobody has the email bo@x.org in this workspace" in (await supover.run("show", "bo@x.org", code=1)).stderr
     assert "No customer" in (await supover.run("show", str(supover.workspace.id), code=1)).stderr
 
 

@@ -530,3 +530,19 @@ async def test_scopes_decide_who_may(api: httpx.AsyncClient, db: Database, shop:
         assert (await add(reader, ann, email="b@x.org")).status_code == 403
         assert (await move(reader, ann, own, ann)).status_code == 403
         assert (await reader.delete(f"/api/customers/{ann['id']}/identities/{own['id']}")).status_code == 403
+
+
+async def test_taking_orders_along_needs_the_right_to_write_orders(
+    db: Database, api: httpx.AsyncClient, shop: Workspace
+) -> None:
+    ann, eve = await make_customer(api, name="Ann", email="ann@one.com"), await make_customer(api, name="Eve")
+    order = await make_order(api, email="ann@one.com")
+    held = await contact(api, ann, "ann@one.com")
+    async with client(db, await make_key(db, shop.id, "customers:read", "customers:write")) as limited:
+        answer = await move(limited, ann, held, eve, orders=True)
+        assert (answer.status_code, answer.json()["detail"]) == (
+            403, "Taking orders along needs the permission 'orders:write'.",
+        )  # fmt: skip
+        assert await orders_of(api, ann) == {order["id"]}
+        told(await move(limited, ann, held, eve))
+    assert await orders_of(api, ann) == {order["id"]}

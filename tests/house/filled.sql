@@ -146,10 +146,10 @@ insert into data.customer_told (workspace_id, source, shop, external_id, source_
 select s.workspace_id, 'SHOPIFY', 'shop-1.myshopify.com', i::text, pg_temp.at(i), '{"name": "Anna"}'
   from shop s, generate_series(1, 1500) i;
 
-insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, event_id, body, size, status, due_at, waits_for, reason,
-                                received_at)
+insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, event_id, body, body_hash, size, status, due_at, waits_for,
+                                reason, received_at)
 select s.workspace_id, pg_temp.key(s.n, 'message', i), pg_temp.key(s.n, 'channel', 1 + i % 290),
-       (array['orders/create', 'orders/updated', 'refunds/create'])[1 + i % 3], 'delivery-' || i, 'event-' || i, '{}', 2,
+       (array['orders/create', 'orders/updated', 'refunds/create'])[1 + i % 3], 'delivery-' || i, 'event-' || i, '{}', sha256('{}'), 2,
        (array['applied', 'applied', 'applied', 'applied', 'pending', 'dead', 'ignored'])[1 + i % 7],
        case when i % 2 = 0 then timestamptz '2999-01-01' else pg_temp.at(i) end, case when i % 28 = 4 then 'order-' || i end,
        case when i % 7 > 4 then 'waits' end, pg_temp.at(i)

@@ -117,6 +117,42 @@ async def test_what_cannot_be_read_is_set_aside_at_once_by_its_field(shopify: Co
         assert await reader.value(SET_ASIDE) == 3
 
 
+VERA = {"email": "vera@victim.dev", "name": "Vera Victim"}
+SHE: Json = {"id": 7300000000666, "email": "vera@victim.dev", "first_name": "Vera", "last_name": "Victim"}
+
+
+async def test_who_registers_with_anothers_email_cannot_then_change_it(shopify: Connected) -> None:
+    vera = told(await shopify.api.post("/api/customers", json=VERA), 201)
+    await shopify.take("customers/create", payload("customer_created", **SHE))
+    after = SHE | {"email": "mallory@evil.dev", "updated_at": "2026-03-02T10:00:00-08:00"}
+    await shopify.take("customers/update", payload("customer_created", **after))
+    [found] = await shopify.customers()
+    assert (found["id"], found["email"], found["name"]) == (vera["id"], "vera@victim.dev", "Vera Victim")
+
+
+async def test_who_comes_with_anothers_email_and_another_name_fills_nothing_in(shopify: Connected) -> None:
+    told(await shopify.api.post("/api/customers", json=VERA), 201)
+    stranger = SHE | {"first_name": "Mallory", "last_name": "Evil", "phone": "+14155550166"}
+    await shopify.take("customers/create", payload("customer_created", **stranger))
+    await shopify.take(
+        "orders/create", payload("order_created", email="vera@victim.dev", phone="+14155550166", customer=stranger)
+    )
+    found = next(c for c in await shopify.customers() if c["email"] == "vera@victim.dev")
+    assert (found["name"], found["phone"]) == ("Vera Victim", None)
+
+
+async def test_an_order_is_no_customer_whatever_its_topic_says(shopify: Connected) -> None:
+    message = await shopify.take("customers/update", payload("order_created"))
+    assert (message["status"], message["reason"]) == ("dead", "/line_items: is not of a customer")
+    assert await shopify.customers() == []
+
+
+async def test_a_version_from_the_future_is_set_aside(shopify: Connected) -> None:
+    message = await shopify.take("orders/create", payload("order_created", updated_at="2027-06-01T00:00:00Z"))
+    assert message["status"] == "dead"
+    assert message["reason"].startswith("/updated_at: ")
+
+
 # --- refunds ---------------------------------------------------------------------------------------------------------
 
 REFUND: list[tuple[str, str]] = [
@@ -236,6 +272,14 @@ async def test_what_staff_wrote_stays(shopify: Connected) -> None:
     await shopify.take("customers/update", payload("customer_updated"))
     [ada] = await shopify.customers()
     assert (ada["name"], ada["phone"], ada["tags"]) == ("Ada Q.", "+15035550199", ["letterpress", "called", "vip"])
+
+
+async def test_a_customer_told_without_a_time_does_not_let_an_older_version_win(shopify: Connected) -> None:
+    await shopify.take("customers/update", payload("customer_updated"))
+    await shopify.take("customers/update", payload("customer_updated", updated_at=None, first_name="Adah"))
+    await shopify.take("customers/create", payload("customer_created"))
+    [ada] = await shopify.customers()
+    assert ada["name"].startswith("Adah ")
 
 
 async def test_a_customer_and_their_order_are_one_whichever_comes_first(db: Database) -> None:
@@ -560,7 +604,8 @@ async def test_the_list_is_narrowed_and_paged(shopify: Connected) -> None:
     assert len(await shopify.messages(receivedFrom=since)) == 4
     assert await shopify.messages(receivedTo=since) == []
     told(await shopify.api.get("/api/inbox?colour=red"), 422)
-    told(await shopify.api.get("/api/inbox?status=lost"), 422)
+    refused = told(await shopify.api.get("/api/inbox?status=lost"), 422)
+    assert refused["errors"][0]["pointer"] == "status"
 
 
 async def test_a_customers_orders_by_hand_and_by_channel_meet(shopify: Connected) -> None:

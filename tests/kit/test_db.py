@@ -606,3 +606,16 @@ async def test_a_statement_without_rows_to_read_is_refused(db: Database, shop: W
     with pytest.raises(ValueError, match="unnest"):
         async with db.tx(shop.id) as tx:
             await tx.many(ADD, marks(doors.MANY))
+
+
+async def test_an_argument_that_cannot_be_sent_leaves_nothing_that_times_out(database: str, shop: Workspace) -> None:
+    short = await Database.open(database, size=1, statement_timeout_s=0.3)
+    try:
+        with pytest.raises(asyncpg.DataError):
+            async with short.reader(shop.id) as reader:
+                await reader.value("select $2::integer" + HERE, 10**30)
+        await asyncio.sleep(0.5)
+        async with short.reader(shop.id) as reader:
+            assert await reader.value("select 1" + HERE) == 1
+    finally:
+        await short.close()

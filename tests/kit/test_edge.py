@@ -315,6 +315,28 @@ async def test_beyond_the_bound_requests_are_turned_away_at_once_and_afterwards_
         assert (await client.get("/api/things")).status_code == 200
 
 
+async def test_of_bodies_that_come_all_at_once_no_more_are_worked_on_than_the_bound(api: Small) -> None:
+    narrow = edge.Edge(api.app.app, at_once=2)
+    begun = asyncio.Event()
+
+    async def body(name: str) -> AsyncGenerator[bytes]:
+        await begun.wait()
+        yield b'{"kind": "sleep", "times": 1}' if name == "slow" else b"{}"
+
+    sent = {"Content-Type": "application/json"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=narrow), base_url="http://small.test") as client:  # pyright: ignore[reportArgumentType]
+        asked = [asyncio.create_task(client.post("/api/fail", content=body("slow"), headers=sent)) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        begun.set()
+        done, waiting = await asyncio.wait(asked, timeout=1)
+        assert [(t.result().status_code, t.result().headers["retry-after"]) for t in done] == [(503, "1")] * 4
+        assert len(waiting) == 2
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert narrow.in_flight == 0
+
+
 async def test_who_is_slow_to_send_takes_nobodys_place_and_is_not_waited_for(
     api: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:

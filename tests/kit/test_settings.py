@@ -102,6 +102,8 @@ def test_every_setting_is_taken_from_every_source(tmp_path: Path) -> None:
         ({"SUPOVER_PORT": "eighty"}, "SUPOVER_PORT: expected `int`, got `str`"),
         ({"SUPOVER_PORT": "0"}, "SUPOVER_PORT: expected `int` >= 1"),
         ({"SUPOVER_PORT": "65536"}, "SUPOVER_PORT: expected `int` <= 65535"),
+        # The inbox's drain holds two connections, and one more claims jobs.
+        ({"SUPOVER_WORKER_POOL_SIZE": "2"}, "SUPOVER_WORKER_POOL_SIZE: expected `int` >= 3"),
         ({"SUPOVER_DEMO": "maybe"}, "SUPOVER_DEMO: expected 1 or 0, true or false, yes or no, on or off"),
         ({"SUPOVER_LOG_FORMAT": "xml"}, "SUPOVER_LOG_FORMAT: invalid enum value 'xml'"),
         ({"SUPOVER_TRUSTED_PROXIES": "10.0.0.1/8"}, "SUPOVER_TRUSTED_PROXIES: 10.0.0.1/8 has host bits set"),

@@ -1,12 +1,13 @@
 """Orders over HTTP: what a back-end developer of the platform meets."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
-from supover.kit import ids
+from supover.kit import clock, ids
 from supover.kit.db import Database
 from supover.orders import rates as rate_book
 from supover.orders.rules import MOVES, STATUSES
@@ -335,3 +336,19 @@ async def test_yen_have_no_digits(db: Database) -> None:
         await settle(db, tokyo)
         assert Decimal(told(await api.get(f"/api/customers/{ann['id']}"))["totalSpent"]) == 1250
         assert told(await api.get(f"/api/customers/{ann['id']}"))["totalSpent"] == "1250"
+
+
+async def test_a_refund_cannot_take_the_name_of_what_is_left_unexplained(api: httpx.AsyncClient) -> None:
+    order = await make_order(api, total="10.00")
+    refused = await api.post(f"/api/orders/{order['id']}/refund", json={"amount": "1.00", "externalId": "total"})
+    assert pointers(refused) == ["/externalId"]
+    assert told(await api.get(f"/api/orders/{order['id']}"))["refunded"] == "0.00"
+
+
+async def test_a_version_from_the_future_is_refused(api: httpx.AsyncClient) -> None:
+    body = {"externalId": "1", "total": "5.00", "placedAt": "2026-03-01T10:00:00Z"}
+    soon = clock.now() + timedelta(hours=23)
+    told(await api.post("/api/orders", json=body | {"updatedAt": soon.isoformat()}), 201)
+    later = clock.now() + timedelta(hours=25)
+    refused = await api.post("/api/orders", json=body | {"externalId": "2", "updatedAt": later.isoformat()})
+    assert pointers(refused) == ["/updatedAt"]

@@ -11,7 +11,7 @@ WorkspaceOption = Annotated[
 ]
 
 
-reconcile: Final = typer.Typer()
+reconcile: Final = typer.Typer(add_completion=False)
 
 
 @reconcile.command("reconcile")
@@ -46,7 +46,8 @@ def reconcile_figures(workspace: WorkspaceOption = None, json: JsonOption = Fals
     if json:
         terminal.show({"checked": checked, "differences": differences}, json=True)
     else:
-        terminal.show(differences)
+        if differences:
+            terminal.show(differences)
         terminal.note(f"{checked} rows checked, {len(differences) or 'no'} differences.")
     if differences:
         raise typer.Exit(terminal.ERROR)

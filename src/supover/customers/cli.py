@@ -45,7 +45,7 @@ def find_customers(
             return found
 
     found = terminal.run(act)
-    terminal.show(found if json else [_line(customer) for customer in found], json=json)
+    terminal.show(found if json else [terminal.only(customer, _LINE) for customer in found], json=json)
 
 
 @customers.command("show", epilog="Example: supover customers show grace@hopper.example --json")
@@ -82,7 +82,7 @@ def list_identities(
 
     columns = ("id", "kind", "source", "shop", "value", "quality", "matchedBy", "isOwn", "lastSeenAt")
     found = terminal.run(act)
-    terminal.show(found if json else [_only(one, columns) for one in found], json=json)
+    terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
 
 
 @customers.command("tags")
@@ -107,11 +107,14 @@ def list_tags(
 
 
 async def _whose(reader: "Reader", who: str) -> "UUID":
-    """The id of the living customer that is meant. Raises CustomerNotFound, CustomerMerged."""
+    """Which living customer is meant. Raises CustomerNotFound, CustomerMerged.
+
+    Ends the program where nobody has the email.
+    """
     from uuid import UUID
 
+    from supover import terminal
     from supover.customers import queries
-    from supover.customers.model import CustomerNotFound
     from supover.kit import sql
 
     try:
@@ -120,28 +123,18 @@ async def _whose(reader: "Reader", who: str) -> "UUID":
         page = sql.page(queries.SORTS, limit=1, sort=None, cursor=None)
         found, _, _ = await queries.search(reader, queries.Filters(email=who), page)
         if not found:
-            raise CustomerNotFound(f"Nobody has the email {who}.") from None
+            terminal.fail(f"Nobody has the email {who} in this workspace")
         return found[0].id
     await queries.exists(reader, id)
     return id
-
-
-def _line(customer: "Customer") -> dict[str, object]:
-    return _only(customer, _LINE)
 
 
 def _known(customer: "Customer") -> dict[str, object]:
     """What is known of a customer: every field that says something."""
     import msgspec
 
+    from supover import terminal
+
     names = [field.encode_name for field in msgspec.structs.fields(customer)]
-    return {
-        name: value for name, value in _only(customer, names).items() if value not in (None, [], (), {}, msgspec.UNSET)
-    }
-
-
-def _only(value: object, names: "tuple[str, ...] | list[str]") -> dict[str, object]:
-    import msgspec
-
-    fields = {f.encode_name: getattr(value, f.name) for f in msgspec.structs.fields(type(value))}  # pyright: ignore[reportArgumentType]
-    return {name: fields[name] for name in names}
+    found = terminal.only(customer, names)
+    return {name: value for name, value in found.items() if value not in (None, [], (), {}, msgspec.UNSET)}

@@ -350,8 +350,11 @@ def _learn(
     email = next(
         (i.value for i in identities if i.kind == "email" and i.key and i.handle() not in book.by_handle), None
     )
+    is_other = text.name_compatible(contact.name or "", known.name or "") == text.Compatibility.INCOMPATIBLE
     blanks = ((known.name, contact.name), (known.phone, phone), (known.country, contact.country), (known.email, email))
-    if known.customer_id not in batch.new and any(not has and offered for has, offered in blanks):
+    # An email proves nothing: whoever comes with another first name does not say where its customer can be reached.
+    is_stranger = is_other and decision.method != "customer_id"
+    if known.customer_id not in batch.new and not is_stranger and any(not has and told for has, told in blanks):
         batch.fill.setdefault(
             known.customer_id,
             (
@@ -363,11 +366,7 @@ def _learn(
             ),
         )
     for identity in identities:
-        if (
-            identity.kind == "email"
-            and identity.key
-            and text.name_compatible(contact.name or "", known.name or "") == text.Compatibility.INCOMPATIBLE
-        ):
+        if identity.kind == "email" and identity.key and is_other:
             batch.names.append((known.customer_id, identity.key, text.fold(text.split_name(contact.name or "")[0])))
         for other in book.find(identity):
             if other.customer_id != known.customer_id and identity.kind != "channel":

@@ -2,7 +2,10 @@
 
 Whose profile it is: the channel's id, a real email, a real phone with a compatible first name, else a new one, by the
 same decision as for orders (`contacts.resolve`). What a channel says goes into a field that is empty, or that still holds
-what this channel said there last; what somebody else has written stays. What it leaves empty empties nothing.
+what this channel wrote there last; what somebody else has written stays. What it leaves empty empties nothing.
+
+Anybody can register in a shop with an email that is not theirs. So a field in which a channel only repeats what is there
+does not become the channel's, and a customer whom its id did not make, under another first name, is told nothing new.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +34,8 @@ class CustomerTaken(msgspec.Struct, frozen=True):
 
 class _Profile(msgspec.Struct, frozen=True):
     id: UUID
+    source: str
+    external_id: str | None
     name: str | None
     email: str | None
     phone: str | None
@@ -39,7 +44,7 @@ class _Profile(msgspec.Struct, frozen=True):
 
 
 class _Told(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a channel said of its customer."""
+    """What a channel says of its customer; as it is kept, only what it wrote."""
 
     name: str | None = None
     email: str | None = None
@@ -55,7 +60,7 @@ TOLD: Final = """
       from customer_told
      where workspace_id = $1 and source = any($2::text[]) and shop = any($3::text[]) and external_id = any($4::text[])"""
 PROFILES: Final = """
-    select c.id, c.name, c.email, c.phone, c.country, c.tags
+    select c.id, c.source, c.external_id, c.name, c.email, c.phone, c.country, c.tags
       from customer c
      where c.workspace_id = $1 and c.id = any($2::uuid[])
      order by c.id
@@ -76,7 +81,8 @@ KEEP: Final = """
       from unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[])
            as n (source, shop, external_id, source_updated_at, profile)
         on conflict (workspace_id, source, shop, external_id)
-        do update set source_updated_at = excluded.source_updated_at, profile = excluded.profile"""
+        do update set source_updated_at = greatest(customer_told.source_updated_at, excluded.source_updated_at),
+           profile = excluded.profile"""
 
 
 async def take_in(tx: Tx, told: Sequence[ChannelCustomer]) -> list[CustomerTaken]:
@@ -110,17 +116,28 @@ async def take_in(tx: Tx, told: Sequence[ChannelCustomer]) -> list[CustomerTaken
     known = [d.customer_id for d in decisions if d.customer_id is not None]
     profiles = {p.id: p for p in await tx.all(_Profile, PROFILES, known)}
     new = dict(profiles)
+    wrote: dict[int, _Told] = {}
     for n, decision in zip(asked, decisions, strict=True):
         ours = None if decision.customer_id is None else new.get(decision.customer_id)
         if ours is None:
             continue
         before = last[_handle(told[n])][1] if _handle(told[n]) in last else _Told()
-        new[ours.id] = _merged(ours, before, _said(told[n]))
+        contact = told[n].contact
+        is_own = (ours.source, ours.external_id) == (contact.source, contact.external_id)
+        alike = text.name_compatible(contact.name or "", ours.name or "")
+        is_stranger = not is_own and alike == text.Compatibility.INCOMPATIBLE
+        new[ours.id], wrote[n] = _merged(
+            ours,
+            before,
+            _Told() if is_stranger else _said(told[n]),
+            is_own=is_own,
+        )
         taken[n] = CustomerTaken("created" if decision.created else "unchanged", ours.id)
     changed = await _store(tx, profiles, new)
     if asked:
         await tx.run(
-            KEEP, *by_column((*_handle(told[n]), told[n].updated_at, json_bytes(_said(told[n]))) for n in asked)
+            KEEP,
+            *by_column((*_handle(told[n]), told[n].updated_at, json_bytes(wrote.get(n, _Told()))) for n in asked),
         )
     found: dict[Handle, UUID | None] = {_handle(told[n]): d.customer_id for n, d in zip(asked, decisions, strict=True)}
     return [
@@ -151,15 +168,24 @@ def _said(one: ChannelCustomer) -> _Told:
     return _Told(name=name, email=email, phone=real.get("phone"), country=contact.country, tags=tags)
 
 
-def _merged(ours: _Profile, before: _Told, now: _Told) -> _Profile:
+def _merged(ours: _Profile, before: _Told, now: _Told, *, is_own: bool) -> tuple[_Profile, _Told]:
+    """The profile with what the channel may write there, and what of it is then the channel's.
+
+    `is_own`: the channel's id made this customer, so that what stands there is what the channel said.
+    """
     fields: dict[str, Any] = {}
+    wrote: dict[str, Any] = {}
     for field in FIELDS:
         own, was, told = getattr(ours, field), getattr(before, field), getattr(now, field)
-        if told is not None and told != own and (own is None or own == was):
+        may_write = own is None or own == was
+        if told is not None and told != own and may_write:
             fields[field] = told
+        wrote[field] = told if may_write or (is_own and told == own) else None
+        if told is None and may_write:
+            wrote[field] = was
     tags = [tag for tag in ours.tags if tag in now.tags or tag not in before.tags]
     tags += [tag for tag in now.tags if tag not in before.tags and tag not in tags]
-    return msgspec.structs.replace(ours, **fields, tags=tags[: rules.MAX_TAGS])
+    return msgspec.structs.replace(ours, **fields, tags=tags[: rules.MAX_TAGS]), _Told(**wrote, tags=now.tags)
 
 
 async def _store(tx: Tx, old: Mapping[UUID, _Profile], new: Mapping[UUID, _Profile]) -> set[UUID]:

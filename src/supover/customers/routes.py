@@ -345,7 +345,7 @@ async def remove_identity(tx: Tx, id: UUID, identity_id: UUID, if_match: IfMatch
 
 @identity_routes.post("/api/customers/{id:uuid}/identities/{identity_id:uuid}/move", name="move")
 async def move_identity(
-    tx: Tx, id: UUID, identity_id: UUID, data: IdentityMove, if_match: IfMatch = None
+    tx: Tx, request: AnyRequest, id: UUID, identity_id: UUID, data: IdentityMove, if_match: IfMatch = None
 ) -> Answer[CustomerIdentity]:
     """Move a contact to another customer.
 
@@ -354,6 +354,8 @@ async def move_identity(
     its reason and both customers' figures; orders that somebody gave to the customer stay. It leaves the former one's profile
     and stands in the new one's where that had none. For everything that a customer has, merge instead.
     """
+    if data.orders and not cast("Caller", request.scope["user"]).may("orders:write"):
+        raise NotAllowed("Taking orders along needs the permission 'orders:write'.")
     await queries.exists(tx, id, f"/identities/{identity_id}/move")
     moved = await identities.move(tx, id, identity_id, data, version_of(if_match))
     where = f"/api/customers/{moved.customer_id}/identities/{moved.id}"

@@ -13,7 +13,7 @@ from supover.access.cli import JsonOption, WorkspaceOption
 if TYPE_CHECKING:
     from supover.demo.model import Filled
 
-demo: Final = typer.Typer()
+demo: Final = typer.Typer(add_completion=False)
 
 
 @demo.command("demo", epilog="Example: supover demo --customers 100000 --csv orders.csv.gz")

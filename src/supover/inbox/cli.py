@@ -70,7 +70,9 @@ def list_channels(
             asked = page(queries.SORTS, limit=MAX_LIMIT, sort=None, cursor=None)
             return (await queries.search(reader, hooks, asked, ended=ended)).data
 
-    terminal.show(terminal.run(act), json=json)
+    columns = ("id", "platform", "shop", "name", "webhookUrl", "lastReceivedAt", "disconnectedAt")
+    found = terminal.run(act)
+    terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
 
 
 @channels.command("rotate")
@@ -161,7 +163,9 @@ def list_messages(
             listing = await queries.search(reader, asked, status=found, connection_id=connection, topic=topic)
             return listing.data
 
-    terminal.show(terminal.run(act), json=json)
+    columns = ("id", "shop", "topic", "status", "attempts", "receivedAt", "settledAt", "reason")
+    found = terminal.run(act)
+    terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
 
 
 @inbox.command("show")
@@ -189,7 +193,8 @@ def show(
 @inbox.command("replay", epilog="Example: supover inbox replay --status dead --topic orders/create")
 def replay(
     ids: Annotated[
-        list[UUID] | None, typer.Argument(metavar="[ID]...", help="These; without any, all that fit.")
+        list[UUID] | None,
+        typer.Argument(metavar="[ID]...", help="Only these, where they fit, too; without any, all that fit."),
     ] = None,
     status: StatusOption = "dead",
     topic: TopicOption = None,

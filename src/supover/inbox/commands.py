@@ -36,19 +36,23 @@ from supover.orders import rules as order_rules
 
 # --- keeping -------------------------------------------------------------------------------------------------------------
 
-# That a delivery is pending is all that its drain needs to know, so this defers it, too.
+# That a delivery is pending is all that its drain needs to know, so this defers it, too. In one order, so that two processes
+# that are sent the same deliveries wait for each other one way.
 KEEP: Final = """
-    insert into inbox_message (workspace_id, id, connection_id, topic, delivery_id, event_id, api_version, triggered_at, body, size)
-    select $1, n.id, n.connection_id, n.topic, n.delivery_id, n.event_id, n.api_version, n.triggered_at, n.body, length(n.body)
+    insert into inbox_message (workspace_id, id, connection_id, topic, delivery_id, event_id, api_version, triggered_at, body, body_hash,
+           size)
+    select $1, n.id, n.connection_id, n.topic, n.delivery_id, n.event_id, n.api_version, n.triggered_at, n.body, sha256(n.body),
+           length(n.body)
       from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::bytea[])
            as n (id, connection_id, topic, delivery_id, event_id, api_version, triggered_at, body)
+     order by n.connection_id, n.topic, n.delivery_id, n.event_id
         on conflict do nothing"""
 
 
 async def keep(tx: Tx, arrived: Sequence[Arrived]) -> int:
     """Keeps deliveries in one statement; returns how many were new.
 
-    The same delivery again is not, nor the same event of the same topic by another delivery.
+    The same delivery again is not, nor the same event of the same topic by another delivery, as long as they say the same.
     """
     return await tx.run(
         KEEP,
@@ -79,6 +83,7 @@ WAIT: Final = timedelta(minutes=5)
 """How often a refund looks for its order, should that come by another way than this inbox."""
 
 PATIENCE: Final = timedelta(days=30)
+KNOWN: Final = "this or a later version was known"
 
 HOLD: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 61))"
 
@@ -271,7 +276,8 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
     # Refunds go their own way, whether their order lists them or they come by themselves: told twice they are one.
     plain = [msgspec.structs.replace(order, refunds=None) for _, order in placed]
     for (message, order), one in zip(placed, await orders.take_in(tx, plain) if plain else (), strict=True):
-        settled[message.id] = Settled("applied", order_id=one.order_id, customer_id=one.customer_id)
+        why = KNOWN if one.outcome == "unchanged" else None
+        settled[message.id] = Settled("applied", why, order_id=one.order_id, customer_id=one.customer_id)
         listed += [
             ChannelOrderRefund(
                 source=order.source,

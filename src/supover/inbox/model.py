@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from supover.kit.problems import Conflict, NotFound, TooLarge, Unauthorized
+from supover.kit.problems import Conflict, NotFound, TooLarge, Unauthorized, Unavailable
 
 Status = Literal["pending", "applied", "ignored", "dead"]
 
@@ -85,6 +85,10 @@ class BodyForgotten(Conflict):
 
 class NotSigned(Unauthorized):
     """This delivery is not signed by a shop that is connected here."""
+
+
+class DeliveriesWaiting(Unavailable):
+    """More deliveries are being sent than can be held until their signatures are checked."""
 
 
 class DeliveryTooLarge(TooLarge):

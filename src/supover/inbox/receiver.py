@@ -7,7 +7,7 @@ lost its secret, or signs otherwise.
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from supover.channels.commands import PURPOSE
 from supover.channels.connectors import CONNECTORS
 from supover.channels.model import Envelope
 from supover.inbox import commands
-from supover.inbox.model import Arrived, NotSigned
+from supover.inbox.model import Arrived, DeliveriesWaiting, NotSigned
 from supover.kit import clock
 from supover.kit.crypto import NotOpened, Sealer
 from supover.kit.db import Database
@@ -31,6 +31,9 @@ REMEMBER_MOST: Final = 10_000
 KEEPERS: Final = 1_000
 MOST_AT_ONCE: Final = 256
 MOST_BYTES: Final = 16 << 20
+
+UNPROVED_BYTES: Final = 64 << 20
+"""So much a process holds of bodies from anybody: no signature is checked before the last byte."""
 
 TEXT_LENGTH: Final = 200
 CHALLENGE: Final = {"WWW-Authenticate": "Signature"}
@@ -71,13 +74,31 @@ class Receiver:
         self._settings = settings
         self._known: dict[UUID, _Signer] = {}
         self._keepers: dict[UUID, _Keeper] = {}
+        self.unproved = 0
 
-    async def take(self, connection_id: UUID | None, headers: Mapping[bytes, bytes], body: bytes) -> None:
+    async def take(
+        self, connection_id: UUID | None, headers: Mapping[bytes, bytes], body: AsyncIterable[bytes]
+    ) -> None:
         """Keeps a delivery; returns once it is committed. One that came before is accepted and changes nothing.
 
-        Raises NotSigned.
+        Raises NotSigned; DeliveriesWaiting when too much is held of bodies whose signature nobody has checked yet.
         """
-        id = connection_id or UUID(int=0)
+        if not any(connector.envelope(headers).signature for connector in CONNECTORS.values()):
+            raise NotSigned(headers=CHALLENGE)
+        held = 0
+        parts: list[bytes] = []
+        try:
+            async for part in body:
+                held += len(part)
+                self.unproved += len(part)
+                if self.unproved > UNPROVED_BYTES:
+                    raise DeliveriesWaiting(headers={"Retry-After": "1"})
+                parts.append(part)
+            await self._take(connection_id or UUID(int=0), headers, b"".join(parts))
+        finally:
+            self.unproved -= held
+
+    async def _take(self, id: UUID, headers: Mapping[bytes, bytes], body: bytes) -> None:
         signer = self._known.get(id, NOBODY)
         if signer.until_s < clock.monotonic_s():
             signer = NOBODY
@@ -179,10 +200,12 @@ class _Keeper:
             try:
                 async with self._database.tx(self._workspace_id) as tx:
                     await commands.keep(tx, [arrived for arrived, _ in batch])
-            except Exception as error:
+            except BaseException as error:
                 for _, kept in batch:
                     if not kept.done():
                         kept.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
             else:
                 for _, kept in batch:
                     if not kept.done():

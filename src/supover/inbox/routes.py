@@ -38,16 +38,15 @@ async def receive(request: AnyRequest, connection_id: FromPath[str]) -> ASGIApp:
     """
     receiver: Receiver = request.app.state.receiver
     try:
-        body = await request.body()
+        id = UUID(connection_id)
+    except ValueError:
+        id = None
+    try:
+        await receiver.take(id, dict(request.scope["headers"]), request.stream())
     except HTTPException as error:
         if error.status_code == 413:
             raise DeliveryTooLarge from None
         raise
-    try:
-        id = UUID(connection_id)
-    except ValueError:
-        id = None
-    await receiver.take(id, dict(request.scope["headers"]), body)
     return Sent(b"", 202, {}, "text/plain")
 
 
@@ -82,7 +81,7 @@ hooks.handlers.append(
 async def search(
     db: Reader,
     request: AnyRequest,
-    with_status: Annotated[
+    status: Annotated[
         Status | None, QueryParameter(name="status", required=False, description="Only messages in this status.")
     ] = None,
     connection_id: Annotated[
@@ -116,7 +115,7 @@ async def search(
     return await queries.search(
         db,
         page(queries.SORTS, limit=limit, sort=sort, cursor=cursor, number=number),
-        status=with_status,
+        status=status,
         connection_id=connection_id,
         topic=topic,
         received_from=_bound(received_from, zone, "receivedFrom"),

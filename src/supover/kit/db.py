@@ -105,8 +105,11 @@ class _WorkspaceConnection(asyncpg.Connection):  # pyright: ignore[reportMissing
         self.lent: Any = None
 
     def get_reset_query(self) -> str:
-        """Nothing: every use of a connection goes through `Database`, which sets the workspace first."""
-        return ""
+        """A round trip, for connections that something went wrong on; their settings are made at every use anyway.
+
+        A statement whose arguments could not be sent has begun all the same, and its time limit would end the next one.
+        """
+        return "select 1"
 
 
 async def _init(connection: "Connection") -> None:
@@ -240,8 +243,8 @@ class Tx(Reader):
             yield
             return
         task = asyncio.ensure_future(self.run(await self._stage(sql, rows), *args))
-        await asyncio.sleep(0)  # so that it is sent
         try:
+            await asyncio.sleep(0)  # so that it is sent
             yield
         finally:
             await task
@@ -430,6 +433,9 @@ class Database:
     async def _give_back(self, con: _WorkspaceConnection) -> None:
         try:
             await self._pool.release(con.lent)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+            # The pool has ended it; whoever used it knows what went wrong.
+            pass
         finally:
             self._lent -= 1
             self._hand_on(None)

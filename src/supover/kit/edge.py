@@ -129,6 +129,8 @@ class Edge:
             finally:
                 self.in_flight += counted
             body_is_there = not message.get("more_body")
+            if body_is_there and self.in_flight > self.at_once:
+                raise Overloaded(headers={"Retry-After": "1"})
             return message
 
         path = state["asked_path"] = scope["path"]
@@ -271,6 +273,10 @@ class DatabaseAway(problems.Unavailable):
     """The database cannot be reached just now."""
 
 
+class ClientGone(Malformed):
+    """Whoever asked went away before everything was sent."""
+
+
 class TookTooLong(problems.Unavailable):
     """This took longer than a request may."""
 
@@ -302,6 +308,8 @@ def as_problem(error: Exception) -> Problem:
             return api.BodyMissing() if "body" in error.detail.lower() else Malformed(error.detail)
         case HTTPException() if error.status_code == 415:
             return api.NotJson()
+        case HTTPException() if "disconnected" in error.detail:
+            return ClientGone()
         case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return TookTooLong(headers={"Retry-After": "5"})
         case asyncpg.UniqueViolationError() | asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():

@@ -168,13 +168,19 @@ def read_cursor(cursor: str, shape: type[T]) -> T:
         raise CursorBroken from None
 
 
+_DIGITS: Final = 34
+"""Before the point: sums of money have no more."""
+
+
 def _made_here(key: object) -> bool:
     """Whether a key can have come out of the database."""
     match key:
         case datetime():
             return key.tzinfo is not None
         case Decimal():
-            return key.is_finite()
+            return key.is_finite() and key.adjusted() < _DIGITS
+        case int():
+            return -(2**31) <= key < 2**31
         case str():
             return "\x00" not in key
         case _:

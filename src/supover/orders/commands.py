@@ -142,6 +142,7 @@ KEEP_REFUNDS: Final = """
         do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at,
            recorded_here = false"""
 # A source that knows only the sum of its refunds: what the other refunds do not explain is one more, called 'total'.
+TOLD: Final = "total"
 DROP_TOLD: Final = """
     delete from order_refund where workspace_id = $1 and order_id = any($2::uuid[]) and external_id = 'total'"""
 KEEP_TOLD: Final = """
@@ -736,6 +737,10 @@ async def refund(tx: Tx, id: UUID, given: NewRefund, expected: int | None = None
     old = await _locked(tx, id, expected)
     left = old.total - old.refunded
     amount = left if given.amount is None else given.amount
+    if given.external_id == TOLD:
+        raise Invalid.at(
+            "/externalId", "reserved", f"cannot be {TOLD!r}: so is called what a source's own sum leaves unexplained"
+        )
     if given.external_id and await queries.has_refund(tx, id, given.external_id):
         return old
     if not money.fits(amount) or amount <= 0:

@@ -52,7 +52,8 @@ KEEP: Final = """
       from unnest($2::uuid[], $3::text[], $4::uuid[], $5::numeric[], $6::text[], $7::timestamptz[])
            as n (order_id, external_id, id, amount, reason, refunded_at)
         on conflict (workspace_id, order_id, external_id) where external_id is not null
-        do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at"""
+        do update set amount = excluded.amount, reason = excluded.reason, refunded_at = excluded.refunded_at,
+           recorded_here = false"""
 LESSEN: Final = """
     update order_refund r set amount = n.amount
       from unnest($2::uuid[], $3::numeric[]) as n (order_id, amount)

@@ -39,6 +39,7 @@ MAX_TAGS: Final = 250
 _AMOUNTS: Final = ("subtotal", "shipping", "tax", "discount", "total")
 _EARLIEST_YEAR: Final = 1970
 _FURTHEST: Final = timedelta(days=366)
+_FAST_CLOCK: Final = timedelta(days=1)
 
 
 def may_move(now: OrderStatus, to: OrderStatus) -> bool:
@@ -136,6 +137,9 @@ def errors_of(order: ChannelOrder, now: datetime) -> list[FieldError]:
     ):
         if at is not None and not (at.year >= _EARLIEST_YEAR and at <= now + _FURTHEST):
             found.append(FieldError(f"/{field}", "range", f"must be between {_EARLIEST_YEAR} and a year from now"))
+    if order.updated_at is not None and now + _FAST_CLOCK < order.updated_at <= now + _FURTHEST:
+        # What is older than what is known changes nothing: a version from the future would end an order's life.
+        found.append(FieldError("/updatedAt", "range", "is more than a day from now"))
     if order.refunded is not None and not (
         money.fits(order.refunded) and 0 <= order.refunded <= max(order.total, Decimal(0))
     ):

@@ -64,6 +64,7 @@ class _Address(msgspec.Struct, frozen=True):
 
 class _Customer(msgspec.Struct, frozen=True):
     id: Id
+    line_items: Any = None
     email: str | None = None
     phone: str | None = None
     first_name: str | None = None
@@ -267,6 +268,9 @@ def _read_refund(body: bytes, shop: str) -> Said:
 
 def _read_customer(body: bytes, shop: str) -> Said:
     given = _customer_in(body)
+    if given.line_items is not None:
+        # The topic is not signed: an order must not become a customer because somebody says so.
+        raise Unreadable("/line_items", "is not of a customer")
     place = _place(given.default_address)
     return ChannelCustomer(
         contact=Contact(
