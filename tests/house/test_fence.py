@@ -376,9 +376,10 @@ PEOPLE: Final = f"""
     insert into data.customer_stale (workspace_id, customer_id) values ('{B}', '{EVE}');
     insert into data.channel_connection (workspace_id, id, platform, shop, name, secret, disconnected_at)
     values ('{A}', '{ANN}', 'SHOPIFY', 'a', 'A', 'sealed', null), ('{B}', '{EVE}', 'SHOPIFY', 'b', 'B', null, now());
-    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, size, status, due_at)
-    values ('{A}', '{ANN}', '{ANN}', 't', '1', 'x', 1, 'pending', now()),
-           ('{B}', '{EVE}', '{EVE}', 't', '1', 'x', 1, 'pending', 'infinity'), ('{B}', '{BOB}', '{EVE}', 't', '2', 'x', 1, 'dead', now());
+    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, body_hash, size, status, due_at)
+    values ('{A}', '{ANN}', '{ANN}', 't', '1', 'x', 'h', 1, 'pending', now()),
+           ('{B}', '{EVE}', '{EVE}', 't', '1', 'x', 'h', 1, 'pending', 'infinity'),
+           ('{B}', '{BOB}', '{EVE}', 't', '2', 'x', 'h', 1, 'dead', now());
     insert into data.idempotency (workspace_id, caller, key, request_hash, created_at)
     values ('{A}', 'x', 'old', 'x', now() - interval '2 days'), ('{B}', 'x', 'new', 'x', now());
     insert into data.job (workspace_id, id, kind, state, worker, lease_until, finished_at)

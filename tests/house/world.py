@@ -129,8 +129,8 @@ REFUSED: Final = """
     insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
     values ($1, $2, 2, 'total', 'number', 'is not a number', '{ten}')"""
 MESSAGE: Final = """
-    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, size, status, reason)
-    values ($1, $2, $3, 'orders/create', 'delivery', '{}', 2, 'dead', '/id: is required')"""
+    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, body_hash, size, status, reason)
+    values ($1, $2, $3, 'orders/create', 'delivery', '{}', sha256('{}'), 2, 'dead', '/id: is required')"""
 JOB: Final = """
     insert into data.job (workspace_id, id, kind, state, attempts) values ($1, $2, 'house.test', 'dead', 5)"""
 SESSION: Final = "select id from data.session where staff_id = $1"

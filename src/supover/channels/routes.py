@@ -10,7 +10,7 @@ from supover.channels import commands, queries, sealing
 from supover.channels.model import Connection, ConnectionChange, NewConnection, Rotation
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, PageNumber, Routes, version_of
 from supover.kit.db import Reader, Tx
-from supover.kit.sql import PAGING, known, page
+from supover.kit.sql import page
 
 routes = Routes("channels")
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +39,6 @@ async def search(
 
     The newest first.
     """
-    known(request.query_params.keys(), PAGING | {"disconnected"})
     asked = page(queries.SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
     return await queries.search(db, _hooks(request), asked, ended=bool(disconnected), count=bool(count))
 

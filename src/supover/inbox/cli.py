@@ -194,9 +194,9 @@ def show(
 def replay(
     ids: Annotated[
         list[UUID] | None,
-        typer.Argument(metavar="[ID]...", help="Only these, where they fit, too; without any, all that fit."),
+        typer.Argument(metavar="[ID]...", help="Only these; without any, all dead ones that fit."),
     ] = None,
-    status: StatusOption = "dead",
+    status: StatusOption = None,
     topic: TopicOption = None,
     connection: ConnectionOption = None,
     since: Annotated[
@@ -211,12 +211,12 @@ def replay(
     from supover import terminal
     from supover.access import audit
     from supover.inbox import commands
-    from supover.inbox.model import Replay
+    from supover.inbox.model import MessageNotFound, Replay
     from supover.orders import queries as orders
 
     async def act() -> "Replayed":
         wanted = Replay(
-            status=_status(status or "dead", ("dead", "ignored", "applied")),
+            status=_status(status, ("dead", "ignored", "applied")),
             ids=ids or None,
             topic=topic,
             connection_id=connection,
@@ -228,6 +228,9 @@ def replay(
             async with db.tx(workspace_id, actor="cli") as tx:
                 _, zone = await orders.currency_and_zone(tx)
                 done = await commands.replay_many(tx, wanted, zone)
+                if ids and done.replayed < len(set(ids)):
+                    left = len(set(ids)) - done.replayed
+                    raise MessageNotFound(f"{left} of them: unknown, pending already, or forgotten. None was replayed.")
                 await audit.record(tx, "inbox.replay_many")
         return done
 

@@ -348,7 +348,7 @@ REPLAY_MOST: Final = 10_000
 REPLAY_MANY: Final = """
     with picked as (
         select m.id from inbox_message m
-         where m.workspace_id = $1 and m.status = $2 and m.body is not null
+         where m.workspace_id = $1 and m.status = any($2::text[]) and m.body is not null
            and ($3::uuid is null or m.connection_id = $3) and ($4::text is null or m.topic = $4)
            and ($5::uuid is null or m.id >= $5) and ($6::uuid is null or m.id < $6)
            and ($7::uuid[] is null or m.id = any($7))
@@ -375,11 +375,13 @@ async def replay_many(tx: Tx, wanted: Replay, zone: ZoneInfo) -> Replayed:
         None if at is None else ids.first_at(at if at.tzinfo else at.replace(tzinfo=zone))
         for at in (wanted.received_from, wanted.received_to)
     )
-    asked = (wanted.status, wanted.connection_id, wanted.topic, since, until, wanted.ids)
+    status = wanted.status or ("dead" if wanted.ids is None else None)
+    statuses = ["dead", "ignored", "applied"] if status is None else [status]
+    asked = (statuses, wanted.connection_id, wanted.topic, since, until, wanted.ids)
     found = await tx.column(REPLAY_MANY, *asked, REPLAY_MOST)
     if found:
         tx.changes.append(
-            Change("message", min(found), "status", wanted.status, f"pending, with {len(found) - 1} others")
+            Change("message", min(found), "status", " or ".join(statuses), f"pending, with {len(found) - 1} others")
         )
     return Replayed(len(found), more=len(found) == REPLAY_MOST)
 

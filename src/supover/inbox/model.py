@@ -55,12 +55,12 @@ class Arrived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replay(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Which messages to work off again: all that fit, the dead ones unless told.
+    """Which messages to work off again: all that fit; the dead ones unless a status or ids are told.
 
     `receivedFrom` is the first moment that counts, `receivedTo` the first that no longer does.
     """
 
-    status: Literal["dead", "ignored", "applied"] = "dead"
+    status: Literal["dead", "ignored", "applied"] | None = None
     connection_id: UUID | None = None
     topic: str | None = None
     received_from: datetime | None = None

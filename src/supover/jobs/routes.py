@@ -12,7 +12,7 @@ from supover.kit.api import Count, Cursor, Limit, Listing, PageNumber, Routes
 from supover.kit.db import Reader, Tx
 from supover.kit.jobs import Job
 from supover.kit.problems import Invalid
-from supover.kit.sql import PAGING, known, page
+from supover.kit.sql import page
 
 routes = Routes("jobs")
 
@@ -59,7 +59,6 @@ async def search(
 
     The newest first. `state=dead` shows those that failed for good, with the reason in `error`.
     """
-    known(request.query_params.keys(), PAGING | {"state", "kind"})
     asked = page(jobs.SORTS, limit=limit, sort=sort, cursor=cursor, number=number)
     return await jobs.search(db, asked, state=in_state, kind=kind, count=bool(count))
 

@@ -28,7 +28,7 @@ from supover.kit import clock, problems
 from supover.kit.db import RACES, Database, Tx, json_bytes
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError, Invalid, Malformed, Problem
-from supover.kit.sql import Listing
+from supover.kit.sql import Listing, known
 
 MAX_DEPTH: Final = 32
 MAX_UNKNOWN: Final = 1_000
@@ -547,6 +547,16 @@ def _sign(act: Callable[..., Any], fn: Callable[..., Any], path: str, without: s
     setattr(act, "__signature__", inspect.Signature(parameters, return_annotation=returns))  # noqa: B010
 
 
+def query_names(fn: Callable[..., Any]) -> dict[str, str]:
+    """A function's parameters that are read from the address, by what they are called there."""
+    return {
+        name: mark.name
+        for name, annotation in inspect.get_annotations(fn).items()
+        for mark in getattr(annotation, "__metadata__", ())
+        if isinstance(mark, QueryParameter) and mark.name
+    }
+
+
 def _body_type(annotation: Any) -> Any:
     if get_origin(annotation) is Answer:
         return get_args(annotation)[0]
@@ -556,12 +566,16 @@ def _body_type(annotation: Any) -> Any:
 def _reading(
     fn: Callable[..., Awaitable[Any]], path: str, status: int, search: Search
 ) -> Callable[..., Awaitable[ASGIApp]]:
-    wants_request = "request" in inspect.signature(fn).parameters
+    signature = inspect.signature(fn)
+    wants_request = "request" in signature.parameters
+    listed = frozenset(query_names(fn).values()) if get_origin(signature.return_annotation) is Listing else None
 
     async def act(*, request: "Request[Any, Any, Any]", **given: Any) -> ASGIApp:
         door: Door = request.app.state.door
         if wants_request:
             given["request"] = request
+        if listed is not None and request.scope["query_string"]:
+            known(request.query_params.keys(), listed)
         caller = cast("Caller", request.scope["user"])
         custom = search(request) if callable(search) else search
         async with door.database.reader(caller.workspace_id, search=custom) as db:

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
@@ -291,13 +292,16 @@ class Raced(problems.Conflict):
     """Somebody else changed the same thing at the same time."""
 
 
-def as_problem(error: Exception) -> Problem:
-    """Any exception as the problem that the caller is told; what is not known is told without its cause."""
+def as_problem(error: Exception, names: Mapping[str, str] = MappingProxyType({})) -> Problem:
+    """Any exception as the problem that the caller is told; what is not known is told without its cause.
+
+    `names` are what the route's parameters are called in the address, where that is something else.
+    """
     match error:
         case Problem():
             return error
         case ValidationException():
-            return Invalid(_parameter_errors(error))
+            return Invalid(_parameter_errors(error, names))
         case NotFoundException():
             return NoRoute()
         case MethodNotAllowedException():
@@ -332,23 +336,25 @@ def as_problem(error: Exception) -> Problem:
             return Unexpected()
 
 
-def _parameter_errors(error: ValidationException) -> list[FieldError]:
+def _parameter_errors(error: ValidationException, names: Mapping[str, str]) -> list[FieldError]:
+    """What is wrong with which parameter; `names` are those of the address, by the function's."""
     found: list[FieldError] = []
     for one in cast("Sequence[Any]", error.extra if isinstance(error.extra, list) else []):
         key, message = str(one.get("key", "")), str(one.get("message", "cannot be taken"))
         if key == "data":
             found.append(FieldError("", "required", "a JSON body is expected"))
         else:
-            # Litestar names the function's parameter; in the address it is written in camel case.
+            # Litestar names the function's parameter; one of the path is written in camel case.
             head, *rest = key.split("_")
-            name = head + "".join(part.capitalize() for part in rest)
+            name = names.get(key) or head + "".join(part.capitalize() for part in rest)
             found.append(FieldError(name, "type", message[:1].lower() + message[1:]))
     return found or [FieldError("", "invalid", error.detail)]
 
 
 def handle(request: "Request[Any, Any, Any]", error: Exception) -> Any:
     """Litestar's exception handler: answers with the problem, and logs what was not expected."""
-    problem = as_problem(error)
+    handler = cast("dict[str, Any]", request.scope).get("route_handler")
+    problem = as_problem(error, api.query_names(handler.fn) if handler is not None else {})
     if problem.status >= 500:
         if isinstance(problem, Unexpected):
             log.error(
