@@ -46,8 +46,13 @@ async def test_the_applications_role_owns_nothing_and_is_nobody_special(owner: "
     assert not any(role)
     # The temporary tables of its sessions, through which many rows come in, end with them.
     owned = """
-        select d.objid::regclass::text from pg_shdepend d left join pg_class c on c.oid = d.objid and d.classid = 'pg_class'::regclass
-         where d.refobjid = 'supover_app'::regrole and d.deptype = 'o' and c.relpersistence is distinct from 't'"""
+        select d.classid::regclass::text, d.objid
+          from pg_shdepend d
+          left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
+          left join pg_type t on d.classid = 'pg_type'::regclass and t.oid = d.objid
+          left join pg_namespace n on n.oid = coalesce(c.relnamespace, t.typnamespace)
+         where d.refobjid = 'supover_app'::regrole and d.deptype = 'o' and n.nspname not like 'pg_temp%'
+           and d.dbid in (0, (select oid from pg_database where datname = current_database()))"""
     assert await owner.fetch(owned) == []
     assert await owner.fetchval("select count(*) from pg_auth_members where member = 'supover_app'::regrole") == 0
 

@@ -34,6 +34,7 @@ RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, async
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """From here PostgreSQL counts its microseconds."""
 
+ROUND_TRIP: Final = "select 1"
 ENTER: Final = "select set_config('app.workspace', $1, false), set_config('plan_cache_mode', $2, false)"
 
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -109,7 +110,7 @@ class _WorkspaceConnection(asyncpg.Connection):  # pyright: ignore[reportMissing
 
         A statement whose arguments could not be sent has begun all the same, and its time limit would end the next one.
         """
-        return "select 1"
+        return ROUND_TRIP
 
 
 async def _init(connection: "Connection") -> None:
