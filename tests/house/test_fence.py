@@ -51,7 +51,7 @@ async def test_the_applications_role_owns_nothing_and_is_nobody_special(owner: "
           left join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
           left join pg_type t on d.classid = 'pg_type'::regclass and t.oid = d.objid
           left join pg_namespace n on n.oid = coalesce(c.relnamespace, t.typnamespace)
-         where d.refobjid = 'supover_app'::regrole and d.deptype = 'o' and n.nspname not like 'pg_temp%'
+         where d.refobjid = 'supover_app'::regrole and d.deptype = 'o' and coalesce(n.nspname, '') !~ '^pg_(toast_)?temp'
            and d.dbid in (0, (select oid from pg_database where datname = current_database()))"""
     assert await owner.fetch(owned) == []
     assert await owner.fetchval("select count(*) from pg_auth_members where member = 'supover_app'::regrole") == 0
