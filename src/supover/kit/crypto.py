@@ -1,4 +1,4 @@
-"""Sealing, signing, tokens and passwords: the only place that touches a primitive.
+"""Sealing and signing.
 
 Sealed values are AES-256-GCM under a key derived (HKDF-SHA256, RFC 5869) for one purpose, bound to one workspace.
 Nothing here is checked against a missing secret: without one every function refuses by raising.
@@ -7,16 +7,10 @@ Nothing here is checked against a missing secret: without one every function ref
 import base64
 import hmac
 import os
-import secrets
-import unicodedata
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID
 
-import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -149,89 +143,3 @@ def same(a: str | bytes, b: str | bytes) -> bool:
 
 def _as_bytes(value: str | bytes) -> bytes:
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-
-
-# --- tokens ---
-
-TOKEN_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # noqa: S105
-SHOWN_LENGTH: Final = 8
-SECRET_LENGTH: Final = 43  # of 62 letters: 256 bits
-
-
-class Token(msgspec.Struct, frozen=True):
-    """A new token: the whole, shown once; what may be shown later to tell it from others; what is kept."""
-
-    secret: str
-    prefix: str
-    hash: bytes
-
-    def __repr__(self) -> str:
-        return f"Token({self.prefix}…)"
-
-
-def new_token(kind: str = "sk_") -> Token:
-    """A token with 256 random bits beside the part that is shown."""
-    prefix = kind + _letters(SHOWN_LENGTH)
-    secret = prefix + _letters(SECRET_LENGTH)
-    return Token(secret=secret, prefix=prefix, hash=hash_token(secret))
-
-
-def hash_token(secret: str) -> bytes:
-    """What is kept of a token, and looked up by: SHA-256, which 256 random bits need no salt or stretching for."""
-    return sha256(_as_bytes(secret)).digest()
-
-
-def _letters(count: int) -> str:
-    return "".join([secrets.choice(TOKEN_LETTERS) for _ in range(count)])
-
-
-# --- passwords ---
-
-# The OWASP cheat sheet's Argon2id with the least memory that still counts as strong: 19 MiB, two passes, one lane.
-# Every call takes that memory and some tens of milliseconds of one core: run it in a thread, few at a time.
-MEMORY_KIB: Final = 19_456
-PASSES: Final = 2
-LANES: Final = 1
-PASSWORD_LENGTH: Final = 1_024
-
-_hasher: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16)
-
-
-def hash_password(password: str) -> str:
-    """What is kept of a password. Raises ValueError for an empty one or one of more than 1,024 characters."""
-    if not password or len(password) > PASSWORD_LENGTH:
-        raise ValueError(f"a password has 1 to {PASSWORD_LENGTH} characters")
-    return _hasher.hash(_password_bytes(password))
-
-
-def verify_password(kept: str, password: str) -> bool:
-    """Whether this is the password; takes as long when it is not, and for one too long to be any."""
-    is_possible = 0 < len(password) <= PASSWORD_LENGTH
-    try:
-        return _hasher.verify(kept, _password_bytes(password if is_possible else "-")) and is_possible
-    except (Argon2Error, InvalidHashError, UnicodeEncodeError):
-        return False
-
-
-def needs_rehash(kept: str) -> bool:
-    """Whether a password was hashed with other costs than today's; hash it anew at the next sign-in."""
-    return _hasher.check_needs_rehash(kept)
-
-
-def burn(password: str) -> None:
-    """Takes as long as `verify_password`, for somebody unknown, so that the time does not tell who is known."""
-    verify_password(_NOBODY, password)
-
-
-def _password_bytes(password: str) -> bytes:
-    # NIST SP 800-63B, 3.1.1.2: one spelling whichever keyboard wrote it.
-    return _as_bytes(unicodedata.normalize("NFKC", password))
-
-
-def _nobody() -> str:
-    # A hash like any other that no password has: its digest is random, not computed.
-    salt, digest = (base64.b64encode(os.urandom(n)).rstrip(b"=").decode() for n in (16, 32))
-    return f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${digest}"
-
-
-_NOBODY: Final = _nobody()
