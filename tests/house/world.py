@@ -277,5 +277,7 @@ def faults(answer: httpx.Response) -> Iterator[str]:
                 yield f"tells {error}"
     if answer.status_code == 401 and "www-authenticate" not in answer.headers:
         yield "does not say how to sign in"
-    if telltale := [word for word in TELLTALES if word in answer.text]:
+    # What was asked for is told back.
+    asked = str(answer.request.url)
+    if telltale := [word for word in TELLTALES if word in answer.text and word not in asked]:
         yield f"tells {telltale}"
