@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import load, peers, seed
+from bench import load, overload, peers, seed
 from bench.house import House, new_workspace, open_house, peak_mib, worker
 from bench.load import Post
 from supover import wiring
@@ -189,6 +189,21 @@ async def _deep_cursor(client: httpx.AsyncClient) -> str:
         cursors.append(following)
 
 
+async def too_much(house: House, report: Report) -> None:
+    """Three times the peak's requests: how many are answered all the same, and whether the peak is reached afterwards."""
+    found = await overload.measure(house.url, house.key, "/api/customers")
+    report.add(
+        Row(
+            "lists answered under three times the peak's load",
+            f"{found.goodput:,.0f} /s",
+            f"{found.peak:,.0f} /s the peak; {found.refused:,.0f} refused, {found.failed:,} failed",
+            f"{found.goodput_share:.2f}",
+            "≥ 0.80",
+            found.goodput_share >= 0.8 and not found.failed,
+        )
+    )
+
+
 async def writes(house: House, report: Report) -> None:
     """Customers created, orders by the API and by webhook, beside pgbench inserting one row a transaction."""
     headers = {"Authorization": f"Bearer {house.key}"}
@@ -302,6 +317,8 @@ async def measure(report: Report, customers: int) -> None:
         report.add(Row("customers recounted", f"{marks / (clock.monotonic_s() - started):,.0f}/s"))
         with report.step("reading"):
             await reads(house, report, customers)
+        with report.step("asking for three times as much as can be answered"):
+            await too_much(house, report)
         with report.step("writing"):
             await writes(house, report)
         with report.step("receiving webhooks"):
