@@ -105,8 +105,14 @@ def test_what_is_no_json_is_unreadable(body: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["\\u0000", "a\\u0000b", "\\\\\\u0000"])
 def test_the_character_nul_is_refused_wherever_it_stands(text: str) -> None:
-    assert errors(f'{{"name": "{text}"}}') == {"": "nul"}
-    assert errors(f'{{"name": "A", "meta": {{"{text}": 1}}}}') == {"": "nul"}
+    assert errors(f'{{"name": "{text}"}}') == {"/name": "nul"}
+    assert errors(f'{{"name": "A", "meta": {{"{text}": 1}}}}') == {"/meta": "nul"}
+
+
+def test_the_character_nul_is_told_by_its_place_in_the_text() -> None:
+    with pytest.raises(Invalid) as caught:
+        decode(b'{"meta": {"k": [1, "ab\\u0000"]}}', NewThing)
+    assert [(e.pointer, e.position) for e in caught.value.errors] == [("/meta/k/1", 2)]
 
 
 def test_what_only_looks_like_nul_is_text() -> None:

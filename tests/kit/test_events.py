@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 import asyncpg
@@ -32,6 +32,12 @@ class KettleBoiled(Event, frozen=True):
 
 class TeaMade(Event, frozen=True):
     """Tea is ready."""
+
+
+class WaterWarmer(Event, frozen=True):
+    """A degree more."""
+
+    logged: ClassVar[bool] = False
 
 
 @pytest.fixture
@@ -70,6 +76,22 @@ async def test_a_fact_is_logged_with_who_and_what(db: Database, shop: Workspace,
     assert second[2:] == (None, None, "key:1", "import", {"degrees": "100", "howMany": 1, "note": "ü"})
     assert before <= second[1] <= clock.now()
     assert (third[0], third[6]) == ("TeaMade", {})
+
+
+async def test_what_is_not_logged_is_reacted_to_all_the_same(
+    db: Database, shop: Workspace, owner: "Connection"
+) -> None:
+    heard: list[Event] = []
+
+    @on(WaterWarmer, TeaMade)
+    async def hear(tx: Tx, facts: Sequence[Event]) -> None:
+        heard.extend(facts)
+
+    async with db.tx(shop.id) as tx:
+        await publish(tx, [WaterWarmer(), TeaMade(), WaterWarmer()])
+        await publish(tx, [WaterWarmer()])
+    assert sorted(fact.kind() for fact in heard) == ["TeaMade", *["WaterWarmer"] * 3]
+    assert [row[0] for row in await owner.fetch(LOGGED, shop.id)] == ["TeaMade"]
 
 
 async def test_reactions_run_once_a_kind_for_the_whole_batch(db: Database, shop: Workspace) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
@@ -136,7 +136,7 @@ def decode(body: bytes, shape: type[T]) -> T:
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise BodyUnreadable(f"It is nested deeper than {MAX_DEPTH} levels.")
     if b"\\u0000" in body and re.search(rb"(?<!\\)(?:\\\\)*\\u0000", body):
-        raise Invalid.at("", "nul", "text cannot hold the character NUL")
+        raise Invalid([_nul(body)])
     decoder = _decoders.get(shape)
     if decoder is None:
         decoder = _decoders[shape] = msgspec.json.Decoder(shape)
@@ -146,6 +146,32 @@ def decode(body: bytes, shape: type[T]) -> T:
         raise Invalid(_all_errors(body, shape, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BodyUnreadable(str(error)) from None
+
+
+def _nul(body: bytes) -> FieldError:
+    """Where the first NUL is: the field, and its place in the field's text."""
+    try:
+        pointer, position = next(_nuls(msgspec.json.decode(body), ""), ("", None))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pointer, position = "", None
+    return FieldError(pointer, "nul", "text cannot hold the character NUL", position)
+
+
+def _nuls(value: Any, pointer: str) -> Iterator[tuple[str, int | None]]:
+    match value:
+        case str():
+            if "\0" in value:
+                yield pointer, value.index("\0")
+        case dict():
+            for name, below in cast("dict[str, Any]", value).items():
+                if "\0" in name:
+                    yield pointer, None
+                yield from _nuls(below, f"{pointer}/{_escaped(name)}")
+        case list():
+            for n, below in enumerate(cast("list[Any]", value)):
+                yield from _nuls(below, f"{pointer}/{n}")
+        case _:
+            pass
 
 
 def _depth(body: bytes) -> int:
@@ -468,21 +494,26 @@ class Routes:
         """
         return self._route("GET", path, status, search, name, media=media)
 
-    def post(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
-        """A write that may carry an Idempotency-Key; its function takes `tx: Tx`. `also` is another status of success."""
-        return self._route("POST", path, status, name=name, also=also)
+    def post(
+        self, path: str, *, search: Search = False, status: int = 200, also: int | None = None, name: str = ""
+    ) -> Callable[[F], F]:
+        """A write that may carry an Idempotency-Key; its function takes `tx: Tx`. `also` is another status of success.
+
+        One whose function takes `db: Reader` is a read whose question is too long for an address, `search` as for `get`.
+        """
+        return self._route("POST", path, status, search, name, also)
 
     def put(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
         """A write that replaces. `also` is another status of success."""
         return self._route("PUT", path, status, name=name, also=also)
 
-    def patch(self, path: str) -> Callable[[F], F]:
-        """A write that changes what is given."""
-        return self._route("PATCH", path, 200)
+    def patch(self, path: str, *, status: int = 200, also: int | None = None, name: str = "") -> Callable[[F], F]:
+        """A write that changes what is given. `also` is another status of success."""
+        return self._route("PATCH", path, status, name=name, also=also)
 
-    def delete(self, path: str, *, name: str = "") -> Callable[[F], F]:
-        """A write that removes; answers 204 without a body."""
-        return self._route("DELETE", path, 204, name=name)
+    def delete(self, path: str, *, status: int = 204, also: int | None = None, name: str = "") -> Callable[[F], F]:
+        """A write that removes; answers 204 without a body unless told otherwise."""
+        return self._route("DELETE", path, status, name=name, also=also)
 
     def _route(
         self,

@@ -23,7 +23,10 @@ LOG: Final = """
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A fact. `at` is when it happened; what else it holds is logged as data."""
+    """A fact. `at` is when it happened; what else it holds is logged as data.
+
+    One whose kind is not `logged` is for reactions only: the house's own business, or what would flood the log.
+    """
 
     customer_id: UUID | None = None
     order_id: UUID | None = None
@@ -79,9 +82,10 @@ async def publish(tx: Tx, events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.now()
+    logged = [e for e in events if e.logged]
     rows = [
         (id, e.kind(), e.at or now, e.customer_id, e.order_id, json_bytes(_data(e)))
-        for id, e in zip(ids.many(len(events)), events, strict=True)
+        for id, e in zip(ids.many(len(logged)), logged, strict=True)
     ]
     await tx.many(LOG, rows, tx.actor, tx.origin)
     batches: dict[type[Event], list[Event]] = {}

@@ -70,6 +70,10 @@ class Where:
         """A condition; each `{}` stands for the next value's placeholder."""
         self._parts.append(template.format(*(self.arg(v) for v in values)))
 
+    def also(self, condition: str) -> None:
+        """A condition that is whole already, its values given by `arg`."""
+        self._parts.append(condition)
+
     def text(self) -> str:
         """The conditions after WHERE."""
         return "\n   and ".join(self._parts)

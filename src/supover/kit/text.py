@@ -105,7 +105,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", _streamable(_ACCENTS.sub("", text))))
-    return unicodedata.normalize("NFC", _lower(bare).translate(_LETTERS))
+    return unicodedata.normalize("NFC", lower(bare).translate(_LETTERS))
 
 
 def clean(text: str) -> str:
@@ -121,8 +121,8 @@ def clean_lines(text: str) -> str:
     return _LINES.sub("\n", _SPACES.sub(" ", seen)).strip(" \n")
 
 
-def _lower(text: str) -> str:
-    # Letter by letter, as PostgreSQL does: `str.lower` turns a sigma by its place in the word, and İ into two.
+def lower(text: str) -> str:
+    """In small letters, letter by letter as PostgreSQL: `str.lower` turns a sigma by its place in the word, and İ into two."""
     return text.replace("İ", "i").replace("Σ", "σ").lower()
 
 
@@ -207,7 +207,7 @@ def _email_parts(raw: str) -> tuple[str, str, _Domain] | None:
 
 
 def _base(local: str) -> str:
-    small = local.lower() if local.isascii() else _lower(local)
+    small = local.lower() if local.isascii() else lower(local)
     return small.partition("+")[0] or small
 
 

@@ -1,0 +1,255 @@
+"""A tree is bound to the fields of a workspace, and its values to what they are compared with."""
+
+import calendar
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final, cast
+
+from supover.kit.filters import grammar
+from supover.kit.filters.grammar import Compared, Joined, Unreadable, Written
+from supover.kit.filters.model import (
+    DATES,
+    NUMBERS,
+    All,
+    Asked,
+    Condition,
+    Day,
+    Field,
+    FilterInvalid,
+    Function,
+    Kind,
+    Matches,
+    Node,
+    Not,
+    Op,
+    Scope,
+    Some,
+    Tree,
+    Value,
+)
+
+Error = tuple[int, str, str]
+
+YEARS: Final = (1000, 9000)
+"""Between them a day has a next one, and moments in every zone."""
+MAX_DIGITS: Final = 30
+
+_OPS: Final[Mapping[str, frozenset[str]]] = {
+    "text": frozenset({"=", "in", "contains", "null"}),
+    "choice": frozenset({"=", "in", "null"}),
+    "flag": frozenset({"=", "null"}),
+    "list": frozenset({"contains", "null"}),
+    **{kind: frozenset({"=", "<", "<=", ">", ">=", "between", "in", "null"}) for kind in DATES | NUMBERS},
+}
+_SHOWN: Final = {
+    "=": "=, !=",
+    "in": "IN",
+    "contains": "CONTAINS",
+    "null": "IS NULL",
+    "between": "BETWEEN",
+    "<": "<, <=, >, >=",
+}
+
+
+def parse(text: str, scope: Scope, pointer: str = "/filter") -> Tree:
+    """What a text asks. Raises FilterInvalid with everything that is wrong, each at its character."""
+    try:
+        read = grammar.read(text)
+    except Unreadable as wrong:
+        raise FilterInvalid.told([(wrong.position, wrong.code, wrong.why)], pointer) from None
+    binder = _Binder(scope)
+    root = binder.node(read)
+    if binder.count > grammar.MAX_CONDITIONS:
+        binder.errors.insert(0, (0, "length", f"can have at most {grammar.MAX_CONDITIONS} conditions"))
+    if binder.errors or root is None:
+        raise FilterInvalid.told(binder.errors[: grammar.MAX_CONDITIONS], pointer)
+    return Tree(text, root, scope.zone, binder.is_relative)
+
+
+class _Wrong(Exception):
+    """A value that its field cannot be compared with."""
+
+    def __init__(self, position: int, code: str, why: str) -> None:
+        super().__init__(why)
+        self.error: Error = (position, code, why)
+
+
+class _Binder:
+    """Goes through a tree once and notes what is wrong."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.errors: list[Error] = []
+        self.count = 0
+        self.is_relative = False
+
+    def node(self, read: Compared | Joined) -> Node | None:
+        if isinstance(read, Joined):
+            parts = [self.node(part) for part in read.parts]
+            if None in parts:
+                return None
+            found = cast("tuple[Node, ...]", tuple(parts))
+            return Not(found[0]) if read.by == "not" else All(found) if read.by == "and" else Some(found)
+        self.count += 1
+        asked = self._named(read, self._scope.asked, "")
+        if asked is None:
+            return None
+        if isinstance(asked, Function):
+            return self._matches(read, asked)
+        return self._condition(read, asked)
+
+    def _named(self, read: Compared, asked: Mapping[str, Asked], of: str) -> Asked | None:
+        found = asked.get(read.name)
+        if found is None:
+            near = difflib.get_close_matches(read.name, list(asked), 1, 0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.errors.append((read.start, "unknown", f"{_short(read.name)} is not a field{of}{hint}"))
+        return found
+
+    def _matches(self, read: Compared, function: Function) -> Matches | None:
+        if read.op != "matches":
+            self.errors.append((read.op_at, "operator", f"{function.name} is asked with MATCHES ( … )"))
+            return None
+        fields: dict[str, Asked] = {field.name: field for field in (*function.fields, *function.sums)}
+        conditions: list[Condition | None] = []
+        for inner in read.inner:
+            self.count += 1
+            field = self._named(inner, fields, f" of {function.name}")
+            conditions.append(self._condition(inner, field) if isinstance(field, Field) else None)
+        if None in conditions:
+            return None
+        return Matches(
+            function=function,
+            conditions=cast("tuple[Condition, ...]", tuple(conditions)),
+            negated=read.negated,
+            start=read.start,
+            end=read.end,
+        )
+
+    def _condition(self, read: Compared, field: Field) -> Condition | None:
+        if read.op == "matches" or read.op not in _OPS[field.kind]:
+            ways = ", ".join(shown for op, shown in _SHOWN.items() if op in _OPS[field.kind])
+            self.errors.append((read.op_at, "operator", f"{field.name} is asked with {ways}"))
+            return None
+        values: list[Value] = []
+        for written in read.values:
+            try:
+                values.append(self._value(written, field))
+            except _Wrong as wrong:
+                self.errors.append(wrong.error)
+        if len(values) < len(read.values):
+            return None
+        return Condition(
+            field=field,
+            op=cast("Op", read.op),
+            values=tuple(values),
+            negated=read.negated,
+            start=read.start,
+            end=read.end,
+        )
+
+    def _value(self, written: Written, field: Field) -> Value:
+        if written.kind == "NULL":
+            raise _Wrong(written.position, "null", "nothing is compared with NULL: write IS NULL or IS NOT NULL")
+        found = _READERS[field.kind](written, field, self._scope.today)
+        if isinstance(found, Day) and found.offset is not None:
+            self.is_relative = True
+        return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+# --- values --------------------------------------------------------------------------------------------------------------
+
+_UNITS: Final = {"d": 0, "w": 0, "m": 1, "y": 12}
+
+
+def _text(written: Written, field: Field, today: date) -> str:
+    del today
+    if written.kind != "TEXT":
+        raise _Wrong(
+            written.position, "type", f"{field.name} is a text: write it in quotes, as '{_short(written.text)}'"
+        )
+    if "\0" in written.text:
+        raise _Wrong(written.position, "nul", "text cannot hold the character NUL")
+    try:
+        written.text.encode()
+    except UnicodeEncodeError:
+        raise _Wrong(written.position, "type", "half a character cannot be looked for") from None
+    return written.text
+
+
+def _choice(written: Written, field: Field, today: date) -> str:
+    asked = _text(written, field, today)
+    for choice in field.choices:
+        if choice.casefold() == asked.strip().casefold():
+            return choice
+    near = difflib.get_close_matches(asked.upper(), [c.upper() for c in field.choices], 1, 0.5)
+    hint = f"; did you mean '{next(c for c in field.choices if c.upper() == near[0])}'?" if near else ""
+    known = ", ".join(field.choices[:20])
+    raise _Wrong(written.position, "choice", f"{field.name} is never '{_short(asked)}', but one of {known}{hint}")
+
+
+def _number(written: Written, field: Field, today: date) -> Decimal:
+    del today
+    if written.kind != "NUMBER":
+        raise _Wrong(written.position, "type", f"{field.name} is a number, such as 5 or 1999.50")
+    if len(written.text) > MAX_DIGITS:
+        raise _Wrong(written.position, "range", f"can have at most {MAX_DIGITS} digits")
+    return Decimal(written.text)
+
+
+def _day(written: Written, field: Field, today: date) -> Day:
+    shown = written.text.strip()
+    if written.kind == "OFFSET":
+        moved = _moved(today, int(shown[:-1]) if len(shown) < MAX_DIGITS else 10**9, shown[-1].lower())
+        if moved is None:
+            raise _Wrong(written.position, "range", f"leads to no year from {YEARS[0]} to {YEARS[1]}")
+        return Day(moved, shown.lower())
+    if written.kind in ("DATE", "TEXT") and re.fullmatch(r"\d{4}-\d\d-\d\d", shown, re.ASCII):
+        try:
+            found = date.fromisoformat(shown)
+        except ValueError:
+            raise _Wrong(written.position, "date", f"{shown} is not a day of the calendar") from None
+        if YEARS[0] <= found.year <= YEARS[1]:
+            return Day(found)
+        raise _Wrong(written.position, "range", f"must be in a year from {YEARS[0]} to {YEARS[1]}")
+    raise _Wrong(written.position, "type", f"{field.name} is a date, such as 2026-01-31, or -90d for 90 days ago")
+
+
+def _moved(today: date, count: int, unit: str) -> date | None:
+    """The day so many days, weeks, months or years away; the last of a month that has no such day."""
+    try:
+        if unit in ("d", "w"):
+            found = today + timedelta(days=count * (7 if unit == "w" else 1))
+        else:
+            months = today.year * 12 + today.month - 1 + count * _UNITS[unit]
+            year, month = divmod(months, 12)
+            found = date(year, month + 1, min(today.day, calendar.monthrange(year, month + 1)[1]))
+    except (OverflowError, ValueError):
+        return None
+    return found if YEARS[0] <= found.year <= YEARS[1] else None
+
+
+def _flag(written: Written, field: Field, today: date) -> bool:
+    del today
+    if written.kind in ("TRUE", "FALSE"):
+        return written.kind == "TRUE"
+    raise _Wrong(written.position, "type", f"{field.name} is true or false, written without quotes")
+
+
+_READERS: Final[Mapping[Kind, Callable[[Written, Field, date], Value]]] = {
+    "text": _text,
+    "choice": _choice,
+    "whole": _number,
+    "number": _number,
+    "moment": _day,
+    "day": _day,
+    "flag": _flag,
+    "list": _text,
+}
