@@ -16,6 +16,8 @@ GOOD: Final = (
     ("refunds/create", "refund_created"),
     ("customers/create", "customer_created"),
     ("customers/update", "customer_updated"),
+    ("customers_email_marketing_consent/update", "customer_email_consent"),
+    ("customers_marketing_consent/update", "customer_sms_consent"),
 )
 NUMBER: Final = "\ue000"
 """Stands for a number that Python's encoder would not write."""

@@ -11,6 +11,11 @@ import msgspec
 from supover.kit.problems import Conflict, NotFound
 
 Platform = Literal["SHOPIFY"]
+ConsentChannel = Literal["email", "sms", "whatsapp", "phone", "post"]
+ConsentTopic = Literal["marketing", "transactional", "review_requests", "surveys"]
+ConsentState = Literal["SUBSCRIBED", "PENDING", "UNSUBSCRIBED", "INVALID", "REDACTED"]
+OptInLevel = Literal["SINGLE_OPT_IN", "CONFIRMED_OPT_IN", "UNKNOWN"]
+"""How somebody opted in, in the words of M3AAWG."""
 
 
 class PostalAddress(
@@ -98,12 +103,35 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = False
 
 
+class ChannelConsent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel says that its customer chose. `at` is when they did; an opt-in has it, as without it none is known.
+
+    `address` is the email or phone that it is about.
+    """
+
+    channel: ConsentChannel
+    topic: ConsentTopic = "marketing"
+    state: ConsentState
+    opt_in_level: OptInLevel = "UNKNOWN"
+    at: datetime | None = None
+    source: str | None = None
+    address: str | None = None
+
+
 class ChannelCustomer(msgspec.Struct, frozen=True, kw_only=True):
     """A customer as a channel tells it; `contact.external_id` is there. `updated_at` is the channel's own time."""
 
     contact: Contact
     tags: Sequence[str] = ()
     updated_at: datetime | None = None
+    consents: Sequence[ChannelConsent] = ()
+
+
+class ChannelConsents(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer chose, told by itself, perhaps before the customer; `contact.external_id` is there."""
+
+    contact: Contact
+    consents: Sequence[ChannelConsent]
 
 
 class ChannelOrderRefund(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +169,7 @@ class Unreadable(Exception):
         super().__init__(f"{pointer or 'body'}: {why}")
 
 
-Said = ChannelOrder | ChannelOrderRefund | ChannelCustomer | Ignored
+Said = ChannelOrder | ChannelOrderRefund | ChannelCustomer | ChannelConsents | Ignored
 """What a message amounts to."""
 
 

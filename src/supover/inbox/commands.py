@@ -12,15 +12,20 @@ from supover.addresses import commands as addresses
 from supover.channels import commands as channels
 from supover.channels.connectors import CONNECTORS
 from supover.channels.model import (
+    ChannelConsent,
+    ChannelConsents,
     ChannelCustomer,
     ChannelOrder,
     ChannelOrderRefund,
+    Contact,
     Ignored,
     PostalAddress,
     Said,
     Unreadable,
 )
-from supover.customers import intake
+from supover.consent import commands as consent
+from supover.consent.model import Entry
+from supover.customers import contacts, intake
 from supover.inbox import queries
 from supover.inbox.events import MessageSetAside
 from supover.inbox.model import Arrived, BodyForgotten, Message, Replay, Replayed, Status
@@ -259,7 +264,7 @@ def _failed(message: Claimed, error: Exception) -> Settled:
 
 
 async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
-    """Does what the messages say: customers, then orders, then refunds, each kind at once."""
+    """Does what the messages say: customers with what they chose, then orders, then refunds, each kind at once."""
     settled: dict[UUID, Settled] = {}
     told = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelCustomer)]
     taken = await intake.take_in(tx, [customer for _, customer in told])
@@ -270,6 +275,12 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
             places.append((one.customer_id, customer.contact.address))
     if places:
         await addresses.keep_many(tx, places)
+    choosing = [(m, c.contact, c.consents, t.customer_id) for (m, c), t in zip(told, taken, strict=True) if c.consents]
+    alone = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelConsents)]
+    whose = await _consents(tx, [*choosing, *((m, c.contact, c.consents, None) for m, c in alone)])
+    settled |= {
+        m.id: Settled("applied", customer_id=id) for (m, _), id in zip(alone, whose[len(choosing) :], strict=True)
+    }
 
     placed = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelOrder)]
     listed: list[ChannelOrderRefund] = []
@@ -292,12 +303,42 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
         newcomers = {(message.connection_id, order.external_id) for message, order in placed}
         await tx.run(WAKE, *by_column(sorted(newcomers)))
 
-    alone = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelOrderRefund)]
-    outcomes = await refunds.take_refunds(tx, [*listed, *(refund for _, refund in alone)])
+    late = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelOrderRefund)]
+    outcomes = await refunds.take_refunds(tx, [*listed, *(refund for _, refund in late)])
     now = clock.now()
-    for (message, refund), one in zip(alone, outcomes[len(listed) :], strict=True):
+    for (message, refund), one in zip(late, outcomes[len(listed) :], strict=True):
         settled[message.id] = _refunded(message, refund, one, now)
     return settled
+
+
+async def _consents(
+    tx: Tx, told: Sequence[tuple[Claimed, Contact, Sequence[ChannelConsent], UUID | None]]
+) -> list[UUID | None]:
+    """Records what customers chose, by the channel's own time; returns whose choices they were, in order.
+
+    What is older than the profile, or came before the customer, is a word of the customer all the same.
+    """
+    unknown = [contact for _, contact, _, id in told if id is None]
+    found = iter(await contacts.resolve(tx, unknown) if unknown else ())
+    whose = [id if id is not None else next(found).customer_id for _, _, _, id in told]
+    entries = [
+        Entry(
+            customer_id=id,
+            channel=one.channel,
+            topic=one.topic,
+            state=one.state,
+            opt_in_level=one.opt_in_level,
+            source=one.source,
+            at=one.at,
+            received_at=message.received_at,
+            contact=one.address,
+        )
+        for (message, _, consents, _), id in zip(told, whose, strict=True)
+        if id is not None
+        for one in consents
+    ]
+    await consent.record(tx, entries, "channel")
+    return whose
 
 
 def _refunded(message: Claimed, refund: ChannelOrderRefund, taken: refunds.RefundTaken, now: datetime) -> Settled:

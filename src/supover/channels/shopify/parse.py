@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from supover.channels.model import (
+    ChannelConsent,
+    ChannelConsents,
     ChannelCustomer,
     ChannelLine,
     ChannelOrder,
@@ -27,6 +29,7 @@ from supover.channels.model import (
     Said,
     Unreadable,
 )
+from supover.channels.shopify import consent
 from supover.kit import money, text
 
 SOURCE: Final = "SHOPIFY"
@@ -70,8 +73,23 @@ class _Customer(msgspec.Struct, frozen=True):
     first_name: str | None = None
     last_name: str | None = None
     tags: str | Sequence[str] | None = None
+    created_at: Any = None
     updated_at: Moment | None = None
     default_address: _Address | None = None
+    email_marketing_consent: Any = None
+    sms_marketing_consent: Any = None
+
+
+class _EmailConsent(msgspec.Struct, frozen=True):
+    customer_id: Id
+    email_address: str | None = None
+    email_marketing_consent: Any = None
+
+
+class _SmsConsent(msgspec.Struct, frozen=True):
+    id: Id
+    phone: str | None = None
+    sms_marketing_consent: Any = None
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -208,6 +226,8 @@ def read(topic: str, body: bytes, shop: str) -> Said:
 _order_in: Final = _decoded(_Order)
 _refund_in: Final = _decoded(_Refund)
 _customer_in: Final = _decoded(_Customer)
+_email_consent_in: Final = _decoded(_EmailConsent)
+_sms_consent_in: Final = _decoded(_SmsConsent)
 
 
 def _read_order(body: bytes, shop: str) -> Said:
@@ -272,20 +292,46 @@ def _read_customer(body: bytes, shop: str) -> Said:
         # The topic is not signed: an order must not become a customer because somebody says so.
         raise Unreadable("/line_items", "is not of a customer")
     place = _place(given.default_address)
+    email, phone = _contact(given.email, 320), _contact(given.phone, 64)
+    told = (
+        consent.read("email", given.email_marketing_consent, email, given.created_at),
+        consent.read("sms", given.sms_marketing_consent, phone, given.created_at),
+    )
     return ChannelCustomer(
         contact=Contact(
             source=SOURCE,
             shop=shop,
             external_id=str(given.id),
-            email=_contact(given.email, 320),
-            phone=_contact(given.phone, 64) or (place.phone if place else None),
+            email=email,
+            phone=phone or (place.phone if place else None),
             name=_name(given) or (place.recipient_name if place else None),
             country=place.country if place else None,
             address=place,
         ),
         tags=_tags(given.tags),
         updated_at=_moment(given.updated_at, "/updated_at"),
+        consents=[one for one in told if one is not None],
     )
+
+
+def _read_email_consent(body: bytes, shop: str) -> Said:
+    given = _email_consent_in(body)
+    email = _contact(given.email_address, 320)
+    contact = Contact(source=SOURCE, shop=shop, external_id=str(given.customer_id), email=email)
+    return _chosen(contact, consent.read("email", given.email_marketing_consent, email))
+
+
+def _read_sms_consent(body: bytes, shop: str) -> Said:
+    given = _sms_consent_in(body)
+    phone = _contact(given.phone, 64)
+    contact = Contact(source=SOURCE, shop=shop, external_id=str(given.id), phone=phone)
+    return _chosen(contact, consent.read("sms", given.sms_marketing_consent, phone))
+
+
+def _chosen(contact: Contact, choice: ChannelConsent | None) -> Said:
+    if choice is None:
+        return Ignored("says nothing of what the customer chose")
+    return ChannelConsents(contact=contact, consents=[choice])
 
 
 _READERS: Final[Mapping[str, Callable[[bytes, str], Said]]] = {
@@ -300,6 +346,8 @@ _READERS: Final[Mapping[str, Callable[[bytes, str], Said]]] = {
     "customers/update": _read_customer,
     "customers/enable": _read_customer,
     "customers/disable": _read_customer,
+    "customers_email_marketing_consent/update": _read_email_consent,
+    "customers_marketing_consent/update": _read_sms_consent,
 }
 _ASKED: Final = "kept for the people who answer requests of privacy"
 _KEPT: Final[Mapping[str, str]] = {
