@@ -9,7 +9,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from supover.customers import cli
+from supover.customers import cli, tag_changes
+from supover.kit.db import Database
+from supover.kit.worker import Worker
 from tests.makers import Workspace, make_customer, make_order, told
 
 
@@ -23,7 +25,8 @@ class Cli:
     async def run(self, *args: str, code: int = 0) -> Result:
         given = [*args, "--workspace", str(self.workspace.id)]
         environ = {"SUPOVER_DATABASE_URL": self.url}
-        result = await asyncio.to_thread(CliRunner().invoke, cli.customers, given, env=environ)
+        commands = cli.tags if args[0] in ("list", "rename", "merge", "delete") else cli.customers
+        result = await asyncio.to_thread(CliRunner().invoke, commands, given, env=environ)
         assert result.exit_code == code, (args, result.output, result.exception)
         return result
 
@@ -74,3 +77,20 @@ async def test_contacts_and_tags_are_listed(supover: Cli, api: httpx.AsyncClient
     assert [(t["tag"], t["customers"]) for t in await supover.json("tags")] == [("eu", 2), ("vip", 1)]
     assert [t["tag"] for t in await supover.json("tags", "V")] == ["vip"]
     assert (await supover.run("tags")).stdout.splitlines()[0].split() == ["tag", "customers", "countedAt"]
+
+
+async def test_tags_are_changed_in_all_customers(supover: Cli, api: httpx.AsyncClient, db: Database) -> None:
+    ann = await make_customer(api, name="Ann", tags=["a", "B", "c"])
+    assert (await supover.json("rename", "A", "x", "--dry-run"))["customers"] == 1
+    begun = await supover.json("rename", "A", "x")
+    assert told(await api.get(f"/api/jobs/{begun['jobId']}"))["state"] == "queued"
+    await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
+    await supover.run("merge", "b", "X", "--into", "y")
+    await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
+    assert [t["tag"] for t in await supover.json("list")] in (["y", "c"], ["c", "y"])
+    assert (await supover.json("delete", "C"))["customers"] == 1
+    await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
+    assert told(await api.get(f"/api/customers/{ann['id']}"))["tags"] == ["y"]
+    assert "into" in (await supover.run("rename", "y", " ", code=2)).stderr
+    actions = [e["action"] for e in told(await api.get("/api/audit"))["data"]]
+    assert [a for a in actions if a.startswith("tags.")] == ["tags.delete", "tags.merge", "tags.rename"]

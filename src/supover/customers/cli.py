@@ -1,5 +1,6 @@
-"""supover customers find, show, identities and tags."""
+"""supover customers find, show, identities and tags; supover tags list, rename, merge and delete."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from supover.kit.db import Reader
 
 customers: Final = typer.Typer(no_args_is_help=True, help="Customers: found and shown.")
+tags: Final = typer.Typer(no_args_is_help=True, help="Tags in use, changed in all customers.")
 
 WhoArgument = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The customer's id, or the whole email.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, metavar="N", help="At most so many.")]
@@ -85,6 +87,7 @@ def list_identities(
     terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
 
 
+@tags.command("list")
 @customers.command("tags")
 def list_tags(
     search: Annotated[str, typer.Argument(metavar="TEXT", help="How the tags begin.")] = "",
@@ -102,6 +105,67 @@ def list_tags(
         async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace), search=True) as reader:
             found, _ = await tags.search(reader, page, text.clean(search))
             return found
+
+    terminal.show(terminal.run(act), json=json)
+
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many customers it is about.")]
+TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="In any case.")]
+TagsArgument = Annotated[list[str], typer.Argument(metavar="TAG…", help="In any case.")]
+
+
+@tags.command("rename", epilog='Example: supover tags rename "whole sale" wholesale --dry-run')
+def rename_tag(
+    tag: TagArgument,
+    into: Annotated[str, typer.Argument(metavar="NEW", help="What it becomes.")],
+    dry_run: DryRunOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Rename a tag in all customers; who has the new one already keeps one of the two. A worker does it."""
+    _change_tags("tags.rename", [tag], into, dry_run=dry_run, workspace=workspace, json=json)
+
+
+@tags.command("merge", epilog="Example: supover tags merge b2b trade --into wholesale")
+def merge_tags(
+    gone: TagsArgument,
+    into: Annotated[str, typer.Option("--into", metavar="TAG", help="What they become.")],
+    dry_run: DryRunOption = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make several tags one in all customers. A worker does it."""
+    _change_tags("tags.merge", gone, into, dry_run=dry_run, workspace=workspace, json=json)
+
+
+@tags.command("delete", epilog="Example: supover tags delete old older --dry-run")
+def delete_tags(
+    gone: TagsArgument, dry_run: DryRunOption = False, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """Remove tags from all customers. A worker does it."""
+    _change_tags("tags.delete", gone, None, dry_run=dry_run, workspace=workspace, json=json)
+
+
+def _change_tags(
+    operation: str, gone: Sequence[str], into: str | None, *, dry_run: bool, workspace: str | None, json: bool
+) -> None:
+    from supover import terminal
+    from supover.access import audit
+    from supover.customers import (
+        jobs,  # noqa: F401  # pyright: ignore[reportUnusedImport]  the job is known by it
+        tag_changes,
+    )
+    from supover.customers.model import TagChange
+
+    async def act() -> TagChange:
+        new = None if into is None else tag_changes.wanted(into, "/into")
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                begun = await tag_changes.begin(tx, gone, new, pointer="/tags", dry_run=dry_run)
+                if not dry_run:
+                    await audit.record(tx, operation, None)
+        return begun
 
     terminal.show(terminal.run(act), json=json)
 

@@ -1,6 +1,6 @@
 """What can be done with customers, one function a verb."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from supover.channels.model import Contact
-from supover.customers import contacts, queries, rules
+from supover.customers import contacts, custom_field_index, custom_field_rules, custom_fields, queries, rules
 from supover.customers.events import (
     CustomerBlocked,
     CustomerChanged,
@@ -38,6 +38,7 @@ from supover.customers.model import (
 from supover.kit import clock, ids, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
+from supover.kit.problems import FieldError, Invalid
 
 _CONTACTS: Final = frozenset({"source", "externalId", "email", "phone", "country"})
 """What of a profile leads from orders to it."""
@@ -56,14 +57,16 @@ ADD: Final = """
 
 
 async def create(tx: Tx, new: NewCustomer) -> Customer:
-    """A new customer. Raises Invalid, EmailTaken, ExternalIdTaken."""
+    """A new customer. Raises Invalid, EmailTaken, ExternalIdTaken, CustomFieldValueTaken."""
     given = _given(new)
     if new.source is None:
         given["source"] = "MANUAL" if tx.actor.startswith("staff:") else "API"
-    return await _create(tx, Profile(**rules.checked(given, clock.now().date())))
+    return await _create(tx, given)
 
 
-async def _create(tx: Tx, profile: Profile) -> Customer:
+async def _create(tx: Tx, given: dict[str, Any]) -> Customer:
+    custom = await custom_fields.whole(tx, given["custom_fields"])
+    profile = Profile(**_checked({**given, "custom_fields": custom.values}, custom.errors))
     rules.must_be_somebody(profile)
     profile = rules.with_phone(profile)
     id = ids.new()
@@ -72,13 +75,27 @@ async def _create(tx: Tx, profile: Profile) -> Customer:
         await _email_must_be_free(tx, id, profile.email)
         raise asyncpg.UniqueViolationError("it had the email a moment ago")
     await _keep_contacts(tx, id, profile, is_new=True)
+    if custom.by.has_index and profile.custom_fields:
+        await custom_field_index.keep(tx, custom.by, [id], list(profile.custom_fields), is_new=True)
     now = clock.now()
     facts: list[Event] = [CustomerCreated(customer_id=id, at=now, by="api", source=profile.source)]
     if profile.status == "BLOCKED":
         facts.append(CustomerBlocked(customer_id=id, at=now))
     await publish(tx, facts)
     tx.changed("customer", id, None, profile, rules.FIELDS)
-    return await queries.find(tx, id)
+    found, stamp = await queries.written(tx, id)
+    await custom_fields.settle(tx, id, custom.by, stamp, {}, profile.custom_fields, is_new=True)
+    return found
+
+
+def _checked(given: Mapping[str, Any], errors: Sequence[FieldError] = ()) -> dict[str, Any]:
+    """The fields as they are kept. Raises Invalid with what is wrong with them and with these errors."""
+    try:
+        kept = rules.checked(given, clock.now().date())
+    except Invalid as wrong:
+        raise Invalid([*wrong.errors, *errors]) from None
+    custom_field_rules.refuse(errors)
+    return kept
 
 
 async def _email_must_be_free(tx: Tx, id: UUID, email: str | None, known: Profile | None = None) -> None:
@@ -194,23 +211,39 @@ CHANGE: Final = """
 async def change(tx: Tx, id: UUID, wanted: CustomerChange, version: int | None = None) -> Customer:
     """Changes what is given; custom fields key by key, a null removes its key.
 
-    Raises CustomerNotFound, CustomerMerged, CustomerStale, Invalid, EmailTaken, ExternalIdTaken.
+    Raises CustomerNotFound, CustomerMerged, CustomerStale, Invalid, EmailTaken, ExternalIdTaken, CustomFieldValueTaken.
     """
     old = await lock(tx, id, version)
     given = _given(wanted)
-    if wanted.custom_fields is not UNSET:
-        given["custom_fields"] = rules.merged_fields(old.profile.custom_fields, wanted.custom_fields)
-    return await store(tx, id, old, given)
+    if wanted.custom_fields is UNSET:
+        return await store(tx, id, old, given)
+    custom = await custom_fields.some(tx, wanted.custom_fields)
+    merged = rules.merged_fields(old.profile.custom_fields, custom.values)
+    return await store(tx, id, old, {**given, "custom_fields": merged}, custom)
 
 
 async def replace(tx: Tx, id: UUID, wanted: CustomerReplacement, version: int | None = None) -> Customer:
     """Puts a profile in place of the one that is there. Raises as `change` does."""
-    return await store(tx, id, await lock(tx, id, version), _given(wanted))
+    return await _replace(tx, id, await lock(tx, id, version), _given(wanted))
 
 
-async def store(tx: Tx, id: UUID, old: Locked, given: Mapping[str, Any]) -> Customer:
-    """Keeps a changed profile and tells what changed; one that is as it was stays as it is, its version too."""
-    new = msgspec.structs.replace(old.profile, **rules.checked(given, clock.now().date()))
+async def _replace(tx: Tx, id: UUID, old: Locked, given: dict[str, Any]) -> Customer:
+    custom = await custom_fields.whole(tx, given["custom_fields"], old.profile.custom_fields)
+    return await store(tx, id, old, {**given, "custom_fields": custom.values}, custom)
+
+
+async def store(
+    tx: Tx, id: UUID, old: Locked, given: Mapping[str, Any], custom: custom_fields.Taken | None = None
+) -> Customer:
+    """Keeps a changed profile and tells what changed; one that is as it was stays as it is, its version too.
+
+    `custom` says how the custom fields that are given were taken. A tag that is there in other letters stays as written.
+    """
+    by = custom_fields.remembered(tx) if custom is None else custom.by
+    kept = _checked(given, () if custom is None else custom.errors)
+    if "tags" in kept:
+        kept["tags"] = rules.spelled(kept["tags"], old.profile.tags)
+    new = msgspec.structs.replace(old.profile, **kept)
     rules.must_be_somebody(new)
     changes = rules.changes(old.profile, new)
     if not changes:
@@ -223,19 +256,24 @@ async def store(tx: Tx, id: UUID, old: Locked, given: Mapping[str, Any]) -> Cust
     await tx.run(CHANGE, id, *_columns(new), before)
     if _CONTACTS & changes.keys():
         await _keep_contacts(tx, id, new)
+    before_and_after = old.profile.custom_fields, new.custom_fields
+    if by.has_index and "customFields" in changes:
+        await custom_field_index.keep(tx, by, [id], custom_field_rules.changed(*before_and_after))
     now = clock.now()
     facts: list[Event] = [CustomerChanged(customer_id=id, at=now, changes=changes)]
     if "status" in changes and new.status == "BLOCKED":
         facts.append(CustomerBlocked(customer_id=id, at=now))
     elif "status" in changes and old.profile.status == "BLOCKED":
         facts.append(CustomerUnblocked(customer_id=id, at=now))
-    if gained := [tag for tag in new.tags if tag not in old.profile.tags]:
+    if gained := rules.without(new.tags, old.profile.tags):
         facts.append(CustomerTagged(customer_id=id, at=now, tags=gained))
-    if lost := [tag for tag in old.profile.tags if tag not in new.tags]:
+    if lost := rules.without(old.profile.tags, new.tags):
         facts.append(CustomerUntagged(customer_id=id, at=now, tags=lost))
     await publish(tx, facts)
     tx.changed("customer", id, old.profile, new, rules.FIELDS)
-    return await queries.find(tx, id)
+    found, stamp = await queries.written(tx, id)
+    await custom_fields.settle(tx, id, by, stamp, *before_and_after)
+    return found
 
 
 async def block(tx: Tx, id: UUID, version: int | None = None) -> Customer:
@@ -271,26 +309,30 @@ async def put_external(
     id = await tx.value(BY_EXTERNAL_ID, key["source"], key["external_id"])
     given = _given(wanted)
     if id is not None:
-        return await store(tx, id, await lock(tx, id, version), given), False
+        return await _replace(tx, id, await lock(tx, id, version), given), False
     if version is not None:
         raise CustomerStale("There is no customer with this external id.")
-    return await _create(tx, Profile(**key, **rules.checked(given, clock.now().date()))), True
+    return await _create(tx, {**key, **given}), True
 
 
 # --- delete and restore --------------------------------------------------------------------------------------------------
 
 DELETE: Final = """
-    update customer set deleted_at = now(), updated_at = now(), version = version + 1
-     where workspace_id = $1 and id = $2"""
+    update customer c set deleted_at = now(), updated_at = now(), version = c.version + 1
+     where c.workspace_id = $1 and c.id = $2
+    returning (select s.stamp from custom_field_stamp s where s.workspace_id = $1)"""
 RESTORE: Final = """
-    update customer set deleted_at = null, updated_at = now(), version = version + 1
-     where workspace_id = $1 and id = $2"""
+    update customer c set deleted_at = null, updated_at = now(), version = c.version + 1
+     where c.workspace_id = $1 and c.id = $2
+    returning (select s.stamp from custom_field_stamp s where s.workspace_id = $1)"""
 
 
 async def delete(tx: Tx, id: UUID, version: int | None = None) -> None:
     """Puts a customer away and frees the contacts. Raises CustomerNotFound, CustomerMerged, CustomerStale."""
     await lock(tx, id, version)
-    await tx.run(DELETE, id)
+    fields = await custom_fields.as_of(tx, await tx.value(DELETE, id))
+    if fields.has_index:
+        await custom_field_index.keep(tx, fields, [id])
     await contacts.release(tx, [id])
     await publish(tx, [CustomerDeleted(customer_id=id, at=clock.now())])
 
@@ -298,11 +340,13 @@ async def delete(tx: Tx, id: UUID, version: int | None = None) -> None:
 async def restore(tx: Tx, id: UUID, version: int | None = None) -> Customer:
     """Brings a deleted customer back; a living one stays as it is.
 
-    Raises EmailTaken or ExternalIdTaken, naming the living customer who has it now.
+    Raises EmailTaken, ExternalIdTaken or CustomFieldValueTaken, naming the living customer who has it now.
     """
     old = await lock(tx, id, version, deleted=True, below="/restore")
     if old.deleted_at is not None:
         await contacts.reclaim(tx, id)
-        await tx.run(RESTORE, id)
+        fields = await custom_fields.as_of(tx, await tx.value(RESTORE, id))
+        if fields.has_index:
+            await custom_field_index.keep(tx, fields, [id])
         await publish(tx, [CustomerRestored(customer_id=id, at=clock.now())])
     return await queries.find(tx, id)

@@ -102,3 +102,9 @@ class HubFound(Event, frozen=True):
 
     identity_kind: str
     value: str
+
+
+class CustomFieldsChanged(Event, frozen=True):
+    """The field of this key was declared, is read or checked otherwise, or is declared no more."""
+
+    key: str

@@ -164,8 +164,9 @@ def _said(one: ChannelCustomer) -> _Told:
     real = {i.kind: i.value for i in contacts.identities_of(contact) if i.quality in ("real", "relay")}
     email = text.email_shown(real["email"]) if "email" in real else None
     name = text.clean(contact.name or "")[: rules.NAME_LENGTH] or None
-    tags = [tag[: rules.TAG_LENGTH] for tag in one.tags[: rules.MAX_TAGS]]
-    return _Told(name=name, email=email, phone=real.get("phone"), country=contact.country, tags=tags)
+    return _Told(
+        name=name, email=email, phone=real.get("phone"), country=contact.country, tags=rules.told_tags(one.tags)
+    )
 
 
 def _merged(ours: _Profile, before: _Told, now: _Told, *, is_own: bool) -> tuple[_Profile, _Told]:
@@ -183,8 +184,9 @@ def _merged(ours: _Profile, before: _Told, now: _Told, *, is_own: bool) -> tuple
         wrote[field] = told if may_write or (is_own and told == own) else None
         if told is None and may_write:
             wrote[field] = was
-    tags = [tag for tag in ours.tags if tag in now.tags or tag not in before.tags]
-    tags += [tag for tag in now.tags if tag not in before.tags and tag not in tags]
+    gone = rules.without(before.tags, now.tags)
+    new = rules.without(now.tags, before.tags)
+    tags = rules.distinct([*rules.without(ours.tags, gone), *new])
     return msgspec.structs.replace(ours, **fields, tags=tags[: rules.MAX_TAGS]), _Told(**wrote, tags=now.tags)
 
 

@@ -11,8 +11,8 @@ import msgspec
 
 from supover.customers.model import Address, Customer, CustomerMerged, CustomerNotFound, Status
 from supover.customers.rules import PREFIX_LENGTH, Term
-from supover.kit import text
-from supover.kit.db import Reader
+from supover.kit import filters, text
+from supover.kit.db import Reader, Tx
 from supover.kit.sql import Page, Sort, Where, like
 
 _COLUMNS: Final = """c.id, c.external_id, c.email, c.name, c.phone, c.date_of_birth, c.gender,
@@ -57,6 +57,18 @@ async def find(db: Reader, id: UUID, *, deleted: bool = False, addresses: bool =
     if customer.deleted_at is not None and not deleted:
         raise CustomerNotFound
     return customer
+
+
+WRITTEN: Final = f"""
+    select (select s.stamp from custom_field_stamp s where s.workspace_id = $1), {_COLUMNS}
+      from {_FROM}
+     where c.workspace_id = $1 and c.id = $2"""
+
+
+async def written(tx: Tx, id: UUID) -> tuple[Customer, UUID | None]:
+    """A customer whom this transaction wrote, and the stamp of the custom fields' definitions as they are now."""
+    [(stamp, *customer)] = await tx.rows(WRITTEN, id)
+    return Customer(*customer), stamp
 
 
 def _with_addresses(row: Sequence[Any]) -> Customer:
@@ -127,6 +139,8 @@ LIST_WITH_ADDRESSES: Final = f"""
      order by {{order}}
      limit {{limit}}"""
 _FIGURES: Final = "join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id"
+# A filter asks of customers without figures too; where it asks of no figure, the planner leaves them out.
+_FIGURES_IF_ANY: Final = f"left {_FIGURES}"
 SKIP: Final = """
     select passed.key, passed.id, passed.n
       from (select {key} as key, c.id, row_number() over (order by {order}) as n
@@ -161,6 +175,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     is_repeat: bool | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    segment: UUID | None = None
+    tree: filters.Tree | None = None
     deleted: bool = False
 
     def of_figures(self) -> bool:
@@ -218,6 +234,11 @@ def _prefixed(term: str, placeholder: str) -> str:
     return f"' ' || {placeholder}" if len(term) <= PREFIX_LENGTH else placeholder
 
 
+_MEMBER: Final = (
+    """c.id in (select s.customer_id from segment_member s where s.workspace_id = $1 and s.segment_id = {})"""
+)
+
+
 def _where(f: Filters) -> Where:
     where = Where("c.workspace_id = $1", "c.merged_into_id is null" if f.deleted else "c.deleted_at is null")
     for term in f.terms:
@@ -236,7 +257,7 @@ def _where(f: Filters) -> Where:
     if f.source:
         where.add("c.source = any({}::text[])", list(f.source))
     if f.tag:
-        where.add("c.tags @> {}::text[]", list(f.tag))
+        where.add("ext.lower_all(c.tags) @> ext.lower_all({}::text[])", list(f.tag))
     if f.country is not None:
         where.add("lower(c.country) = lower({})", f.country)
     if f.min_spent is not None:
@@ -251,21 +272,25 @@ def _where(f: Filters) -> Where:
         where.add("c.created_at >= {}", f.created_from)
     if f.created_to is not None:
         where.add("c.created_at < {}", f.created_to)
+    if f.segment is not None:
+        where.add(_MEMBER, f.segment)
+    if f.tree is not None:
+        where.also(filters.condition(f.tree, where))
     return where
 
 
 async def search(
-    db: Reader, filters: Filters, page: Page, *, count: bool = False, addresses: bool = False
+    db: Reader, asked: Filters, page: Page, *, count: bool = False, addresses: bool = False
 ) -> tuple[list[Customer], str | None, int | None]:
     """A page of customers, the cursor of the next one, and how many there are where asked. One statement for each.
 
     A list sorted by a figure has no customer without figures: each gets them when created, or from history when counted.
     """
-    where = _where(filters)
+    where = _where(asked)
     by_figure = page.sort.id == "m.customer_id"
     if by_figure:
         where.add("m.workspace_id = $1")
-    figures = _FIGURES if by_figure or filters.of_figures() else ""
+    figures = _FIGURES if by_figure or asked.of_figures() else _FIGURES_IF_ANY if asked.tree else ""
     total = None
     if count:
         total = await db.value(COUNT.format(where=where.text(), figures=figures), *where.values)

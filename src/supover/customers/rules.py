@@ -2,15 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from supover.customers.model import Profile, Status
 from supover.kit import countries, text
-from supover.kit.problems import FieldError, Invalid
+from supover.kit.problems import FieldError, Invalid, Malformed
 
 NAME_LENGTH: Final = 200
 EXTERNAL_ID_LENGTH: Final = 255
@@ -120,9 +121,34 @@ def _birth(value: date, today: date) -> date:
     return value
 
 
+def distinct(tags: Iterable[str]) -> list[str]:
+    """Tags each once, whatever the case: as it is written first."""
+    once: dict[str, str] = {}
+    for tag in tags:
+        once.setdefault(text.lower(tag), tag)
+    return list(once.values())
+
+
+def without(tags: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The tags that are not among the others, whatever the case."""
+    keys = {text.lower(tag) for tag in others}
+    return [tag for tag in tags if text.lower(tag) not in keys]
+
+
+def spelled(tags: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The tags, each as it is written among those that are known already."""
+    spellings = {text.lower(tag): tag for tag in known}
+    return [spellings.get(text.lower(tag), tag) for tag in tags]
+
+
+def told_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as a channel says them: what is too long is cut, what is too much left out, nothing is refused."""
+    return distinct(tag for tag in (text.clean(one)[:TAG_LENGTH].strip() for one in tags) if tag)[:MAX_TAGS]
+
+
 def _tags(value: Sequence[str], today: date) -> list[str]:
     del today
-    kept = list(dict.fromkeys(tag for tag in map(text.clean, value) if tag))
+    kept = distinct(tag for tag in map(text.clean, value) if tag)
     if len(kept) > MAX_TAGS:
         raise _Wrong("length", f"can be at most {MAX_TAGS} tags")
     if any(len(tag) > TAG_LENGTH for tag in kept):
@@ -166,14 +192,14 @@ _POINTERS: Final = {f.name: f.encode_name for f in msgspec.structs.fields(Profil
 
 def changes(old: Profile, new: Profile) -> dict[str, list[Any]]:
     """What differs, by the names of JSON: [old, new]."""
-    return {
-        _POINTERS[field]: [was, now]
-        for field in FIELDS
-        if (was := _comparable(getattr(old, field))) != (now := _comparable(getattr(new, field)))
-    }
+    both = ((field, getattr(old, field), getattr(new, field)) for field in FIELDS)
+    return {_POINTERS[field]: [was, now] for field, was, now in both if _comparable(was) != _comparable(now)}
 
 
 def _comparable(value: object) -> object:
+    if isinstance(value, dict):
+        # 1, 1.0 and true are equal to Python, and three things in JSON.
+        return msgspec.json.encode(value, order="sorted") if value else b"{}"
     return list(cast("Sequence[object]", value)) if isinstance(value, (list, tuple)) else value
 
 
@@ -258,3 +284,18 @@ def includes(include: str | None, allowed: frozenset[str] = INCLUDABLE) -> froze
     if unknown := sorted(asked - allowed):
         raise Invalid.at("include", "unknown", f"cannot be {unknown[0]!r}: choose among {', '.join(sorted(allowed))}")
     return asked
+
+
+# --- addresses -----------------------------------------------------------------------------------------------------------
+
+
+def as_written(raw: bytes, decoded: str, what: str) -> str:
+    """The last part of a web address as it was sent. Raises Malformed.
+
+    The router decodes and straightens the path: two slashes in a row, as in gid://shopify/…, would become one.
+    """
+    given = unquote_to_bytes(raw) or decoded.removeprefix("/").encode()
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        raise Malformed(f"{what} is not UTF-8.") from None

@@ -27,13 +27,14 @@ async def add(tx: Tx, customer_id: UUID, tags: Sequence[str], version: int | Non
     return CustomerTags(new.tags, new.version)
 
 
-async def remove(tx: Tx, customer_id: UUID, tag: str, version: int | None = None) -> None:
-    """Removes a tag, as it is written. Raises TagNotFound, CustomerStale."""
-    gone = text.clean(tag)
+async def remove(tx: Tx, customer_id: UUID, tags: Sequence[str], version: int | None = None) -> CustomerTags:
+    """Removes tags, in any case. Raises TagNotFound for one that is not there, CustomerStale."""
+    gone = [text.clean(tag) for tag in tags]
     old = await commands.lock(tx, customer_id, version, below="/tags")
-    if gone not in old.profile.tags:
-        raise TagNotFound
-    await commands.store(tx, customer_id, old, {"tags": [one for one in old.profile.tags if one != gone]})
+    if missing := rules.without(gone, old.profile.tags):
+        raise TagNotFound(f"It does not have {missing[0]!r}.")
+    new = await commands.store(tx, customer_id, old, {"tags": rules.without(old.profile.tags, gone)})
+    return CustomerTags(new.tags, new.version)
 
 
 # --- of all --------------------------------------------------------------------------------------------------------------
@@ -51,12 +52,12 @@ LIST: Final = """
               from tag_count k
              where k.workspace_id = $1
              union all
-            select u.tag, count(*), now()
+            select mode() within group (order by u.tag), count(*), now()
               from customer c
              cross join lateral unnest(c.tags) as u (tag)
              where c.workspace_id = $1 and c.deleted_at is null and c.tags <> '{{}}'
                and not exists (select 1 from tag_count k where k.workspace_id = $1)
-             group by u.tag) as t
+             group by lower(u.tag)) as t
      where {where}
      order by {order}
      limit {limit}"""
@@ -93,11 +94,11 @@ CHANGED: Final = """
                     > (select min(t.counted_at) from tag_count t where t.workspace_id = $1) - interval '15 minutes', true)"""
 RECOUNT: Final = """
     insert into tag_count as t (workspace_id, tag, customers, counted_at)
-    select $1, u.tag, count(*), now()
+    select $1, mode() within group (order by u.tag), count(*), now()
       from customer c
      cross join lateral unnest(c.tags) as u (tag)
      where c.workspace_id = $1 and c.deleted_at is null and c.tags <> '{}'
-     group by u.tag
+     group by lower(u.tag)
         on conflict (workspace_id, tag) do update set customers = excluded.customers, counted_at = excluded.counted_at"""
 FORGET: Final = "delete from tag_count where workspace_id = $1 and counted_at < now()"
 
