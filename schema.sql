@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 33b77bdec1a06102.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: b0b2138c97940677.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -18,9 +18,80 @@ CREATE EXTENSION IF NOT EXISTS unaccent WITH SCHEMA ext;
 
 COMMENT ON EXTENSION unaccent IS 'text search dictionary that removes accents';
 
+CREATE FUNCTION ext.custom_choice(value jsonb, choices text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((jsonb_typeof(value) = 'string'::text) AND ((value #>> '{}'::text[]) = ANY (choices))) THEN (value #>> '{}'::text[]) ELSE NULL::text END;
+
+CREATE FUNCTION ext.custom_day(value jsonb) RETURNS date
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+declare
+    written text := ext.custom_text(value);
+    y integer;
+    m integer;
+    d integer;
+begin
+    if written is null or written !~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' then
+        return null;
+    end if;
+    y := substr(written, 1, 4)::integer;
+    m := substr(written, 6, 2)::integer;
+    d := substr(written, 9, 2)::integer;
+    if y < 1 or d > (case when m in (4, 6, 9, 11) then 30
+                          when m <> 2 then 31
+                          when y % 4 = 0 and (y % 100 <> 0 or y % 400 = 0) then 29 else 28 end) then
+        return null;
+    end if;
+    return make_date(y, m, d);
+end $_$;
+
+CREATE FUNCTION ext.custom_flag(value jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof(value) = 'boolean'::text) THEN (value)::boolean ELSE NULL::boolean END;
+
+CREATE FUNCTION ext.custom_key(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (length(value) <= 255) THEN lower(value) ELSE ("left"(lower(value), 200) || md5(lower(value))) END;
+
+CREATE FUNCTION ext.custom_number(value jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE jsonb_typeof(value) WHEN 'number'::text THEN CASE WHEN (abs((value)::numeric) < '1000000000000000000000000000000000'::numeric) THEN (value)::numeric ELSE NULL::numeric END WHEN 'string'::text THEN CASE WHEN ((value #>> '{}'::text[]) ~ '^-?[0-9]{1,33}([.][0-9]{1,33})?$'::text) THEN ((value #>> '{}'::text[]))::numeric ELSE NULL::numeric END ELSE NULL::numeric END;
+
+CREATE FUNCTION ext.custom_text(value jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof(value) = 'string'::text) THEN (value #>> '{}'::text[]) ELSE NULL::text END;
+
+CREATE FUNCTION ext.custom_key(value jsonb, type text, choices text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE type WHEN 'text'::text THEN ext.custom_key(ext.custom_text(value)) WHEN 'number'::text THEN (trim_scale(ext.custom_number(value)))::text WHEN 'date'::text THEN CASE WHEN (ext.custom_day(value) IS NOT NULL) THEN ext.custom_text(value) ELSE NULL::text END WHEN 'boolean'::text THEN (ext.custom_flag(value))::text WHEN 'choice'::text THEN ext.custom_key(ext.custom_choice(value, choices)) ELSE NULL::text END;
+
+CREATE FUNCTION ext.custom_list(value jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+begin
+    if jsonb_typeof(value) <> 'array' or jsonb_path_exists(value, 'strict $[*] ? (@.type() <> "string")') then
+        return null;
+    end if;
+    return array(select jsonb_array_elements_text(value));
+end $_$;
+
+CREATE FUNCTION ext.custom_fits(value jsonb, type text, choices text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(CASE type WHEN 'text'::text THEN (length(ext.custom_text(value)) <= 5000) WHEN 'list'::text THEN ((cardinality(ext.custom_list(value)) <= 100) AND ((choices = '{}'::text[]) OR (ext.custom_list(value) <@ choices))) ELSE (ext.custom_key(value, type, choices) IS NOT NULL) END, false);
+
 CREATE FUNCTION ext.fold(value text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ begin return lower(ext.unaccent('ext.unaccent'::regdictionary, value)); end $$;
+
+CREATE FUNCTION ext.lower_all(tags text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+begin
+    if tags = '{}' then
+        return tags;
+    end if;
+    return array(select lower(t.tag) from unnest(tags) with ordinality as t (tag, n) order by t.n);
+end $$;
 
 CREATE FUNCTION ext.search_pattern(term text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -567,7 +638,8 @@ CREATE FUNCTION fence.learn_sizes() RETURNS void
 begin
     perform gin_clean_pending_list('data.customer_search');
     analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order",
-            data.order_decision, data.address, data.event_log;
+            data.order_decision, data.order_line, data.address, data.event_log, data.custom_field_value, data.consent,
+            data.segment_stale, data.segment_member;
 end $$;
 
 CREATE TABLE data.membership (
@@ -875,6 +947,59 @@ CREATE FUNCTION fence.workspace_list() RETURNS TABLE(workspace_id uuid, name tex
    ORDER BY w.created_at, w.workspace_id;
 END;
 
+CREATE TABLE data.segment (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    filter text,
+    built_in text,
+    is_relative boolean DEFAULT false NOT NULL,
+    complete boolean NOT NULL,
+    evaluated_at timestamp with time zone,
+    evaluated_on date,
+    stale_since timestamp with time zone,
+    wanted_at timestamp with time zone,
+    is_silent boolean DEFAULT false NOT NULL,
+    members integer DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone,
+    recount_due boolean DEFAULT false NOT NULL,
+    error text,
+    created_by text NOT NULL,
+    created_by_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT segment_check CHECK (((kind = 'filter'::text) = (filter IS NOT NULL))),
+    CONSTRAINT segment_kind_check CHECK ((kind = ANY (ARRAY['filter'::text, 'manual'::text]))),
+    CONSTRAINT segment_name_check CHECK ((name <> ''::text))
+);
+
+COMMENT ON TABLE data.segment IS 'Customers who fit a filter, or whom somebody picked.';
+
+COMMENT ON COLUMN data.segment.complete IS 'Whether the members are those of this filter; false from a change of it until the whole evaluation is committed.';
+
+COMMENT ON COLUMN data.segment.evaluated_at IS 'When the last whole evaluation read, and evaluated_on the day it was then in the workspace''s zone.';
+
+COMMENT ON COLUMN data.segment.stale_since IS 'What happened after this is not in yet and stands in no mark: it waits for a whole evaluation.';
+
+COMMENT ON COLUMN data.segment.wanted_at IS 'A whole evaluation is wanted since then; null when none is.';
+
+COMMENT ON COLUMN data.segment.is_silent IS 'The wanted evaluation establishes the members anew: nobody enters or leaves by it.';
+
+COMMENT ON COLUMN data.segment.members IS 'Counted from the rows at counted_at; recount_due when they have changed since.';
+
+CREATE FUNCTION fence.workspaces_with_aged_segments(moment timestamp with time zone) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT DISTINCT g.workspace_id
+    FROM (data.segment g
+      JOIN data.workspace w ON ((w.workspace_id = g.workspace_id)))
+   WHERE ((g.wanted_at IS NULL) AND (g.evaluated_on IS DISTINCT FROM ((workspaces_with_aged_segments.moment AT TIME ZONE w.timezone))::date));
+END;
+
 CREATE TABLE data.inbox_message (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -941,7 +1066,9 @@ CREATE TABLE data.customer_stale (
     workspace_id uuid NOT NULL,
     id bigint NOT NULL,
     customer_id uuid NOT NULL,
-    marked_at timestamp with time zone DEFAULT now() NOT NULL
+    marked_at timestamp with time zone DEFAULT now() NOT NULL,
+    origin text DEFAULT 'live'::text NOT NULL,
+    CONSTRAINT customer_stale_origin_check CHECK ((origin = ANY (ARRAY['live'::text, 'import'::text])))
 );
 
 COMMENT ON TABLE data.customer_stale IS 'Customers whose figures must be recounted. A mark is never updated, only added and taken.';
@@ -967,6 +1094,45 @@ CREATE FUNCTION fence.workspaces_with_stale_customers() RETURNS SETOF uuid
   SELECT found.workspace_id
     FROM found
    WHERE (found.workspace_id IS NOT NULL);
+END;
+
+CREATE TABLE data.segment_stale (
+    workspace_id uuid NOT NULL,
+    id bigint NOT NULL,
+    customer_id uuid NOT NULL,
+    origin text NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.segment_stale IS 'Customers whose segments must be looked at again. A mark is never updated, only added and taken.';
+
+CREATE FUNCTION fence.workspaces_with_stale_segments() RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH RECURSIVE marked AS (
+         ( SELECT s.workspace_id
+            FROM data.segment_stale s
+           ORDER BY s.workspace_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT s.workspace_id
+                    FROM data.segment_stale s
+                   WHERE (s.workspace_id > m.workspace_id)
+                   ORDER BY s.workspace_id
+                  LIMIT 1) AS workspace_id
+            FROM marked m
+           WHERE (m.workspace_id IS NOT NULL)
+         )
+  SELECT m.workspace_id
+    FROM marked m
+   WHERE (m.workspace_id IS NOT NULL)
+ UNION
+  SELECT g.workspace_id
+    FROM data.segment g
+   WHERE (((g.wanted_at IS NOT NULL) OR g.recount_due) AND (g.recount_due OR ((g.wanted_at < (now() - '00:01:00'::interval)) AND (NOT (EXISTS ( SELECT 1
+            FROM data.job j
+           WHERE ((j.workspace_id = g.workspace_id) AND (j.kind = 'segments.evaluate'::text) AND (j.state = ANY (ARRAY['queued'::text, 'running'::text])))))))));
 END;
 
 CREATE TABLE data.address (
@@ -1007,6 +1173,128 @@ CREATE TABLE data.audit_log (
 );
 
 COMMENT ON TABLE data.audit_log IS 'append only: every write, by whom, with old and new values.';
+
+CREATE TABLE data.communication_preference (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    language text,
+    preferred_channel text,
+    quiet_from text,
+    quiet_to text,
+    quiet_timezone text,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT communication_preference_check CHECK ((((quiet_from IS NULL) = (quiet_to IS NULL)) AND ((quiet_timezone IS NULL) OR (quiet_from IS NOT NULL)))),
+    CONSTRAINT communication_preference_preferred_channel_check CHECK ((preferred_channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'phone'::text, 'post'::text]))),
+    CONSTRAINT communication_preference_quiet_from_check CHECK ((quiet_from ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'::text)),
+    CONSTRAINT communication_preference_quiet_to_check CHECK ((quiet_to ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'::text))
+);
+
+COMMENT ON COLUMN data.communication_preference.quiet_timezone IS 'Null: the workspace''s, whatever that is at the time.';
+
+CREATE TABLE data.consent (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    channel text NOT NULL,
+    topic text NOT NULL,
+    state text NOT NULL,
+    opt_in_level text NOT NULL,
+    source text,
+    at timestamp with time zone NOT NULL,
+    policy_version text,
+    version integer DEFAULT 1 NOT NULL
+);
+
+COMMENT ON TABLE data.consent IS 'What the ledger amounts to; who is not here was never asked.';
+
+CREATE TABLE data.consent_entry (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    channel text NOT NULL,
+    topic text NOT NULL,
+    state text NOT NULL,
+    opt_in_level text NOT NULL,
+    source text,
+    at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    proof jsonb,
+    policy_version text,
+    fingerprint bytea NOT NULL,
+    contact text,
+    contact_hash bytea,
+    actor text NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT consent_entry_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'phone'::text, 'post'::text]))),
+    CONSTRAINT consent_entry_opt_in_level_check CHECK ((opt_in_level = ANY (ARRAY['SINGLE_OPT_IN'::text, 'CONFIRMED_OPT_IN'::text, 'UNKNOWN'::text]))),
+    CONSTRAINT consent_entry_origin_check CHECK ((origin = ANY (ARRAY['live'::text, 'import'::text]))),
+    CONSTRAINT consent_entry_state_check CHECK ((state = ANY (ARRAY['SUBSCRIBED'::text, 'PENDING'::text, 'UNSUBSCRIBED'::text, 'INVALID'::text, 'REDACTED'::text]))),
+    CONSTRAINT consent_entry_topic_check CHECK ((topic = ANY (ARRAY['marketing'::text, 'transactional'::text, 'review_requests'::text, 'surveys'::text])))
+);
+
+COMMENT ON TABLE data.consent_entry IS 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
+
+COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said but when: the same said twice is one entry, and decides between two of one time.';
+
+COMMENT ON COLUMN data.consent_entry.contact IS 'What would have been written to, as it was then.';
+
+COMMENT ON COLUMN data.consent_entry.contact_hash IS 'The contact under the workspace''s key of suppression_key; it stays when the contact is forgotten.';
+
+CREATE TABLE data.custom_field (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    key text NOT NULL,
+    label text NOT NULL,
+    type text NOT NULL,
+    choices text[] DEFAULT '{}'::text[] NOT NULL,
+    pattern text,
+    description text DEFAULT ''::text NOT NULL,
+    "position" integer DEFAULT 0 NOT NULL,
+    is_required boolean DEFAULT false NOT NULL,
+    is_unique boolean DEFAULT false NOT NULL,
+    is_indexed boolean DEFAULT false NOT NULL,
+    index_id uuid,
+    index_state text DEFAULT 'none'::text NOT NULL,
+    index_reason text,
+    index_through uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    index_done bigint DEFAULT 0 NOT NULL,
+    index_total bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT custom_field_check CHECK (((NOT is_unique) OR (type = ANY (ARRAY['text'::text, 'number'::text, 'date'::text])))),
+    CONSTRAINT custom_field_check1 CHECK (((NOT is_indexed) OR (type <> 'list'::text))),
+    CONSTRAINT custom_field_check2 CHECK (((index_id IS NOT NULL) = (is_indexed OR is_unique))),
+    CONSTRAINT custom_field_index_state_check CHECK ((index_state = ANY (ARRAY['none'::text, 'building'::text, 'ready'::text, 'conflicting'::text, 'failed'::text]))),
+    CONSTRAINT custom_field_key_check CHECK ((key ~ '^[A-Za-z][A-Za-z0-9_]{0,99}$'::text)),
+    CONSTRAINT custom_field_label_check CHECK ((label <> ''::text)),
+    CONSTRAINT custom_field_type_check CHECK ((type = ANY (ARRAY['text'::text, 'number'::text, 'date'::text, 'boolean'::text, 'choice'::text, 'list'::text])))
+);
+
+COMMENT ON COLUMN data.custom_field.index_id IS 'The rows of custom_field_value that are of its values as they are read now: a new one whenever they are read otherwise.';
+
+COMMENT ON COLUMN data.custom_field.index_through IS 'Customers up to this id are in the index that is being built.';
+
+CREATE TABLE data.custom_field_stamp (
+    workspace_id uuid NOT NULL,
+    stamp uuid NOT NULL
+);
+
+COMMENT ON TABLE data.custom_field_stamp IS 'Another one after every change of a definition, by which who remembers the definitions sees it; none where there never was one.';
+
+CREATE TABLE data.custom_field_value (
+    workspace_id uuid NOT NULL,
+    index_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    text_key text,
+    number numeric,
+    day date,
+    holds boolean DEFAULT false NOT NULL,
+    CONSTRAINT custom_field_value_check CHECK (((NOT holds) OR (text_key IS NOT NULL)))
+);
+
+COMMENT ON TABLE data.custom_field_value IS 'The values of indexed and unique custom fields of living customers. A row without a key says that there is none, to an index that is being built.';
+
+COMMENT ON COLUMN data.custom_field_value.holds IS 'Nobody else may have this value: true for those of a unique field, but for who has one that another had before it was unique.';
 
 CREATE TABLE data.customer (
     workspace_id uuid NOT NULL,
@@ -1275,6 +1563,112 @@ CREATE TABLE data.order_refund (
 
 COMMENT ON COLUMN data.order_refund.recorded_here IS 'By staff or a program, not told by the order''s source, whose list of refunds does not end it.';
 
+CREATE TABLE data.saved_view (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    is_shared boolean NOT NULL,
+    owner text NOT NULL,
+    owner_name text NOT NULL,
+    "position" integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT saved_view_name_check CHECK ((name <> ''::text))
+);
+
+COMMENT ON TABLE data.saved_view IS 'What a list of customers is narrowed and sorted by, kept under a name, for its owner or for all.';
+
+CREATE TABLE data.segment_day (
+    workspace_id uuid NOT NULL,
+    segment_id uuid NOT NULL,
+    day date NOT NULL,
+    members integer DEFAULT 0 NOT NULL,
+    entered integer DEFAULT 0 NOT NULL,
+    left_count integer DEFAULT 0 NOT NULL
+);
+
+COMMENT ON TABLE data.segment_day IS 'Growth, a row a day of the workspace''s zone: the last count of the day, and who entered and left during it.';
+
+CREATE TABLE data.segment_member (
+    workspace_id uuid NOT NULL,
+    segment_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    entered_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE data.segment_member IS 'Who is in a segment, by what was known when it was last evaluated for them.';
+
+CREATE TABLE data.segment_pick (
+    workspace_id uuid NOT NULL,
+    segment_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    picked_by text NOT NULL,
+    picked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.segment_pick IS 'Whom somebody put into a manual segment; a deleted customer stays picked and is a member again once restored.';
+
+ALTER TABLE data.segment_stale ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME data.segment_stale_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE data.suppression (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    contact_hash bytea NOT NULL,
+    contact text,
+    channel text NOT NULL,
+    topic text,
+    reason text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    lifted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS (((lifted_at IS NULL) OR (lifted_at <= at))) STORED NOT NULL,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT suppression_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'phone'::text]))),
+    CONSTRAINT suppression_check CHECK (((reason = 'unsubscribed'::text) = (topic IS NOT NULL))),
+    CONSTRAINT suppression_reason_check CHECK ((reason = ANY (ARRAY['unsubscribed'::text, 'bounced'::text, 'complained'::text, 'manual'::text]))),
+    CONSTRAINT suppression_topic_check CHECK ((topic = ANY (ARRAY['marketing'::text, 'transactional'::text, 'review_requests'::text, 'surveys'::text])))
+);
+
+COMMENT ON TABLE data.suppression IS 'Contacts that are not written to, whoever has them. A lifted one stays, so that what is older cannot bring it back.';
+
+COMMENT ON COLUMN data.suppression.contact IS 'Null once its person is forgotten; the hash goes on.';
+
+COMMENT ON COLUMN data.suppression.topic IS 'Null: everything.';
+
+COMMENT ON COLUMN data.suppression.at IS 'When it was last said; lifted_at, when it was last taken back.';
+
+CREATE TABLE data.suppression_key (
+    workspace_id uuid NOT NULL,
+    sealed bytea NOT NULL
+);
+
+COMMENT ON TABLE data.suppression_key IS 'What contacts are hashed with, sealed with the installation''s key: that one may change, hashes may not.';
+
+CREATE TABLE data.tag_change (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    tags text[] NOT NULL,
+    into_tag text,
+    actor text NOT NULL,
+    actor_name text NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    total bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE data.tag_change IS 'A change of tags in all customers that have them, which a job makes.';
+
+COMMENT ON COLUMN data.tag_change.into_tag IS 'What they become; null when they are removed.';
+
 CREATE TABLE data.tag_count (
     workspace_id uuid NOT NULL,
     tag text NOT NULL,
@@ -1355,6 +1749,101 @@ CREATE VIEW fence.channel_connection WITH (security_barrier='false') AS
     disconnected_at,
     version
    FROM data.channel_connection
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.communication_preference WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    language,
+    preferred_channel,
+    quiet_from,
+    quiet_to,
+    quiet_timezone,
+    version
+   FROM data.communication_preference
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.consent WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    channel,
+    topic,
+    state,
+    opt_in_level,
+    source,
+    at,
+    policy_version,
+    version
+   FROM data.consent
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.consent_entry WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    channel,
+    topic,
+    state,
+    opt_in_level,
+    source,
+    at,
+    received_at,
+    proof,
+    policy_version,
+    fingerprint,
+    contact,
+    contact_hash,
+    actor,
+    origin
+   FROM data.consent_entry
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.custom_field WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    key,
+    label,
+    type,
+    choices,
+    pattern,
+    description,
+    "position",
+    is_required,
+    is_unique,
+    is_indexed,
+    index_id,
+    index_state,
+    index_reason,
+    index_through,
+    index_done,
+    index_total,
+    created_at,
+    updated_at,
+    version
+   FROM data.custom_field
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.custom_field_stamp WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    stamp
+   FROM data.custom_field_stamp
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.custom_field_value WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    index_id,
+    customer_id,
+    text_key,
+    number,
+    day,
+    holds
+   FROM data.custom_field_value
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -1441,7 +1930,8 @@ CREATE VIEW fence.customer_stale WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
     customer_id,
-    marked_at
+    marked_at,
+    origin
    FROM data.customer_stale
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -1699,6 +2189,128 @@ CREATE VIEW fence.order_refund WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.saved_view WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    name,
+    query,
+    is_shared,
+    owner,
+    owner_name,
+    "position",
+    created_at,
+    updated_at,
+    version
+   FROM data.saved_view
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.segment WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    kind,
+    name,
+    description,
+    filter,
+    built_in,
+    is_relative,
+    complete,
+    evaluated_at,
+    evaluated_on,
+    stale_since,
+    wanted_at,
+    is_silent,
+    members,
+    counted_at,
+    recount_due,
+    error,
+    created_by,
+    created_by_name,
+    created_at,
+    updated_at,
+    version
+   FROM data.segment
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.segment_day WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    segment_id,
+    day,
+    members,
+    entered,
+    left_count
+   FROM data.segment_day
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.segment_member WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    segment_id,
+    customer_id,
+    entered_at
+   FROM data.segment_member
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.segment_pick WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    segment_id,
+    customer_id,
+    picked_by,
+    picked_at
+   FROM data.segment_pick
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.segment_stale WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    customer_id,
+    origin,
+    marked_at
+   FROM data.segment_stale
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.suppression WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    contact_hash,
+    contact,
+    channel,
+    topic,
+    reason,
+    at,
+    lifted_at,
+    is_active,
+    actor,
+    created_at
+   FROM data.suppression
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.suppression_key WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    sealed
+   FROM data.suppression_key
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.tag_change WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    tags,
+    into_tag,
+    actor,
+    actor_name,
+    done,
+    total,
+    created_at
+   FROM data.tag_change
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.tag_count WITH (security_barrier='false') AS
  SELECT workspace_id,
     tag,
@@ -1762,6 +2374,24 @@ ALTER TABLE ONLY data.audit_log
 
 ALTER TABLE ONLY data.channel_connection
     ADD CONSTRAINT channel_connection_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.communication_preference
+    ADD CONSTRAINT communication_preference_pkey PRIMARY KEY (workspace_id, customer_id);
+
+ALTER TABLE ONLY data.consent_entry
+    ADD CONSTRAINT consent_entry_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.consent
+    ADD CONSTRAINT consent_pkey PRIMARY KEY (workspace_id, customer_id, channel, topic);
+
+ALTER TABLE ONLY data.custom_field
+    ADD CONSTRAINT custom_field_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.custom_field_stamp
+    ADD CONSTRAINT custom_field_stamp_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY data.custom_field_value
+    ADD CONSTRAINT custom_field_value_pkey PRIMARY KEY (workspace_id, index_id, customer_id);
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_pkey PRIMARY KEY (workspace_id, id);
@@ -1829,6 +2459,24 @@ ALTER TABLE ONLY data."order"
 ALTER TABLE ONLY data.order_refund
     ADD CONSTRAINT order_refund_pkey PRIMARY KEY (workspace_id, order_id, id);
 
+ALTER TABLE ONLY data.saved_view
+    ADD CONSTRAINT saved_view_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.segment_day
+    ADD CONSTRAINT segment_day_pkey PRIMARY KEY (workspace_id, segment_id, day);
+
+ALTER TABLE ONLY data.segment_member
+    ADD CONSTRAINT segment_member_pkey PRIMARY KEY (workspace_id, segment_id, customer_id);
+
+ALTER TABLE ONLY data.segment_pick
+    ADD CONSTRAINT segment_pick_pkey PRIMARY KEY (workspace_id, segment_id, customer_id);
+
+ALTER TABLE ONLY data.segment
+    ADD CONSTRAINT segment_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.segment_stale
+    ADD CONSTRAINT segment_stale_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY data.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (id);
 
@@ -1838,11 +2486,22 @@ ALTER TABLE ONLY data.session
 ALTER TABLE ONLY data.staff
     ADD CONSTRAINT staff_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY data.suppression_key
+    ADD CONSTRAINT suppression_key_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY data.suppression
+    ADD CONSTRAINT suppression_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.tag_change
+    ADD CONSTRAINT tag_change_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY data.tag_count
     ADD CONSTRAINT tag_count_pkey PRIMARY KEY (workspace_id, tag);
 
 ALTER TABLE ONLY data.workspace
     ADD CONSTRAINT workspace_pkey PRIMARY KEY (workspace_id);
+
+CREATE INDEX address_city ON data.address USING btree (workspace_id, ext.fold(replace(city, ' '::text, ''::text)), customer_id);
 
 CREATE INDEX address_customer ON data.address USING btree (workspace_id, customer_id, id);
 
@@ -1864,6 +2523,30 @@ CREATE INDEX channel_connection_id ON data.channel_connection USING btree (id);
 
 CREATE UNIQUE INDEX channel_connection_living ON data.channel_connection USING btree (workspace_id, platform, shop) WHERE (disconnected_at IS NULL);
 
+CREATE INDEX communication_preference_language ON data.communication_preference USING btree (workspace_id, lower(language), customer_id) WHERE (language IS NOT NULL);
+
+CREATE INDEX consent_entry_contact ON data.consent_entry USING btree (workspace_id, contact_hash, channel, topic, state, at) WHERE (contact_hash IS NOT NULL);
+
+CREATE INDEX consent_entry_newest ON data.consent_entry USING btree (workspace_id, customer_id, at DESC, id DESC);
+
+CREATE UNIQUE INDEX consent_entry_once ON data.consent_entry USING btree (workspace_id, customer_id, channel, topic, at, fingerprint);
+
+CREATE INDEX consent_state ON data.consent USING btree (workspace_id, channel, topic, state, customer_id);
+
+CREATE UNIQUE INDEX custom_field_key ON data.custom_field USING btree (workspace_id, lower(key));
+
+CREATE INDEX custom_field_value_clash ON data.custom_field_value USING btree (workspace_id, index_id, customer_id) WHERE ((NOT holds) AND (text_key IS NOT NULL));
+
+CREATE INDEX custom_field_value_customer ON data.custom_field_value USING btree (workspace_id, customer_id);
+
+CREATE INDEX custom_field_value_day ON data.custom_field_value USING btree (workspace_id, index_id, day, customer_id) WHERE (day IS NOT NULL);
+
+CREATE INDEX custom_field_value_number ON data.custom_field_value USING btree (workspace_id, index_id, number, customer_id) WHERE (number IS NOT NULL);
+
+CREATE UNIQUE INDEX custom_field_value_once ON data.custom_field_value USING btree (workspace_id, index_id, text_key) WHERE holds;
+
+CREATE INDEX custom_field_value_text ON data.custom_field_value USING btree (workspace_id, index_id, text_key, customer_id);
+
 CREATE INDEX customer_avatar ON data.customer USING btree (workspace_id, avatar_key) WHERE (avatar_key IS NOT NULL);
 
 CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
@@ -1877,6 +2560,10 @@ CREATE UNIQUE INDEX customer_identity_channel ON data.customer_identity USING bt
 CREATE INDEX customer_identity_key ON data.customer_identity USING btree (workspace_id, key) WHERE ((kind <> 'channel'::text) AND (key IS NOT NULL) AND (released_at IS NULL));
 
 CREATE UNIQUE INDEX customer_identity_once ON data.customer_identity USING btree (workspace_id, customer_id, kind, source, shop, value);
+
+CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NULL);
+
+COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of.';
 
 CREATE INDEX customer_merged_into ON data.customer USING btree (workspace_id, merged_into_id) WHERE (merged_into_id IS NOT NULL);
 
@@ -1902,7 +2589,7 @@ CREATE INDEX customer_status ON data.customer USING btree (workspace_id, status,
 
 CREATE INDEX customer_tagged ON data.customer USING btree (workspace_id, id) WHERE ((deleted_at IS NULL) AND (tags <> '{}'::text[]));
 
-CREATE INDEX customer_tags ON data.customer USING gin (workspace_id, tags);
+CREATE INDEX customer_tags ON data.customer USING gin (workspace_id, ext.lower_all(tags));
 
 CREATE INDEX customer_updated ON data.customer USING btree (workspace_id, updated_at DESC, id DESC);
 
@@ -1948,7 +2635,7 @@ CREATE INDEX job_waiting ON data.job USING btree (run_at) WHERE ((state = 'queue
 
 CREATE INDEX membership_staff ON data.membership USING btree (staff_id);
 
-CREATE INDEX order_customer ON data."order" USING btree (workspace_id, customer_id, placed_at DESC, id DESC);
+CREATE INDEX order_customer ON data."order" USING btree (workspace_id, customer_id, placed_at DESC, id DESC) INCLUDE (status, net_value);
 
 CREATE UNIQUE INDEX order_external ON data."order" USING btree (workspace_id, source, shop, external_id) WHERE (external_id IS NOT NULL);
 
@@ -1968,9 +2655,35 @@ CREATE INDEX order_review ON data."order" USING btree (workspace_id, placed_at D
 
 CREATE INDEX order_total ON data."order" USING btree (workspace_id, total, id);
 
+CREATE UNIQUE INDEX saved_view_name ON data.saved_view USING btree (workspace_id, owner, lower(name));
+
+CREATE INDEX saved_view_place ON data.saved_view USING btree (workspace_id, "position", id);
+
+CREATE UNIQUE INDEX segment_built_in ON data.segment USING btree (workspace_id, built_in) WHERE (built_in IS NOT NULL);
+
+CREATE INDEX segment_created ON data.segment USING btree (workspace_id, created_at, id);
+
+CREATE INDEX segment_member_customer ON data.segment_member USING btree (workspace_id, customer_id, segment_id);
+
+CREATE INDEX segment_member_entered ON data.segment_member USING btree (workspace_id, segment_id, entered_at, customer_id);
+
+CREATE INDEX segment_members ON data.segment USING btree (workspace_id, members, id);
+
+CREATE UNIQUE INDEX segment_name ON data.segment USING btree (workspace_id, lower(name));
+
+CREATE INDEX segment_owed ON data.segment USING btree (workspace_id) WHERE ((wanted_at IS NOT NULL) OR recount_due);
+
+CREATE INDEX segment_pick_customer ON data.segment_pick USING btree (workspace_id, customer_id, segment_id);
+
+CREATE INDEX segment_stale_customer ON data.segment_stale USING btree (workspace_id, customer_id);
+
 CREATE INDEX session_staff ON data.session USING btree (staff_id);
 
 CREATE UNIQUE INDEX staff_email ON data.staff USING btree (lower(email));
+
+CREATE INDEX suppression_newest ON data.suppression USING btree (workspace_id, created_at DESC, id DESC) WHERE is_active;
+
+CREATE UNIQUE INDEX suppression_once ON data.suppression USING btree (workspace_id, contact_hash, channel, reason, topic) NULLS NOT DISTINCT;
 
 ALTER TABLE ONLY data.address
     ADD CONSTRAINT address_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
@@ -1983,6 +2696,24 @@ ALTER TABLE ONLY data.audit_log
 
 ALTER TABLE ONLY data.channel_connection
     ADD CONSTRAINT channel_connection_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.communication_preference
+    ADD CONSTRAINT communication_preference_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.consent_entry
+    ADD CONSTRAINT consent_entry_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.consent
+    ADD CONSTRAINT consent_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.custom_field_stamp
+    ADD CONSTRAINT custom_field_stamp_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.custom_field_value
+    ADD CONSTRAINT custom_field_value_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.custom_field
+    ADD CONSTRAINT custom_field_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
@@ -2044,11 +2775,29 @@ ALTER TABLE ONLY data.order_refund
 ALTER TABLE ONLY data."order"
     ADD CONSTRAINT order_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.saved_view
+    ADD CONSTRAINT saved_view_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.segment_pick
+    ADD CONSTRAINT segment_pick_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
+ALTER TABLE ONLY data.segment
+    ADD CONSTRAINT segment_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.session
     ADD CONSTRAINT session_staff_id_fkey FOREIGN KEY (staff_id) REFERENCES data.staff(id);
 
 ALTER TABLE ONLY data.session
     ADD CONSTRAINT session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.suppression_key
+    ADD CONSTRAINT suppression_key_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.suppression
+    ADD CONSTRAINT suppression_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.tag_change
+    ADD CONSTRAINT tag_change_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.tag_count
     ADD CONSTRAINT tag_count_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
@@ -2171,11 +2920,17 @@ GRANT ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_cur
 REVOKE ALL ON FUNCTION fence.workspace_list() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspace_list() TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.workspaces_with_aged_segments(moment timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspaces_with_aged_segments(moment timestamp with time zone) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.workspaces_with_messages() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspaces_with_messages() TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.workspaces_with_stale_customers() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspaces_with_stale_customers() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.workspaces_with_stale_segments() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.workspaces_with_stale_segments() TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.address TO supover_app;
 
@@ -2184,6 +2939,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.api_key TO supover_app;
 GRANT SELECT,INSERT ON TABLE fence.audit_log TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.channel_connection TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.communication_preference TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.consent TO supover_app;
+
+GRANT SELECT,INSERT ON TABLE fence.consent_entry TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.custom_field TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.custom_field_stamp TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.custom_field_value TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer TO supover_app;
 
@@ -2224,6 +2991,24 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_decision TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_line TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_refund TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.saved_view TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.segment TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.segment_day TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.segment_member TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.segment_pick TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.segment_stale TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.suppression TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.suppression_key TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.tag_change TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.tag_count TO supover_app;
 

@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import load, overload, peers, seed
+from bench import load, overload, peers, seed, segments
 from bench.house import House, new_workspace, open_house, peak_mib, worker
 from bench.load import Post
 from supover import wiring
@@ -30,10 +30,12 @@ from supover.imports import commands as imports
 from supover.imports.model import OrderImportOptions
 from supover.kit import clock, tables
 from supover.kit.db import Database
+from supover.segments import marks
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 IMPORTED = 30_000
 CREATED = 8_000
+LATE_ORDERS = 10_000
 STEADY_A_SECOND = 500
 STEADY_S = 15
 RARE_TERMS = 200
@@ -315,6 +317,8 @@ async def measure(report: Report, customers: int) -> None:
         started = clock.monotonic_s()
         marks = await drained(house.database, house.workspace_id)
         report.add(Row("customers recounted", f"{marks / (clock.monotonic_s() - started):,.0f}/s"))
+        await segments.settle(house)
+        await segments.evaluate(house)
         with report.step("reading"):
             await reads(house, report, customers)
         with report.step("asking for three times as much as can be answered"):
@@ -323,7 +327,41 @@ async def measure(report: Report, customers: int) -> None:
             await writes(house, report)
         with report.step("receiving webhooks"):
             await deliveries(house, report)
+        with report.step("seeding histories: three orders a customer"):
+            await seed.histories(house.owner_url, house.workspace_id)
+        with report.step("asking for segments"):
+            await wishes(house, report)
         report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
+
+
+async def wishes(house: House, report: Report) -> None:
+    """Filters asked over long histories, all segments looked at wholly, and again after ten thousand orders."""
+    await segments.settle(house)
+    async with house.database.tx(house.workspace_id, actor="system") as tx:
+        await marks.want_all(tx)
+    number, took = await segments.evaluate(house)
+    report.add(
+        Row(f"{number} segments evaluated over everybody", f"{took:.1f} s", f"{took / max(number, 1):.2f} s each")
+    )
+    for one in await segments.previews(house):
+        report.add(
+            Row(
+                f"preview: {one.name}",
+                f"{one.seconds:.2f} s",
+                f"{one.count:,} customers",
+                goal="< 1 s",
+                met=one.seconds < 1,
+            )
+        )
+    took = await segments.after_orders(house, LATE_ORDERS)
+    report.add(
+        Row(
+            f"figures and segments right again after {LATE_ORDERS:,} orders",
+            f"{took:.1f} s",
+            goal="< 5 s",
+            met=took < 5,
+        )
+    )
 
 
 HEAD = """# Benchmarks

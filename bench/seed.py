@@ -6,11 +6,15 @@ import hashlib
 import hmac
 import random
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import msgspec
+
+from supover.channels.model import ChannelLine, ChannelOrder, Contact
+from supover.kit import clock
 
 FIRST = "Anna Bob Carla Dinh Eve Farid Grace Hugo Iris Jon".split()
 HEADER = ("externalId", "placedAt", "status", "total", "currency", "customerExternalId", "email", "name")
@@ -19,7 +23,7 @@ CHUNK = 50_000
 # One statement a table and chunk, as the owner; what the rows mean is what an import of orders_file leaves.
 ROWS = """
     create temporary table row_ as
-    select n, gen_random_uuid() as id, gen_random_uuid() as order_id, 's' || n as buyer,
+    select n, uuidv7() as id, uuidv7() as order_id, 's' || n as buyer,
            'seed' || n || '@example' || n % 97 || '.com' as email,
            (array['Anna','Bob','Carla','Dinh','Eve','Farid','Grace','Hugo','Iris','Jon'])[1 + n % 10]
                || ' ' || left(md5(n::text), 12) as name,
@@ -30,17 +34,68 @@ CUSTOMERS = """
     select $1::uuid, id, 'SEED', buyer, email, name from row_"""
 IDENTITIES = """
     insert into data.customer_identity (workspace_id, id, customer_id, kind, source, value, key, quality, matched_by)
-    select $1::uuid, gen_random_uuid(), id, 'channel', 'SEED', buyer, buyer, 'real', 'new' from row_
+    select $1::uuid, uuidv7(), id, 'channel', 'SEED', buyer, buyer, 'real', 'new' from row_
      union all
-    select $1::uuid, gen_random_uuid(), id, 'email', '', email, email, 'real', 'new' from row_"""
+    select $1::uuid, uuidv7(), id, 'email', '', email, email, 'real', 'new' from row_"""
 ORDERS = """
     insert into data."order" (workspace_id, id, source, external_id, number, customer_id, status, currency, total, exchange_rate,
            placed_at)
     select $1::uuid, order_id, 'SEED', 'o' || n, '#' || n, id, 'delivered', 'USD', total, 1, placed_at from row_"""
 DECISIONS = """
     insert into data.order_decision (workspace_id, order_id, id, customer_id, method, evidence)
-    select $1::uuid, order_id, gen_random_uuid(), id, 'new', '{}' from row_"""
+    select $1::uuid, order_id, uuidv7(), id, 'new', '{}' from row_"""
 STALE = "insert into data.customer_stale (workspace_id, customer_id) select $1, id from row_"
+# What segments ask about beside the first order: places, tags, wishes, and two more orders a customer on average, which are
+# unevenly spread over them, each with one to three lines of two hundred articles.
+PROFILES = """
+    create temporary table profile_ as
+    select c.id, (hashtext(c.id::text) & 2147483647) % 1000 as lot
+      from data.customer c
+     where c.workspace_id = $1::uuid and c.source = 'SEED'"""
+PLACES = """
+    insert into data.address (workspace_id, id, customer_id, type, is_default, line1, city, state, postal_code, country, match_key)
+    select $1::uuid, uuidv7(), id, 'BOTH', true, lot || ' Main Street',
+           (array['Springfield','New York','Austin','Berlin','Paris','Hanoi','London','Oslo'])[1 + lot % 8],
+           (array['IL','NY','TX','BE','','HN','',''])[1 + lot % 8], '', (array['US','US','US','DE','FR','VN','GB','NO'])[1 + lot % 8], ''
+      from profile_"""
+TAGS = """
+    update data.customer c
+       set tags = array_remove(array[case when lot < 300 then 'newsletter' end, case when lot < 5 then 'Wholesale' end,
+                                     case when lot % 7 = 0 then 'gift' end], null),
+           status = case when lot = 7 then 'VIP' else 'ACTIVE' end
+      from profile_ p
+     where c.workspace_id = $1::uuid and c.id = p.id and (lot < 300 or lot % 7 = 0)"""
+MORE_ORDERS = """
+    create temporary table more_ as
+    select uuidv7() as id, p.id as customer_id,
+           '2024-01-01'::timestamptz + (n * 37 + p.lot * 11) % 1000 * interval '1 day' as placed_at,
+           (500 + (n * 6151 + p.lot * 31) % 19500)::numeric / 100 as total
+      from profile_ p
+     cross join lateral generate_series(1, case when lot < 500 then 0 when lot < 800 then 1 when lot < 950 then 4 else 22 end) as n"""
+MORE = (
+    """
+    insert into data."order" (workspace_id, id, source, external_id, number, customer_id, status, currency, total, exchange_rate,
+           placed_at)
+    select $1::uuid, id, 'SEED', id::text, null, customer_id, 'delivered', 'USD', total, 1, placed_at from more_""",
+    """
+    insert into data.order_line (workspace_id, order_id, position, id, sku, title, quantity, unit_price)
+    select $1::uuid, m.id, k, uuidv7(), 'SKU-' || (hashtext(m.id::text || k) & 2147483647) % 200, 'Article', 1 + k, 10
+      from more_ m
+     cross join lateral generate_series(1, 1 + (hashtext(m.id::text) & 3) % 3) as k""",
+    "insert into data.customer_stale (workspace_id, customer_id) select $1::uuid, id from profile_",
+)
+
+
+async def histories(owner_url: str, workspace_id: UUID) -> None:
+    """Places, tags and further orders for the customers that are there; their figures wait to be counted."""
+    con: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(owner_url)
+    try:
+        async with con.transaction():
+            for statement in (PROFILES, PLACES, TAGS, MORE_ORDERS, *MORE):
+                await con.execute(statement.replace("$1", f"'{workspace_id}'"))
+        await con.execute("vacuum analyze")
+    finally:
+        await con.close()
 
 
 async def customers(owner_url: str, workspace_id: UUID, count: int) -> None:
@@ -94,6 +149,20 @@ def order_body(n: int) -> bytes:
             "placedAt": "2026-10-01T10:00:00Z",
             "lines": [{"sku": "TEE", "title": "Tee", "quantity": 1, "unitPrice": "10.00"}],
         }
+    )
+
+
+def channel_order(n: int, customer_id: UUID) -> ChannelOrder:
+    """One more order of a customer who is known."""
+    return ChannelOrder(
+        contact=Contact(source="SEED", customer_id=customer_id),
+        source="SEED",
+        external_id=f"later{n}",
+        status="delivered",
+        currency="USD",
+        total=Decimal(20),
+        placed_at=clock.now(),
+        lines=[ChannelLine(sku=f"SKU-{n % 200}", title="Article", quantity=2, unit_price=Decimal(10))],
     )
 
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from supover.cli import app
 from supover.kit.db import Database
-from tests.makers import Workspace, make_workspace, settle
+from tests.makers import Workspace, make_workspace
+from tests.segments.arrange import settle
 
 INVOICES = """InvoiceNo,customer_id,country,ordered_at,total_gbp,is_cancel
 489434,13085,United Kingdom,2009-12-01T07:45:00,505.3,false
@@ -89,9 +90,11 @@ async def test_figures_are_marked_and_a_recount_finds_no_difference(supover: Cli
     assert {d["field"] for d in waiting["differences"]} >= {"metrics"}
     assert {d["workspaceId"] for d in waiting["differences"]} == {str(supover.workspace.id)}
     await settle(db, supover.workspace)
-    assert await supover.json("reconcile") == {"checked": 5, "differences": []}
+    proved = await supover.json("reconcile")
+    # Beside the figures those who are in segments; who is moves with the calendar.
+    assert (proved["checked"] >= 5, proved["differences"]) == (True, [])
     shown = await supover.run("reconcile", *supover.here)
-    assert (shown.stdout, shown.stderr) == ("", "5 rows checked, no differences.\n")
+    assert (shown.stdout, shown.stderr) == ("", f"{proved['checked']} rows checked, no differences.\n")
 
 
 async def test_refused_rows_go_to_a_file_that_can_be_mended_and_imported(supover: Cli) -> None:

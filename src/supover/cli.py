@@ -26,11 +26,15 @@ ROOMS: Final = {
     "staff": Lines("supover.access.cli:staff", "Who signs in to a workspace, and as what."),
     "keys": Lines("supover.access.cli:keys", "What programs sign in with."),
     "customers": Lines("supover.customers.cli:customers", "Customers: found and shown."),
+    "tags": Lines("supover.customers.cli:tags", "Tags in use, changed in all customers."),
+    "consent": Lines("supover.consent.cli:consent", "What customers said about being written to."),
+    "suppressions": Lines("supover.consent.cli:suppressions", "Contacts that are not written to."),
     "channels": Lines("supover.inbox.cli:channels", "Shops that send their orders here."),
     "inbox": Lines("supover.inbox.cli:inbox", "What they sent, and what became of it."),
     "orders": Lines("supover.imports.cli:orders", "Order history from files."),
+    "segments": Lines("supover.segments.cli:segments", "Customers who fit a filter, and groups."),
     "rates": Lines("supover.orders.cli:rates", "What orders in other currencies count at."),
-    "reconcile": Lines("supover.analytics.cli:reconcile", "Prove the stored figures by a recount."),
+    "reconcile": Lines("supover.house:reconcile", "Prove what is stored by a recount."),
     "events": Lines("supover.house:events", "Who publishes what, and who reacts."),
     "demo": Lines("supover.demo.cli:demo", "Fill a workspace with a made-up shop."),
 }
@@ -83,7 +87,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @app.callback()
 def supover(context: typer.Context) -> None:
     """Supover: the customers, orders and parcels of many shops in one place."""
-    # Commands stand below wiring; those that publish find here what registers who reacts.
+    # Commands stand below wiring; those that publish or read filters find here what registers reactions and fields.
     context.obj = _load_reactions
 
 
@@ -91,6 +95,7 @@ def _load_reactions() -> None:
     from supover import wiring
 
     wiring.load_reactions()
+    wiring.load_fields()
 
 
 @app.command()

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from supover.kit import filters
 from supover.kit.db import Database
 from supover.settings import Settings
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
     from supover.kit import api
+    from supover.kit.proof import Proof
 
 
 def routes() -> "Sequence[api.Routes]":
@@ -18,25 +20,38 @@ def routes() -> "Sequence[api.Routes]":
     from supover.access import routes as access
     from supover.addresses import routes as addresses
     from supover.channels import routes as channels
+    from supover.consent import routes as consent
+    from supover.consent import suppression_routes as suppressions
+    from supover.customers import avatar_routes as avatars
+    from supover.customers import custom_field_routes as custom_fields
+    from supover.customers import identity_routes as identities
     from supover.customers import routes as customers
+    from supover.customers import tag_routes as tags
     from supover.imports import routes as imports
     from supover.inbox import routes as inbox
     from supover.jobs import routes as jobs
     from supover.merging import routes as merging
     from supover.notes import routes as notes
     from supover.orders import routes as orders
+    from supover.segments import routes as segments
+    from supover.segments import view_routes as views
     from supover.timeline import routes as timeline
 
     return (
         customers.routes,
-        customers.identity_routes,
-        customers.tag_routes,
-        customers.avatar_routes,
+        identities.routes,
+        tags.routes,
+        custom_fields.routes,
+        avatars.routes,
         addresses.routes,
         notes.routes,
+        consent.routes,
+        suppressions.routes,
         timeline.routes,
         orders.routes,
         merging.routes,
+        segments.routes,
+        views.routes,
         imports.routes,
         orders.rate_routes,
         timeline.event_routes,
@@ -48,20 +63,34 @@ def routes() -> "Sequence[api.Routes]":
     )
 
 
-REACTIONS: Final = ("supover.orders.reactions", "supover.analytics.reactions", "supover.merging.reactions")
+FIELDS: Final = (
+    "supover.customers.fields",
+    "supover.addresses.fields",
+    "supover.consent.fields",
+    "supover.orders.fields",
+    "supover.analytics.fields",
+)
+REACTIONS: Final = (
+    "supover.orders.reactions",
+    "supover.analytics.reactions",
+    "supover.merging.reactions",
+    "supover.segments.reactions",
+)
 JOBS: Final = (
     "supover.customers.jobs",
     "supover.analytics.jobs",
     "supover.orders.jobs",
     "supover.imports.jobs",
+    "supover.segments.jobs",
     "supover.inbox.jobs",
     "supover.kit.housekeeping",
 )
 
 
 def load() -> None:
-    """Registers every reaction and job; whoever works calls it first."""
+    """Registers every reaction, job and field; whoever works calls it first."""
     load_reactions()
+    load_fields()
     for module in JOBS:
         importlib.import_module(module)
 
@@ -70,6 +99,21 @@ def load_reactions() -> None:
     """Registers every reaction; whoever publishes calls it first, or nobody hears."""
     for module in REACTIONS:
         importlib.import_module(module)
+
+
+def proofs() -> "Sequence[Proof]":
+    """How each room that stores sums or states proves them."""
+    from supover.analytics import commands as analytics
+    from supover.consent import queries as consent
+    from supover.segments import proof as segments
+
+    return (analytics.reconcile, consent.reconcile, segments.reconcile)
+
+
+def load_fields() -> None:
+    """Makes every room's fields part of the segment language; whoever reads a filter calls it first."""
+    for module in FIELDS:
+        filters.register(importlib.import_module(module).FIELDS)
 
 
 def handlers() -> "list[HTTPRouteHandler]":
@@ -82,11 +126,13 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.access import audit
     from supover.access.authenticate import Authenticator
     from supover.access.permissions import PERMISSIONS
+    from supover.consent import hashing
     from supover.examples import EXAMPLES
     from supover.inbox.receiver import Receiver
     from supover.kit import api, edge, front, openapi
 
     load()
+    hashing.use(settings)
     authenticator = Authenticator(database, settings)
     door = api.Door(database, authenticator, audit.write_audit, {**PERMISSIONS, **front.PERMISSIONS})
     app = edge.build(

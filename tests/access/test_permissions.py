@@ -1,3 +1,5 @@
+from typing import Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,8 +80,16 @@ def test_the_framework_adds_no_route_of_its_own(db: Database, configured: Settin
     assert {route.path for route in app.routes} == ours
 
 
+READS: Final = {"segments.show_preview"}
+"""A question too long for an address."""
+ONES_OWN: Final = {"views.create", "views.replace", "views.change", "views.delete"}
+"""Whoever reads customers keeps views of them; sharing one needs more."""
+
+
 def test_whatever_writes_needs_more_than_reading() -> None:
-    for handler in wiring.handlers():
-        permission = PERMISSIONS[str(handler.opt["operation"])]
-        if handler.http_methods != {"GET"}:
-            assert not permission.endswith(":read"), handler.opt["operation"]
+    light = {
+        str(handler.opt["operation"])
+        for handler in wiring.handlers()
+        if handler.http_methods != {"GET"} and PERMISSIONS[str(handler.opt["operation"])].endswith(":read")
+    }
+    assert light == READS | ONES_OWN

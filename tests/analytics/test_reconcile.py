@@ -10,9 +10,9 @@ import pytest
 from supover.access import commands as access
 from supover.access.model import WorkspaceChange
 from supover.analytics import commands
-from supover.analytics.commands import Difference
 from supover.channels.model import ChannelRefund
 from supover.kit.db import Database
+from supover.kit.proof import Difference
 from supover.orders import rates
 from supover.orders.rates import Rate
 from tests.makers import Workspace, settle

@@ -14,6 +14,7 @@ import pytest
 
 from supover import settings, wiring
 from supover.kit import db as doors
+from supover.kit import filters
 from supover.kit.db import Database
 from tests.makers import png
 
@@ -69,6 +70,7 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "addresses": key("address", 5),
     "notes": key("note", 5),
     "orders": key("order", 5),
+    "suppressions": key("suppression", 6),
     "imports": key("import", 1),
     "jobs": key("job", 4),
     "keys": key("key", 2),
@@ -78,8 +80,27 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "inbox": key("message", 1),
     "sessions": key("session", 1),
     "identities": key("identityemail", 6),
+    "custom-fields": key("field", 2),
+    "segments": key("segment", 1),
+    "views": key("view", 1),
 }
+
+
+def _filters() -> list[str]:
+    """Everything that the segment language can ask, as its examples ask it, and the contrary."""
+    wiring.load_fields()
+    found: list[str] = []
+    for one in filters.registered().values():
+        if isinstance(one, filters.Field):
+            found += [one.example, f"NOT ({one.example})"]
+        else:
+            asked = [f"{one.name} MATCHES ({field.example})" for field in (*one.fields, *one.sums)]
+            found += [*asked, *(f"NOT ({text})" for text in asked)]
+    return found
+
+
 SAMPLES: Final[Mapping[str, Sequence[str]]] = {
+    "filter": _filters(),
     "search": [
         *("Anna", "an", '"Anna"', "buyer5@mail", '"buyer5@mail.example"', "49151100", '"+49 151 1000005"'),
         *("#1005", '"1005"', "anna 1005"),
@@ -95,12 +116,16 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "number": ["#10"],
     "type": ["OrderPlaced"],
     "kind": ["imports.orders"],
+    "from": ["2025-01-20"],
+    "to": ["2025-01-20"],
     "actor": ["cli"],
     "action": ["orders.change"],
     "customerId": [str(key("customer", 6))],
     "connectionId": [str(key("channel", 2))],
     "topic": ["orders/create"],
     "subjectId": [str(key("customer", 6))],
+    "contact": ["buyer5@mail.example", "+49 151 1000005"],
+    "at": ["2025-01-20T00:00:00Z"],
     "include": ["deleted", "addresses", "addresses,deleted", "identities", "notes", "orders"],
 }
 BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
@@ -183,10 +208,18 @@ class Asker:
                     await self.get(path, cursor=following, **way)
 
 
+def _keep_secret(folder: Path) -> None:
+    """The secret that the first shop's key of filled.sql was sealed with."""
+    path = folder / ".supover" / "secret.key"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("0" * 64)
+    path.chmod(0o600)
+
+
 async def _keep_avatar(folder: Path) -> None:
     """The picture that filled.sql gives to a customer."""
     place = folder / ".supover" / "storage" / "avatars"
-    await asyncio.to_thread(place.mkdir, parents=True)
+    await asyncio.to_thread(place.mkdir, parents=True, exist_ok=True)
     await asyncio.to_thread((place / ("0" * 31 + "1")).write_bytes, png())
 
 
@@ -219,6 +252,7 @@ async def asker(dsn: str, folder: Path) -> AsyncGenerator[Asker]:
         patch.setattr(doors, "_init", init)
         database = await Database.open(dsn, size=1)
         await _keep_avatar(folder)
+        await asyncio.to_thread(_keep_secret, folder)
         app = wiring.application(database, settings.load({}, folder))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://house.test") as client:
             asking = Asker(client, heard)

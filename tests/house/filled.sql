@@ -52,6 +52,22 @@ update data.customer set avatar_key = 'avatars/' || repeat('0', 31) || '1' where
 insert into data.tag_count (workspace_id, tag, customers, counted_at)
 select s.workspace_id, 'tag' || i, 1 + i % 300, pg_temp.at(i) from shop s, generate_series(1, 1000) i;
 
+-- `size` stands in all customers, and is indexed; the second field is unique, and two customers have the same value.
+insert into data.custom_field (workspace_id, id, key, label, type, is_unique, is_indexed, index_id, index_state, position)
+select s.workspace_id, pg_temp.key(s.n, 'field', i), case i when 1 then 'size' else 'card' || i end, 'Field ' || i,
+       case i when 1 then 'number' else 'text' end, i = 2, i = 1, case when i < 3 then pg_temp.key(s.n, 'index', i) end,
+       case i when 1 then 'building' when 2 then 'conflicting' else 'none' end, i
+  from shop s, generate_series(1, 100) i;
+insert into data.custom_field_stamp (workspace_id, stamp) select workspace_id, pg_temp.key(n, 'stamp', 1) from shop;
+insert into data.custom_field_value (workspace_id, index_id, customer_id, text_key, number, holds)
+select s.workspace_id, pg_temp.key(s.n, 'index', f), pg_temp.key(s.n, 'customer', i),
+       case f when 1 then (i % 5)::text else 'card' || greatest(i, 3) end, case f when 1 then i % 5 end, f = 2 and i > 3
+  from shop s, generate_series(1, 2) f, generate_series(1, 2000) i;
+
+insert into data.tag_change (workspace_id, id, tags, into_tag, actor, actor_name, total)
+select s.workspace_id, pg_temp.key(s.n, 'tag change', i), array['tag' || i], 'other', 'cli', 'cli', i
+  from shop s, generate_series(1, 1000) i;
+
 insert into data.customer_identity (workspace_id, id, customer_id, kind, source, shop, value, key, quality, matched_by, is_hub)
 select s.workspace_id, pg_temp.key(s.n, 'identity' || k.kind, i), pg_temp.key(s.n, 'customer', i), k.kind, k.source, '', k.value || i,
        k.value || i, 'real', 'given', i % 600 = 0
@@ -66,6 +82,33 @@ select s.workspace_id, pg_temp.key(s.n, 'address', i), pg_temp.key(s.n, 'custome
 insert into data.customer_note (workspace_id, id, customer_id, note, pinned, author, author_name)
 select s.workspace_id, pg_temp.key(s.n, 'note', i), pg_temp.key(s.n, 'customer', 1 + i % 750), 'Note ' || i, i % 10 = 0, 'cli', 'cli'
   from shop s, generate_series(1, 1500) i;
+
+-- Of three customers one was asked, about several things, and some of them often.
+insert into data.consent_entry (workspace_id, id, customer_id, channel, topic, state, opt_in_level, source, at, received_at, fingerprint,
+                                contact, contact_hash, actor, origin)
+select s.workspace_id, pg_temp.key(s.n, 'entry', i), pg_temp.key(s.n, 'customer', 1 + i % 700), (array['email', 'email', 'sms'])[1 + i % 3],
+       (array['marketing', 'marketing', 'surveys', 'transactional'])[1 + i % 4], (array['SUBSCRIBED', 'UNSUBSCRIBED', 'PENDING'])[1 + i % 3],
+       'UNKNOWN', 'checkout', pg_temp.at(i), pg_temp.at(i), sha256(i::text::bytea), 'buyer' || 1 + i % 700 || '@mail.example',
+       sha256(('buyer' || 1 + i % 700)::bytea), 'cli', 'live'
+  from shop s, generate_series(1, 2800) i;
+insert into data.consent (workspace_id, customer_id, channel, topic, state, opt_in_level, source, at)
+select distinct on (e.workspace_id, e.customer_id, e.channel, e.topic)
+       e.workspace_id, e.customer_id, e.channel, e.topic, e.state, e.opt_in_level, e.source, e.at
+  from data.consent_entry e
+ order by e.workspace_id, e.customer_id, e.channel, e.topic, e.at desc;
+insert into data.communication_preference (workspace_id, customer_id, language, preferred_channel, quiet_from, quiet_to)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), (array['de', 'en-GB', 'fr'])[1 + i % 3], 'email', '22:00', '08:00'
+  from shop s, generate_series(1, 700) i;
+insert into data.suppression (workspace_id, id, contact_hash, contact, channel, topic, reason, at, lifted_at, actor, created_at)
+select s.workspace_id, pg_temp.key(s.n, 'suppression', i), sha256(('buyer' || i)::bytea), 'buyer' || i || '@mail.example', 'email',
+       case when i % 3 = 0 then 'marketing' end, case when i % 3 = 0 then 'unsubscribed' else 'bounced' end, pg_temp.at(i),
+       case when i % 5 = 0 then pg_temp.at(i + 1) end, 'cli', pg_temp.at(i)
+  from shop s, generate_series(1, 1500) i;
+-- The first shop's is sealed with the secret that tests/house/asking.py gives the application.
+insert into data.suppression_key (workspace_id, sealed)
+select workspace_id, case n when 1 then '\x0157da7e7e1c782fd07a48e7e548145e648d2d8040fd5437ae468769c8d7666d565161057c768ede328a7d63f76352d51077bb5be7f6eed1fdc6a75e38d6df3084'::bytea
+                            else 'sealed' end
+  from shop;
 
 insert into data.exchange_rate (workspace_id, currency, on_date, rate)
 select s.workspace_id, c, date '2025-01-01' + i, 1.1 from shop s, unnest('{USD,GBP,JPY}'::text[]) c, generate_series(1, 400) i;
@@ -154,3 +197,30 @@ select s.workspace_id, pg_temp.key(s.n, 'message', i), pg_temp.key(s.n, 'channel
        case when i % 2 = 0 then timestamptz '2999-01-01' else pg_temp.at(i) end, case when i % 28 = 4 then 'order-' || i end,
        case when i % 7 > 4 then 'waits' end, pg_temp.at(i)
   from shop s, generate_series(1, 3000) i;
+
+insert into data.segment (workspace_id, id, kind, name, filter, is_relative, complete, evaluated_at, evaluated_on, wanted_at, members,
+                          created_by, created_by_name)
+select s.workspace_id, pg_temp.key(s.n, 'segment', i), case when i % 5 = 1 then 'manual' else 'filter' end, 'Segment ' || i,
+       case when i % 5 <> 1 then 'number_of_orders >= ' || i end, false, true, pg_temp.at(i), '2025-06-01',
+       case when i % 20 = 0 then pg_temp.at(i) end, i, 'cli', 'cli'
+  from shop s, generate_series(1, 200) i;
+
+insert into data.segment_member (workspace_id, segment_id, customer_id, entered_at)
+select s.workspace_id, pg_temp.key(s.n, 'segment', i), pg_temp.key(s.n, 'customer', k), pg_temp.at(k)
+  from shop s, generate_series(1, 40) i, lateral generate_series(1 + i % 7, 2000, i % 11 + 1) k;
+
+insert into data.segment_pick (workspace_id, segment_id, customer_id, picked_by)
+select s.workspace_id, pg_temp.key(s.n, 'segment', 1 + 5 * (i % 40)), pg_temp.key(s.n, 'customer', i), 'cli'
+  from shop s, generate_series(1, 2000) i;
+
+insert into data.segment_stale (workspace_id, customer_id, origin)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), 'live' from shop s, generate_series(1, 200) i;
+
+insert into data.segment_day (workspace_id, segment_id, day, members, entered, left_count)
+select s.workspace_id, pg_temp.key(s.n, 'segment', i), date '2025-01-01' + d, d, 1, 0
+  from shop s, generate_series(1, 50) i, generate_series(1, 40) d;
+
+insert into data.saved_view (workspace_id, id, name, query, is_shared, owner, owner_name, position)
+select s.workspace_id, pg_temp.key(s.n, 'view', i), 'View ' || i, 'status=VIP', i % 2 = 1, 'key:' || pg_temp.key(s.n, 'key', 1 + i % 200),
+       'Key', i
+  from shop s, generate_series(1, 1000) i;

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from supover import cli, settings, wiring
 from supover.access.permissions import PERMISSIONS, PUBLIC, ROLES, SCOPES, Role, of_role
-from supover.kit import embedded, events, front, migrate, openapi
+from supover.kit import embedded, events, filters, front, migrate, openapi
 from supover.kit.db import Database
 from supover.kit.events import Event
 from supover.kit.problems import Problem
@@ -133,7 +133,7 @@ def event_kinds() -> str:
             [
                 f"`{kind.kind()}`",
                 kind.__module__.split(".")[1],
-                " ".join(cleandoc(kind.__doc__ or "").split()),
+                " ".join(cleandoc(kind.__doc__ or "").split()) + ("" if kind.logged else " Not logged."),
                 ", ".join(f"`{name}`" for name in own),
                 ", ".join(told),
             ]
@@ -193,6 +193,43 @@ def _meaning(kind: type[Problem]) -> str:
     return " ".join(cleandoc(kind.__doc__ or "").split())
 
 
+_WRITTEN: Final = {
+    "text": "a text in quotes; case does not matter",
+    "choice": "one of its values, in quotes",
+    "whole": "a whole number",
+    "number": "a number, with a point",
+    "moment": "a date or days from today; whole days in the workspace's zone",
+    "day": "a date or days from today",
+    "flag": "`true` or `false`",
+    "list": "CONTAINS a text in quotes; case does not matter",
+}
+
+
+def segment_fields() -> str:
+    """What the segment language can ask."""
+    wiring.load_fields()
+    asked = sorted(filters.registered().values(), key=lambda one: one.name)
+    fields = [one for one in asked if isinstance(one, filters.Field)]
+    functions = [one for one in asked if isinstance(one, filters.Function)]
+    return (
+        "# Segment fields\n\n"
+        "What a filter can ask of a customer; the [guide](../guide/segments.md) tells how. A workspace's custom fields are asked as\n"
+        "`custom.<key>`.\n\n"
+        + table(["Field", "Is", "Written as", "Example"], [_asked(one) for one in fields])
+        + "".join(
+            f"\n## {one.name}\n\nWho have {one.words}: one that fits all conditions, of orders that count; or, for what is summed up, "
+            "all together.\n\n"
+            + table(["Within it", "Is", "Written as", "Example"], [_asked(field) for field in (*one.fields, *one.sums)])
+            for one in functions
+        )
+    )
+
+
+def _asked(field: filters.Field) -> list[str]:
+    meaning = f"{field.words}: {', '.join(field.choices)}" if field.choices else field.words
+    return [f"`{field.name}`", meaning, _WRITTEN[field.kind], f"`{field.example}`"]
+
+
 def pages() -> Mapping[str, str]:
     """Every generated file but schema.sql: where it stands from the project's folder, and what it holds."""
     return {
@@ -202,6 +239,7 @@ def pages() -> Mapping[str, str]:
         f"{REFERENCE}/events.md": NOTE + event_kinds(),
         f"{REFERENCE}/permissions.md": NOTE + permissions(),
         f"{REFERENCE}/errors.md": NOTE + errors(),
+        f"{REFERENCE}/segment-fields.md": NOTE + segment_fields(),
     }
 
 

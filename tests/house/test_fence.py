@@ -379,6 +379,10 @@ PEOPLE: Final = f"""
            ('{B}', '{EVE}', 'B', 'sk_', 'keyb', '{{admin}}', 'cli', null);
     insert into data.customer (workspace_id, id, source) values ('{B}', '{EVE}', 'MANUAL');
     insert into data.customer_stale (workspace_id, customer_id) values ('{B}', '{EVE}');
+    insert into data.segment_stale (workspace_id, customer_id, origin) values ('{B}', '{EVE}', 'live');
+    insert into data.segment (workspace_id, id, kind, name, complete, evaluated_on, created_by, created_by_name)
+    values ('{A}', '{ANN}', 'manual', 'Old', true, '2026-01-01', 'cli', 'cli'),
+           ('{B}', '{EVE}', 'manual', 'New', true, (now() at time zone 'UTC')::date, 'cli', 'cli');
     insert into data.channel_connection (workspace_id, id, platform, shop, name, secret, disconnected_at)
     values ('{A}', '{ANN}', 'SHOPIFY', 'a', 'A', 'sealed', null), ('{B}', '{EVE}', 'SHOPIFY', 'b', 'B', null, now());
     insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, body_hash, size, status, due_at)
@@ -538,6 +542,10 @@ async def test_a_shop_is_never_left_without_an_owner(world: World) -> None:
 async def test_what_is_asked_of_all_shops_names_shops_only(world: World) -> None:
     stale = {row[0] for row in await world.rows("select workspaces_with_stale_customers()")}
     assert {A, B} & stale == {B}
+    marked = {row[0] for row in await world.rows("select workspaces_with_stale_segments()")}
+    assert {A, B} & marked == {B}
+    aged = {row[0] for row in await world.rows("select workspaces_with_aged_segments(now())")}
+    assert {A, B} & aged == {A}
     waiting = {row[0] for row in await world.rows("select workspaces_with_messages()")}
     assert {A, B} & waiting == {A}
     listed = {row[0] for row in await world.rows("select all_workspaces()")}

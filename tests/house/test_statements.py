@@ -56,6 +56,9 @@ ACROSS: Final[Mapping[str, str]] = {
     "inbox.jobs.WITH_MESSAGES": WORKS,
     "drain inbox.drain": WORKS,
     "customers.jobs.WORKSPACES": "tags are counted in all workspaces that are big",
+    "segments.jobs.WITH_STALE": WORKS,
+    "segments.jobs.WITH_AGED": "segments age in every workspace in which a new day has begun",
+    "drain segments.refresh": WORKS,
     "kit.worker.WORKERS": WORKS,
     "kit.worker.PENDING": WORKS,
     "kit.worker.COUNTS": WORKS,
@@ -68,6 +71,10 @@ ACROSS: Final[Mapping[str, str]] = {
 
 COUNTS: Final = "counting, where count=true asks for it, is a pass over the index"
 PROOF: Final = "the proof recounts everything, that is what it is for"
+ONE_ROW: Final = "a workspace has one at most"
+FEW_FIELDS: Final = "a workspace has at most a hundred custom fields"
+FEW_SEGMENTS: Final = "a workspace has at most five hundred segments"
+EVERYBODY: Final = "a filter is asked of everybody, in an index of the living"
 WHOLE: Final[Mapping[str, str]] = {
     "access.commands.IN_USE": "exists stops at the first row",
     "access.queries.COUNT_AUDIT": COUNTS,
@@ -84,6 +91,24 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.commands.COUNT_CUSTOMERS": PROOF,
     "analytics.commands.COUNT_ORDERS": PROOF,
     "analytics.commands.MARK_ALL": "all figures are recounted when other statuses count",
+    "consent.hashing.FIND": ONE_ROW,
+    "consent.hashing.SEAL_ANEW": ONE_ROW,
+    "consent.queries.CHECK_CONSENT": PROOF,
+    "consent.queries.CHECK_SUPPRESSIONS": PROOF,
+    "consent.queries.COUNT_ENTRIES": PROOF,
+    "consent.suppressions.COUNT": COUNTS,
+    "customers.commands.DELETE": ONE_ROW,
+    "customers.commands.RESTORE": ONE_ROW,
+    "customers.queries.WRITTEN": ONE_ROW,
+    "customers.custom_field_index.STAMP": ONE_ROW,
+    "customers.custom_field_index.BEGIN": "an index is built of everybody",
+    "customers.custom_field_index.HOLDERS": FEW_FIELDS,
+    "customers.custom_field_index.KEEP": FEW_FIELDS,
+    "customers.custom_fields.DEFINITIONS": FEW_FIELDS,
+    "customers.custom_fields.COUNT": FEW_FIELDS,
+    "customers.custom_fields.NEXT": FEW_FIELDS,
+    "customers.custom_fields.LIST": FEW_FIELDS,
+    "customers.custom_fields.MISFITS": "a changed definition is held against everybody's values",
     "customers.queries.COUNT": COUNTS,
     "customers.tags.LIST": "all tagged customers of a workspace that has few, or all its tags",
     "customers.tags.RECOUNT": COUNTS,
@@ -99,6 +124,28 @@ WHOLE: Final[Mapping[str, str]] = {
     "orders.queries.SKIP": "a numbered page passes over the first 10,000 rows at most, as its limit says",
     "orders.rates.COUNT": COUNTS,
     "orders.rates.LACKING": "the index holds those without a rate only",
+    "segments.commands.HOW_MANY": FEW_SEGMENTS,
+    "segments.counting.NOTE_DAY": FEW_SEGMENTS,
+    "segments.marks.MARK": "exists stops at the first segment",
+    "segments.marks.WANT_ALL": FEW_SEGMENTS,
+    "segments.marks.ADD_BUILT_IN": FEW_SEGMENTS,
+    "segments.membership.TAKE_ALL": "a backlog is taken as a whole",
+    "segments.membership.TOO_MANY": EVERYBODY,
+    "segments.membership.LOOK_AT_ALL": EVERYBODY,
+    "segments.membership.RULES": FEW_SEGMENTS,
+    "segments.membership.BEGIN_ANEW": FEW_SEGMENTS,
+    "segments.membership.NEXT": FEW_SEGMENTS,
+    "segments.membership.AGE": FEW_SEGMENTS,
+    "segments.preview.COUNT": EVERYBODY,
+    "segments.preview.LIVING": EVERYBODY,
+    "segments.preview.EACH": EVERYBODY,
+    "segments.proof.PROVABLE": FEW_SEGMENTS,
+    "segments.proof.PROOF": PROOF,
+    "segments.queries.COUNT": COUNTS,
+    "segments.queries.COUNT_MEMBERS": COUNTS,
+    "segments.queries.LIST": FEW_SEGMENTS,
+    "segments.views.COUNT": COUNTS,
+    "segments.views.LIST": "an owner has at most two hundred views",
 }
 """Statements that read all of a workspace's rows of a table, or all of a partial index, and why they may."""
 
@@ -108,12 +155,38 @@ IF_SMALL: Final[Mapping[str, str]] = {
     "access.queries.MEMBERS_BY_NAME": "a workspace has few members and invitations",
     "access.queries.STAFF_PAGE": "a workspace has few members and invitations",
     "access.queries.COUNT_STAFF": "a workspace has few members and invitations",
-    "analytics.commands.TAKE": "the marks of a small shop are read at once; those of a big one are entered by customer",
     "customers.contacts.EMAILS_TAKEN": "in a small shop all hubs are read at once; in a big one those of each customer",
 }
 """Statements that the planner may let read all of a small workspace, as it sees fit."""
 
 BY_HAND: Final = [
+    (
+        "what a filter asks has no index of its own, or not the best one: it is asked of everybody, of one customer's orders, "
+        "or of one order's lines",
+        "address.country address.state customer.created_at customer.custom_fields customer.date_of_birth customer.tags "
+        "customer_metrics.average_order_value customer_metrics.first_order_at customer_metrics.last_order_at "
+        "customer_metrics.lifetime_value order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
+    ),
+    ("an address with a first line is enough to write to", "address.line1"),
+    ("the proof recounts everything", "consent_entry.contact_hash consent_entry.state consent_entry.topic"),
+    ("a workspace has one key", "suppression_key.sealed"),
+    (
+        "one contact has few suppressions; else walks the list until a page is full",
+        "suppression.channel suppression.is_active suppression.reason suppression.topic",
+    ),
+    (
+        "custom fields are few",
+        "custom_field.id custom_field.index_id custom_field.index_state custom_field.is_unique custom_field.key",
+    ),
+    (
+        "one customer has few indexed values, and one value few customers",
+        "custom_field_value.customer_id custom_field_value.holds custom_field_value.index_id custom_field_value.text_key",
+    ),
+    (
+        "segments are few",
+        "segment.complete segment.filter segment.id segment.kind segment.name segment.recount_due segment.wanted_at",
+    ),
+    ("views are few", "saved_view.created_at saved_view.id saved_view.is_shared saved_view.name saved_view.owner"),
     (
         "one customer has few addresses",
         "address.created_at address.id address.is_default address.match_key address.type",

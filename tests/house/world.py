@@ -27,7 +27,12 @@ MORE: Final[Mapping[str, Json]] = {
     "CustomerReplacement": {"name": "Grace Hopper", "email": "grace@navy.example"},
     "ExternalProfile": {"name": "Grace Hopper"},
     "ConnectionChange": {"name": "The pen shop"},
+    "CustomFieldChange": {"label": "Size of shirts", "isRequired": False},
+    "TagRename": {"tag": "something else"},
+    "TagRemoval": {"tags": ["something"]},
     "IdentityMove": {"customerId": str(UUID(int=0))},
+    "SegmentReplacement": {"name": "The panel"},
+    "ViewReplacement": {"name": "VIPs", "query": "status=VIP"},
     "StaffChange": {"role": "viewer"},
     "SwitchWorkspace": {"workspaceId": str(UUID(int=0))},
     "PasswordChange": {"current": "correct horse battery", "new": "correct horse battery staple"},
@@ -159,6 +164,21 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
             [*_, identity] = makers.told(await api.get(f"{path}/identities"))["data"]
             address = await makers.make_address(api, customer, line1=f"Torstr. {n} {mark}")
             note = makers.told(await api.post(f"/api/customers/{customer['id']}/notes", json={"note": mark}), 201)
+            unwanted = {"contact": f"unwanted{n}-{mark}@mail.example", "reason": "bounced"}
+            suppression = makers.told(await api.post("/api/suppressions", json=unwanted), 201)
+            preferences = f"/api/customers/{customer['id']}/communication-preferences"
+            chosen = {"channel": "email", "topic": "marketing", "state": "SUBSCRIBED", "source": mark}
+            makers.told(await api.put(preferences, json=chosen))
+            makers.told(await api.patch(preferences, json={"language": "de"}))
+            field = {"key": f"size_{n}", "type": "text", "isUnique": True}
+            declared = makers.told(await api.post("/api/custom-fields", json=field), 201)
+            makers.told(await api.patch(path, json={"customFields": {field["key"]: mark}}))
+            group = {"name": f"Panel {n} {mark}", "kind": "manual"}
+            segment = makers.told(await api.post("/api/segments", json=group), 201)
+            picks = f"/api/segments/{segment['id']}/customers"
+            makers.told(await api.post(picks, json={"ids": [customer["id"]]}))
+            kept = {"name": f"View {n} {mark}", "query": "status=VIP"}
+            view = makers.told(await api.post("/api/views", json=kept), 201)
             order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
             places.append(
                 {
@@ -167,6 +187,10 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
                     "addresses": UUID(address["id"]),
                     "notes": UUID(note["id"]),
                     "orders": UUID(order["id"]),
+                    "segments": UUID(segment["id"]),
+                    "views": UUID(view["id"]),
+                    "suppressions": UUID(suppression["id"]),
+                    "custom-fields": UUID(declared["id"]),
                 }
             )
         found = places[0]

@@ -28,6 +28,7 @@ RoleOption = Annotated[str, typer.Option("--role", metavar="ROLE", help="owner, 
     "create", epilog="Example: supover workspaces create --name Shop --currency GBP --timezone Europe/London --json"
 )
 def create_workspace(
+    context: typer.Context,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What people call it.")],
     currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="ISO 4217; fixed after the first order.")],
     timezone: Annotated[str, typer.Option("--timezone", metavar="ZONE", help="IANA name; where days begin.")] = "UTC",
@@ -55,7 +56,7 @@ def create_workspace(
             "timezone": made.timezone,
         }
 
-    terminal.show(terminal.run(act), json=json)
+    terminal.show(terminal.run(act, context), json=json)
 
 
 @workspaces.command("list")

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from supover.access import passwords, queries
-from supover.access.events import CountingStatusesChanged
+from supover.access.events import CountingStatusesChanged, TimezoneChanged, WorkspaceCreated
 from supover.access.model import (
     COUNTABLE,
     COUNTING,
@@ -71,6 +71,7 @@ async def create_workspace(tx: Tx, new: NewWorkspace) -> Workspace:
     await tx.run(ADD_WORKSPACE, name, currency, money.digits(currency), new.timezone, list(COUNTING))
     workspace = await queries.find_workspace(tx)
     tx.changed("workspace", workspace.id, None, workspace, ["name", "currency", "timezone", "counting_statuses"])
+    await publish(tx, [WorkspaceCreated()])
     return workspace
 
 
@@ -90,7 +91,7 @@ CHANGE_WORKSPACE: Final = """
 async def change_workspace(tx: Tx, change: WorkspaceChange, version: int | None = None) -> Workspace:
     """Changes what is given. Raises Invalid, WorkspaceStale, CurrencyFixed.
 
-    Other counting statuses are published as CountingStatusesChanged.
+    Other counting statuses are published as CountingStatusesChanged, another zone as TimezoneChanged.
     """
     old = await tx.one(Workspace, LOCK_WORKSPACE, missing=WorkspaceNotFound)
     if version is not None and version != old.version:
@@ -114,6 +115,8 @@ async def change_workspace(tx: Tx, change: WorkspaceChange, version: int | None 
     tx.changed("workspace", new.id, old, new, ["name", "currency", "timezone", "counting_statuses"])
     if statuses != list(old.counting_statuses):
         await publish(tx, [CountingStatusesChanged(statuses=tuple(statuses))])
+    if timezone != old.timezone:
+        await publish(tx, [TimezoneChanged(timezone=timezone)])
     return new
 
 

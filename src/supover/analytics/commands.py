@@ -1,12 +1,13 @@
 """Figures are marked stale, recounted, and proved."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import msgspec
-
+from supover.analytics.events import CustomersRecounted
 from supover.kit.db import Reader, Tx
+from supover.kit.events import publish
+from supover.kit.proof import Difference
 
 BATCH: Final = 5_000
 
@@ -22,14 +23,14 @@ async def add(tx: Tx, customer_ids: Sequence[UUID]) -> None:
 
 
 MARK: Final = """
-    insert into customer_stale (workspace_id, customer_id)
-    select $1, n.customer_id from (select distinct unnest($2::uuid[])) as n (customer_id)"""
+    insert into customer_stale (workspace_id, customer_id, origin)
+    select $1, n.customer_id, $3 from (select distinct unnest($2::uuid[])) as n (customer_id)"""
 
 
 async def mark(tx: Tx, customer_ids: Sequence[UUID]) -> None:
     """Leaves one mark a customer, in the transaction that made the figures stale."""
     if customer_ids:
-        await tx.run(MARK, list(customer_ids))
+        await tx.run(MARK, list(customer_ids), tx.origin)
 
 
 MARK_ALL: Final = """
@@ -46,8 +47,8 @@ HOLD: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text,
 TAKE: Final = """
     delete from customer_stale
      where workspace_id = $1
-       and customer_id in (select s.customer_id from customer_stale s where s.workspace_id = $1 order by s.id limit $2)
-    returning customer_id"""
+       and customer_id = any(array(select s.customer_id from customer_stale s where s.workspace_id = $1 order by s.id limit $2))
+    returning customer_id, origin"""
 REFRESH: Final = """
     with asked as (select distinct unnest($2::uuid[]) as customer_id),
     sums as (
@@ -110,23 +111,16 @@ async def refresh(tx: Tx) -> int:
     """
     if not await tx.value(HOLD):
         return 0
-    taken = await tx.column(TAKE, BATCH)
+    taken = await tx.rows(TAKE, BATCH)
     if taken:
-        await tx.run(REFRESH, list(set(taken)))
+        live = {id for id, origin in taken if origin == "live"}
+        from_history = {id for id, _ in taken} - live
+        await tx.run(REFRESH, [*live, *from_history])
+        await publish(tx, [CustomersRecounted(live=tuple(live), from_history=tuple(from_history))])
     return len(taken)
 
 
 # --- proof ---------------------------------------------------------------------------------------------------------------
-
-
-class Difference(msgspec.Struct, frozen=True, rename="camel"):
-    """A stored figure that a recount does not confirm."""
-
-    what: str
-    id: UUID
-    field: str
-    stored: Any
-    recounted: Any
 
 
 CHECK_CUSTOMERS: Final = """

@@ -58,7 +58,7 @@ def tell(
 
         from supover.orders import queries
 
-        wiring.load_reactions()
+        wiring.load()
         async with terminal.database() as db:
             id = await terminal.workspace(db, workspace)
             async with db.reader(id) as reader:

@@ -22,7 +22,7 @@ from supover.analytics import commands as analytics
 from supover.channels.model import ChannelOrder
 from supover.customers import commands as customers
 from supover.customers.model import CustomerChange, NewCustomer
-from supover.demo import rules
+from supover.demo import rules, wishes
 from supover.demo.model import Filled, FirstRun
 from supover.demo.rules import Shape, Told
 from supover.kit import clock, ids
@@ -32,6 +32,7 @@ from supover.notes.model import NewNote
 from supover.orders import commands as orders
 from supover.orders import rates
 from supover.orders.model import OrderChange, Taken
+from supover.segments import membership
 from supover.settings import Settings
 
 Begin = Callable[[], AbstractAsyncContextManager[Tx]]
@@ -43,7 +44,7 @@ AT_ONCE: Final = 2_000
 
 
 async def fill(begin: Begin, shape: Shape, progress: Callable[[int], None] = lambda _: None) -> Filled:
-    """Tells the story to a workspace, some thousand orders a transaction of `begin`, and recounts the figures.
+    """Tells the story to a workspace, some thousand orders a transaction of `begin`, and recounts figures and segments.
 
     The same story again changes nothing. `progress` hears how many orders are in; memory is that of a block.
     """
@@ -66,9 +67,14 @@ async def fill(begin: Begin, shape: Shape, progress: Callable[[int], None] = lam
         if number == 0 and outcomes["created"]:
             async with begin() as tx:
                 await _look_after(tx, shape, found)
+                await wishes.tell(tx, shape.seed, found)
     while True:
         async with begin() as tx:
             if not await analytics.refresh(tx):
+                break
+    while True:
+        async with begin() as tx:
+            if not await membership.refresh(tx) and not await membership.evaluate_next(tx):
                 break
     return Filled(outcomes.total(), outcomes["created"], outcomes["updated"], outcomes["unchanged"], made)
 
@@ -217,7 +223,7 @@ async def first_run(owner_dsn: str, settings: Settings) -> FirstRun:
     With `settings.demo` that workspace has a story to look at, else it is empty. Kept in DATA_DIR/first_run.json; where
     that is lost or of another database, the oldest workspace gets one more key, called "local", and nothing else changes.
     """
-    wiring.load_reactions()
+    wiring.load()
     file = settings.data_dir / "first_run.json"
     # Of several that start on one database one is first, and the others find what it made.
     owner = await asyncpg.connect(owner_dsn)

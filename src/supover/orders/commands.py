@@ -334,6 +334,7 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
         # Rates that are being kept at this moment may not have been seen, nor see these orders. (Here, because few orders
         # lack a rate, and a terminal that imports need not load the jobs.)
         from supover.kit.jobs import defer
+        from supover.orders import jobs as jobs  # registers what is deferred
 
         await defer(tx, "orders.apply_rates", {}, run_at=clock.now() + RATES_MEANWHILE, singleton="meanwhile")
     return events

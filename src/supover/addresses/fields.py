@@ -1,0 +1,50 @@
+"""What the segment language can ask of where customers are.
+
+A region is written as its country and state, a city as those and its name, both as Shopify writes them; a city's name alone
+will do, and neither spaces nor accents matter.
+"""
+
+from typing import Final
+
+from supover.kit.filters import Field
+
+_ADDRESS: Final = "exists (select 1 from address a where a.workspace_id = $1 and a.customer_id = c.id and {})"
+_PREFIX: Final = "^[A-Za-z][A-Za-z]-[^-]*-"
+# By the index address_city; before the name may stand country and state, which then count too.
+_CITY: Final = f"""(ext.fold(replace(a.city, ' ', '')) = ext.fold(replace(regexp_replace({{0}}, '{_PREFIX}', ''), ' ', ''))
+           and ({{0}} !~ '{_PREFIX}' or lower(a.country || '-' || a.state || '-') = lower(substring({{0}} from '{_PREFIX}'))))"""
+
+FIELDS: Final = (
+    Field(
+        name="customer_countries",
+        kind="list",
+        words="countries",
+        sql="nullif(p.country, '')",
+        # The profile's own country, too.
+        within="""exists (select 1
+              from (select a.customer_id as id, a.country from address a where a.workspace_id = $1
+                     union all
+                    select h.id, h.country from customer h where h.workspace_id = $1) as p
+             where p.id = c.id and {})""",
+        equals="lower(p.country) = lower({0})",
+        example="customer_countries CONTAINS 'US'",
+    ),
+    Field(
+        name="customer_regions",
+        kind="list",
+        words="regions",
+        sql="nullif(a.state, '')",
+        within=_ADDRESS,
+        equals="lower(a.country || '-' || a.state) = lower({0}) and a.state <> ''",
+        example="customer_regions CONTAINS 'US-CA'",
+    ),
+    Field(
+        name="customer_cities",
+        kind="list",
+        words="cities",
+        sql="nullif(a.city, '')",
+        within=_ADDRESS,
+        equals=_CITY,
+        example="customer_cities CONTAINS 'US-NY-NewYork'",
+    ),
+)

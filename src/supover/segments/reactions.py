@@ -1,0 +1,74 @@
+"""What happens to customers leaves a mark in the publisher's transaction: their segments are looked at again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from supover.access.events import TimezoneChanged, WorkspaceCreated
+from supover.addresses.events import AddressAdded, AddressChanged, AddressRemoved
+from supover.analytics.events import CustomersRecounted
+from supover.consent.events import ConsentChanged, PreferencesChanged
+from supover.customers.events import (
+    CustomerChanged,
+    CustomerCreated,
+    CustomerDeleted,
+    CustomerRestored,
+    CustomerTagged,
+    CustomerUntagged,
+    CustomFieldsChanged,
+)
+from supover.kit.db import Tx
+from supover.kit.events import Event, on
+from supover.segments import marks
+
+CUSTOM: Final = "custom."
+"""How custom fields are called in filters."""
+
+
+@on(WorkspaceCreated)
+async def begin(tx: Tx, created: Sequence[WorkspaceCreated]) -> None:
+    """A new workspace has the built-in segments."""
+    await marks.add_built_in(tx, is_empty=True)
+
+
+@on(CustomerCreated)
+async def mark_new(tx: Tx, created: Sequence[CustomerCreated]) -> None:
+    """A new customer is looked at. One from history is when the figures are counted."""
+    if tx.origin != "import":
+        await marks.mark(tx, [e.customer_id for e in created])
+
+
+# Who blocks a customer or gives them a contact says what changed of the profile, too; who changes a tag everywhere does not.
+@on(
+    CustomerChanged,
+    CustomerDeleted,
+    CustomerRestored,
+    CustomerTagged,
+    CustomerUntagged,
+    AddressAdded,
+    AddressChanged,
+    AddressRemoved,
+    ConsentChanged,
+    PreferencesChanged,
+)
+async def mark(tx: Tx, events: Sequence[Event]) -> None:
+    """The customer is looked at again."""
+    await marks.mark(tx, [e.customer_id for e in events])
+
+
+@on(CustomersRecounted)
+async def mark_recounted(tx: Tx, events: Sequence[CustomersRecounted]) -> None:
+    """Customers with other figures, or other orders behind them, are looked at again."""
+    await marks.mark(tx, [id for e in events for id in e.live], "live")
+    await marks.mark(tx, [id for e in events for id in e.from_history], "import")
+
+
+@on(TimezoneChanged)
+async def look_at_all(tx: Tx, changed: Sequence[TimezoneChanged]) -> None:
+    """Every day begins at another moment: all filters mean something else."""
+    await marks.want_all(tx)
+
+
+@on(CustomFieldsChanged)
+async def look_at_all_by_custom_fields(tx: Tx, changed: Sequence[CustomFieldsChanged]) -> None:
+    """Filters that ask of custom fields may mean something else, or nothing any more."""
+    await marks.want_all(tx, CUSTOM)
