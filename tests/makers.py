@@ -46,7 +46,8 @@ def png(width: int = 4, height: int = 3) -> bytes:
 
 
 async def make_workspace(db: Database, currency: str = "USD", timezone: str = "UTC") -> Workspace:
-    """An empty workspace."""
+    """An empty workspace, as it is made where everybody listens."""
+    wiring.load()
     id = ids.new()
     async with db.tx(id, actor="cli") as tx:
         await access.create_workspace(tx, NewWorkspace(name="A shop", currency=currency, timezone=timezone))
@@ -125,6 +126,14 @@ async def settle(db: Database, workspace: Workspace) -> None:
         async with db.tx(workspace.id) as tx:
             if not await analytics.refresh(tx):
                 return
+
+
+async def logged(db: Database, workspace: Workspace, kind: str) -> list[Json]:
+    """The data of all events of a kind, oldest first: from the log itself, as its feed waits for other tests' transactions."""
+    async with db.reader(workspace.id) as reader:
+        return await reader.column(
+            "select e.data from event_log e where e.workspace_id = $1 and e.kind = $2 order by e.tx, e.id", kind
+        )
 
 
 def _camel(fields: Json) -> Json:

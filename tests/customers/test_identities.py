@@ -12,6 +12,7 @@ from tests.makers import (
     Json,
     Workspace,
     client,
+    logged,
     make_customer,
     make_key,
     make_order,
@@ -192,7 +193,9 @@ async def test_adding_what_is_there_changes_nothing(api: httpx.AsyncClient) -> N
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_what_another_customer_has_is_409_and_the_two_are_suggested(api: httpx.AsyncClient) -> None:
+async def test_what_another_customer_has_is_409_and_the_two_are_suggested(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
     ann = await make_customer(
         api, name="Ann Lee", email="ann@x.org", phone="+14155552671", source="ETSY", externalId="7"
     )
@@ -215,7 +218,7 @@ async def test_what_another_customer_has_is_409_and_the_two_are_suggested(api: h
     assert {pair["a"]["id"], pair["b"]["id"]} == {ann["id"], anna["id"]}
     assert (pair["level"], pair["status"]) == ("suggested", "open")
     assert pair["reasons"] == ["somebody gave the one the other's email", "first names go together"]
-    suspected = told(await api.get("/api/events?type=DuplicateSuspected"))["data"]
+    suspected = await logged(db, shop, "DuplicateSuspected")
     assert len(suspected) == 1, "what is suspected already is not told again"
 
 

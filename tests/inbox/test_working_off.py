@@ -264,6 +264,20 @@ async def test_a_customer_comes_with_everything_and_changes_with_the_channel(sho
     assert ada["name"] == "Ada Quill-Moss"
 
 
+async def test_a_customer_told_without_tags_keeps_them(shopify: Connected) -> None:
+    """Shopify's payloads of late have no tags; that they are gone is said by an empty text."""
+    await shopify.take("customers/create", payload("customer_created"))
+    silent = payload("customer_updated")
+    del silent["tags"]
+    await shopify.take("customers/update", silent)
+    [ada] = await shopify.customers()
+    assert (ada["name"], ada["tags"]) == ("Ada Quill-Moss", ["letterpress", "newsletter"])
+    later = {"updated_at": "2026-11-20T10:00:00Z"}
+    await shopify.take("customers/update", payload("customer_updated", **later, tags=""))
+    [ada] = await shopify.customers()
+    assert ada["tags"] == []
+
+
 async def test_what_staff_wrote_stays(shopify: Connected) -> None:
     await shopify.take("customers/create", payload("customer_created"))
     [ada] = await shopify.customers()

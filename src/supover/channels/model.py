@@ -119,10 +119,13 @@ class ChannelConsent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChannelCustomer(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer as a channel tells it; `contact.external_id` is there. `updated_at` is the channel's own time."""
+    """A customer as a channel tells it; `contact.external_id` is there. `updated_at` is the channel's own time.
+
+    `tags` None: it says nothing of them.
+    """
 
     contact: Contact
-    tags: Sequence[str] = ()
+    tags: Sequence[str] | None = None
     updated_at: datetime | None = None
     consents: Sequence[ChannelConsent] = ()
 

@@ -50,7 +50,7 @@ class _Told(msgspec.Struct, frozen=True, omit_defaults=True):
     email: str | None = None
     phone: str | None = None
     country: str | None = None
-    tags: Sequence[str] = ()
+    tags: Sequence[str] | None = None
 
 
 Handle = tuple[str, str, str]
@@ -165,7 +165,11 @@ def _said(one: ChannelCustomer) -> _Told:
     email = text.email_shown(real["email"]) if "email" in real else None
     name = text.clean(contact.name or "")[: rules.NAME_LENGTH] or None
     return _Told(
-        name=name, email=email, phone=real.get("phone"), country=contact.country, tags=rules.told_tags(one.tags)
+        name=name,
+        email=email,
+        phone=real.get("phone"),
+        country=contact.country,
+        tags=None if one.tags is None else rules.told_tags(one.tags),
     )
 
 
@@ -184,8 +188,10 @@ def _merged(ours: _Profile, before: _Told, now: _Told, *, is_own: bool) -> tuple
         wrote[field] = told if may_write or (is_own and told == own) else None
         if told is None and may_write:
             wrote[field] = was
-    gone = rules.without(before.tags, now.tags)
-    new = rules.without(now.tags, before.tags)
+    if now.tags is None:
+        return msgspec.structs.replace(ours, **fields), _Told(**wrote, tags=before.tags)
+    gone = rules.without(before.tags or (), now.tags)
+    new = rules.without(now.tags, before.tags or ())
     tags = rules.distinct([*rules.without(ours.tags, gone), *new])
     return msgspec.structs.replace(ours, **fields, tags=tags[: rules.MAX_TAGS]), _Told(**wrote, tags=now.tags)
 

@@ -308,7 +308,7 @@ def _read_customer(body: bytes, shop: str) -> Said:
             country=place.country if place else None,
             address=place,
         ),
-        tags=_tags(given.tags),
+        tags=None if given.tags is None else _tags(given.tags),
         updated_at=_moment(given.updated_at, "/updated_at"),
         consents=[one for one in told if one is not None],
     )
