@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: b0b2138c97940677.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 00d5061f51d2c278.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -1126,7 +1126,17 @@ CREATE FUNCTION fence.workspaces_with_stale_segments() RETURNS SETOF uuid
          )
   SELECT m.workspace_id
     FROM marked m
-   WHERE (m.workspace_id IS NOT NULL)
+   WHERE ((m.workspace_id IS NOT NULL) AND (EXISTS ( SELECT 1
+            FROM ( SELECT s_1.customer_id,
+                     s_1.marked_at
+                    FROM data.segment_stale s_1
+                   WHERE (s_1.workspace_id = m.workspace_id)
+                   ORDER BY s_1.id
+                  LIMIT 10000) s
+           WHERE (( SELECT f.customer_id
+                    FROM data.customer_stale f
+                   WHERE ((f.workspace_id = m.workspace_id) AND (f.customer_id = s.customer_id) AND (f.marked_at < (s.marked_at + '00:00:10'::interval)))
+                  LIMIT 1) IS NULL))))
  UNION
   SELECT g.workspace_id
     FROM data.segment g
@@ -1201,10 +1211,13 @@ CREATE TABLE data.consent (
     source text,
     at timestamp with time zone NOT NULL,
     policy_version text,
+    contact_hash bytea,
     version integer DEFAULT 1 NOT NULL
 );
 
 COMMENT ON TABLE data.consent IS 'What the ledger amounts to; who is not here was never asked.';
+
+COMMENT ON COLUMN data.consent.contact_hash IS 'Of the entry that decides: a yes for one contact is none for another.';
 
 CREATE TABLE data.consent_entry (
     workspace_id uuid NOT NULL,
@@ -1233,7 +1246,7 @@ CREATE TABLE data.consent_entry (
 
 COMMENT ON TABLE data.consent_entry IS 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
 
-COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said but when: the same said twice is one entry, and decides between two of one time.';
+COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said, and of which contact, but when: the same said twice is one entry, and decides between two of one time.';
 
 COMMENT ON COLUMN data.consent_entry.contact IS 'What would have been written to, as it was then.';
 
@@ -1660,12 +1673,17 @@ CREATE TABLE data.tag_change (
     into_tag text,
     actor text NOT NULL,
     actor_name text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    job_id uuid,
     done bigint DEFAULT 0 NOT NULL,
     total bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT tag_change_check CHECK (((ended_at IS NULL) = (state = ANY (ARRAY['waiting'::text, 'running'::text])))),
+    CONSTRAINT tag_change_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'cancelled'::text])))
 );
 
-COMMENT ON TABLE data.tag_change IS 'A change of tags in all customers that have them, which a job makes.';
+COMMENT ON TABLE data.tag_change IS 'A change of tags in all customers that have them, which a job makes: a workspace''s one after the other.';
 
 COMMENT ON COLUMN data.tag_change.into_tag IS 'What they become; null when they are removed.';
 
@@ -1775,6 +1793,7 @@ CREATE VIEW fence.consent WITH (security_barrier='false') AS
     source,
     at,
     policy_version,
+    contact_hash,
     version
    FROM data.consent
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
@@ -2304,9 +2323,12 @@ CREATE VIEW fence.tag_change WITH (security_barrier='false') AS
     into_tag,
     actor,
     actor_name,
+    state,
+    job_id,
     done,
     total,
-    created_at
+    created_at,
+    ended_at
    FROM data.tag_change
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -2511,6 +2533,8 @@ CREATE UNIQUE INDEX address_default_shipping ON data.address USING btree (worksp
 
 CREATE INDEX address_match ON data.address USING btree (workspace_id, match_key);
 
+CREATE INDEX address_region ON data.address USING btree (workspace_id, lower(country), lower(state), customer_id);
+
 CREATE INDEX api_key_token ON data.api_key USING btree (token_hash);
 
 CREATE INDEX audit_log_action ON data.audit_log USING btree (workspace_id, action, id DESC);
@@ -2523,7 +2547,7 @@ CREATE INDEX channel_connection_id ON data.channel_connection USING btree (id);
 
 CREATE UNIQUE INDEX channel_connection_living ON data.channel_connection USING btree (workspace_id, platform, shop) WHERE (disconnected_at IS NULL);
 
-CREATE INDEX communication_preference_language ON data.communication_preference USING btree (workspace_id, lower(language), customer_id) WHERE (language IS NOT NULL);
+CREATE INDEX communication_preference_language ON data.communication_preference USING btree (workspace_id, ((lower(language) || '-'::text)) text_pattern_ops, customer_id) WHERE (language IS NOT NULL);
 
 CREATE INDEX consent_entry_contact ON data.consent_entry USING btree (workspace_id, contact_hash, channel, topic, state, at) WHERE (contact_hash IS NOT NULL);
 
@@ -2549,7 +2573,11 @@ CREATE INDEX custom_field_value_text ON data.custom_field_value USING btree (wor
 
 CREATE INDEX customer_avatar ON data.customer USING btree (workspace_id, avatar_key) WHERE (avatar_key IS NOT NULL);
 
+CREATE INDEX customer_country ON data.customer USING btree (workspace_id, lower(country), id) WHERE (country IS NOT NULL);
+
 CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
+
+CREATE INDEX customer_deleted ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NOT NULL);
 
 CREATE UNIQUE INDEX customer_email ON data.customer USING btree (workspace_id, lower(email)) WHERE (deleted_at IS NULL);
 
@@ -2598,6 +2626,8 @@ CREATE INDEX duplicate_pair_b ON data.duplicate_pair USING btree (workspace_id, 
 CREATE INDEX duplicate_pair_queue ON data.duplicate_pair USING btree (workspace_id, score DESC, id DESC) WHERE (status = 'open'::text);
 
 CREATE INDEX event_log_customer ON data.event_log USING btree (workspace_id, customer_id, at DESC, id DESC) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX event_log_segment ON data.event_log USING btree (workspace_id, ((data ->> 'segmentId'::text)), at) WHERE (kind = ANY (ARRAY['SegmentEntered'::text, 'SegmentLeft'::text]));
 
 CREATE INDEX exchange_rate_day ON data.exchange_rate USING btree (workspace_id, on_date DESC, currency);
 
@@ -2684,6 +2714,8 @@ CREATE UNIQUE INDEX staff_email ON data.staff USING btree (lower(email));
 CREATE INDEX suppression_newest ON data.suppression USING btree (workspace_id, created_at DESC, id DESC) WHERE is_active;
 
 CREATE UNIQUE INDEX suppression_once ON data.suppression USING btree (workspace_id, contact_hash, channel, reason, topic) NULLS NOT DISTINCT;
+
+CREATE INDEX tag_change_open ON data.tag_change USING btree (workspace_id, id) WHERE (ended_at IS NULL);
 
 ALTER TABLE ONLY data.address
     ADD CONSTRAINT address_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);

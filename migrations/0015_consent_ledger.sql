@@ -21,7 +21,7 @@ create table data.consent_entry (
     foreign key (workspace_id, customer_id) references data.customer
 );
 comment on table data.consent_entry is 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
-comment on column data.consent_entry.fingerprint is 'SHA-256 of all that was said but when: the same said twice is one entry, and decides between two of one time.';
+comment on column data.consent_entry.fingerprint is 'SHA-256 of all that was said, and of which contact, but when: the same said twice is one entry, and decides between two of one time.';
 comment on column data.consent_entry.contact is 'What would have been written to, as it was then.';
 comment on column data.consent_entry.contact_hash is 'The contact under the workspace''s key of suppression_key; it stays when the contact is forgotten.';
 create unique index consent_entry_once on data.consent_entry (workspace_id, customer_id, channel, topic, at, fingerprint);
@@ -39,11 +39,13 @@ create table data.consent (
     source text,
     at timestamptz not null,
     policy_version text,
+    contact_hash bytea,
     version integer not null default 1,
     primary key (workspace_id, customer_id, channel, topic),
     foreign key (workspace_id, customer_id) references data.customer
 );
 comment on table data.consent is 'What the ledger amounts to; who is not here was never asked.';
+comment on column data.consent.contact_hash is 'Of the entry that decides: a yes for one contact is none for another.';
 create index consent_state on data.consent (workspace_id, channel, topic, state, customer_id);
 
 create table data.communication_preference (
@@ -60,7 +62,8 @@ create table data.communication_preference (
     check ((quiet_from is null) = (quiet_to is null) and (quiet_timezone is null or quiet_from is not null))
 );
 comment on column data.communication_preference.quiet_timezone is 'Null: the workspace''s, whatever that is at the time.';
-create index communication_preference_language on data.communication_preference (workspace_id, lower(language), customer_id)
+create index communication_preference_language
+    on data.communication_preference (workspace_id, (lower(language) || '-') text_pattern_ops, customer_id)
     where language is not null;
 
 create table data.suppression_key (

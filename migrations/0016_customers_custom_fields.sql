@@ -158,13 +158,17 @@ create table data.tag_change (
     into_tag text,
     actor text not null,
     actor_name text not null,
+    state text not null default 'waiting' check (state in ('waiting', 'running', 'done', 'cancelled')),
+    job_id uuid,
     done bigint not null default 0,
     total bigint not null,
     created_at timestamptz not null default now(),
+    ended_at timestamptz check ((ended_at is null) = (state in ('waiting', 'running'))),
     primary key (workspace_id, id)
 );
-comment on table data.tag_change is 'A change of tags in all customers that have them, which a job makes.';
+comment on table data.tag_change is 'A change of tags in all customers that have them, which a job makes: a workspace''s one after the other.';
 comment on column data.tag_change.into_tag is 'What they become; null when they are removed.';
+create index tag_change_open on data.tag_change (workspace_id, id) where ended_at is null;
 
 -- As before, and the index of custom fields.
 create or replace function fence.learn_sizes() returns void

@@ -103,6 +103,10 @@ comment on table data.saved_view is 'What a list of customers is narrowed and so
 create unique index saved_view_name on data.saved_view (workspace_id, owner, lower(name));
 create index saved_view_place on data.saved_view (workspace_id, position, id);
 
+-- Who entered and left a segment, and when: growth is counted from what was told.
+create index event_log_segment on data.event_log (workspace_id, (data ->> 'segmentId'), at)
+    where kind in ('SegmentEntered', 'SegmentLeft');
+
 -- Whether what made the figures stale happened now or came from history: who enters a segment by it says the same.
 alter table data.customer_stale add column origin text not null default 'live' check (origin in ('live', 'import'));
 

@@ -8,7 +8,18 @@ create function fence.workspaces_with_stale_segments() returns setof uuid
             select (select s.workspace_id from data.segment_stale s
                      where s.workspace_id > m.workspace_id order by s.workspace_id limit 1)
               from marked m where m.workspace_id is not null)
-        select m.workspace_id from marked m where m.workspace_id is not null
+        -- Where all marks wait for figures that are to be counted, as do the first ten thousand, there is nothing to do yet.
+        select m.workspace_id
+          from marked m
+         where m.workspace_id is not null
+           and exists (select 1
+                         from (select s.customer_id, s.marked_at
+                                 from data.segment_stale s
+                                where s.workspace_id = m.workspace_id order by s.id limit 10000) as s
+                        where (select f.customer_id from data.customer_stale f
+                                where f.workspace_id = m.workspace_id and f.customer_id = s.customer_id
+                                  and f.marked_at < s.marked_at + interval '10 seconds'
+                                limit 1) is null)
         union
         select g.workspace_id from data.segment g
          where (g.wanted_at is not null or g.recount_due)

@@ -27,6 +27,7 @@ ROOMS: Final = {
     "keys": Lines("supover.access.cli:keys", "What programs sign in with."),
     "customers": Lines("supover.customers.cli:customers", "Customers: found and shown."),
     "tags": Lines("supover.customers.cli:tags", "Tags in use, changed in all customers."),
+    "custom-fields": Lines("supover.customers.cli:fields", "What values of customFields must be."),
     "consent": Lines("supover.consent.cli:consent", "What customers said about being written to."),
     "suppressions": Lines("supover.consent.cli:suppressions", "Contacts that are not written to."),
     "channels": Lines("supover.inbox.cli:channels", "Shops that send their orders here."),

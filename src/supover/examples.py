@@ -107,6 +107,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "preferredChannel": "email",
         "quietHours": {"from": "21:00", "to": "08:00", "timezone": "America/New_York"},
     },
+    "Recipients": {"customerIds": [_CUSTOMER], "channel": "email", "topic": "marketing"},
     "NewSuppression": {"contact": "grace@hopper.example", "channel": "email", "reason": "bounced"},
     "NewSegment": {
         "name": "Big spenders",

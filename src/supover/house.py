@@ -42,8 +42,8 @@ def list_events(json: JsonOption = False) -> None:
 def reconcile_all(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Recount every stored figure, state and membership by other SQL, and show what differs.
 
-    Each workspace is read in one snapshot. Customers whose recount is still due differ: run `supover worker --drain`
-    first. Ends with 1 when anything differs.
+    Each workspace is read in one snapshot. Customers who wait for a recount, or for another look by their
+    segments, differ: run `supover worker --drain` first. Ends with 1 when anything differs.
     """
     import msgspec
 

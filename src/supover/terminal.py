@@ -29,7 +29,7 @@ import asyncpg
 import msgspec
 
 from supover.kit.db import Database
-from supover.kit.problems import Conflict, Invalid, NotFound, Problem, Unavailable
+from supover.kit.problems import Conflict, FieldError, Invalid, NotFound, Problem, Unavailable
 from supover.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def run(act: Callable[[], Awaitable[T]], context: "typer.Context | None" = None)
 def fail(problem: Problem | str, code: int | None = None) -> NoReturn:
     """Says on standard error what went wrong and ends the program: with 2 for values that cannot be taken, else 1."""
     if isinstance(problem, Invalid):
-        lines = [f"{error.pointer.removeprefix('/') or 'input'}: {error.message}" for error in problem.errors]
+        lines = [
+            f"{error.pointer.removeprefix('/') or 'input'}{_place(error)}: {error.message}" for error in problem.errors
+        ]
         text = "\n".join(lines or [problem.detail or problem.title()])
     elif isinstance(problem, Problem):
         text = problem.title() + (f": {problem.detail}" if problem.detail else "")
@@ -159,6 +161,10 @@ def fail(problem: Problem | str, code: int | None = None) -> NoReturn:
         text = problem
     sys.stderr.write("".join(f"supover: {line}\n" for line in text.splitlines()))
     raise SystemExit(code or (USAGE if isinstance(problem, Invalid) else ERROR))
+
+
+def _place(error: FieldError) -> str:
+    return "" if error.position is None else f", character {error.position + 1}"
 
 
 # --- saying it -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def routes() -> "Sequence[api.Routes]":
     from supover.merging import routes as merging
     from supover.notes import routes as notes
     from supover.orders import routes as orders
+    from supover.segments import language_routes as language
     from supover.segments import routes as segments
     from supover.segments import view_routes as views
     from supover.timeline import routes as timeline
@@ -51,6 +52,7 @@ def routes() -> "Sequence[api.Routes]":
         orders.routes,
         merging.routes,
         segments.routes,
+        language.routes,
         views.routes,
         imports.routes,
         orders.rate_routes,

@@ -20,6 +20,7 @@ async def people(api: httpx.AsyncClient) -> dict[str, Json]:
     await choose(api, made["cy"], "PENDING", channel="sms")
     await choose(api, made["dee"], "SUBSCRIBED", channel="whatsapp")
     told(await api.patch(path_of(made["ann"]), json={"language": "de-AT"}))
+    told(await api.patch(path_of(made["dee"]), json={"language": "yue"}))
     told(await api.patch(path_of(made["bob"]), json={"preferredChannel": "email"}))
     return made
 
@@ -34,7 +35,15 @@ async def people(api: httpx.AsyncClient) -> dict[str, Json]:
         ("sms_subscription_status = 'PENDING'", "cy"),
         ("whatsapp_subscription_status = 'SUBSCRIBED'", "dee"),
         ("customer_language = 'de-at'", "ann"),
-        ("customer_language IS NULL", "bob cy dee"),
+        ("customer_language = 'DE'", "ann"),
+        ("customer_language != 'de'", "bob cy dee"),
+        ("customer_language = 'de-a'", ""),
+        ("customer_language = 'd'", ""),
+        ("customer_language = '%'", ""),
+        ("customer_language IN ('de', 'yue')", "ann dee"),
+        ("customer_language = 'yue'", "dee"),
+        ("customer_language = 'yu'", ""),
+        ("customer_language IS NULL", "bob cy"),
         ("customer_language IS NOT NULL AND email_subscription_status = 'SUBSCRIBED'", "ann"),
     ],
 )

@@ -43,7 +43,10 @@ TOPICS: tuple[ConsentTopic, ...] = ("marketing", "transactional")
 
 
 class Word(msgspec.Struct, frozen=True):
-    """Something that one of three customers said, `day` None: without a time."""
+    """Something that one of three customers said, `day` None: without a time.
+
+    On odd days they said it of a contact that is not their own. It goes by the day, since the same word of one time is one.
+    """
 
     who: int
     channel: ConsentChannel
@@ -53,6 +56,17 @@ class Word(msgspec.Struct, frozen=True):
     day: int | None
     source: str | None
     policy: Literal["direct", "channel", "import", "migration"]
+
+    @property
+    def of_other(self) -> bool:
+        return self.day is not None and self.day % 2 == 1
+
+
+def _told_by(word: Word) -> str | None:
+    """A channel says what it is about, and what it knows no contact for is of none; else it is the customer's own."""
+    if word.policy != "channel" or word.channel == "post":
+        return None
+    return PEOPLE[word.who].get("email" if word.channel == "email" else "phone")
 
 
 def words(*policies: str) -> st.SearchStrategy[list[Word]]:
@@ -80,6 +94,7 @@ PEOPLE: tuple[Json, ...] = (
     {"name": "Cy", "email": "cy@lee.example"},
 )
 CONTACTS = ({"email": "ann", "sms": "p0"}, {"email": "ann", "sms": "p1"}, {"email": "cy", "sms": None})
+OTHER = {"email": "other@lee.example", "sms": "+15035550109"}
 Key = tuple[int, str, str]
 
 
@@ -87,11 +102,26 @@ class Replay:
     """What the words amount to, by the rules as they are written down, one after another."""
 
     def __init__(self) -> None:
-        self.said: dict[Key, set[tuple[datetime, int, int, str, str]]] = {}
+        self.said: dict[Key, set[tuple[datetime, int, int, str, str, str, str | None]]] = {}
         self.of_contact: dict[tuple[str, str, str], dict[str, datetime]] = {}
 
     def state(self, key: Key) -> str:
-        return max(self.said.get(key, ()), default=(T0, 0, 0, "", "NOT_SUBSCRIBED"))[-1]
+        return max(self.said.get(key, ()), default=(T0, 0, 0, "", "NOT_SUBSCRIBED"))[4]
+
+    def level(self, key: Key) -> str | None:
+        """The most that they did for the contact of the last word since they are subscribed; else what the last word says."""
+        said = sorted(self.said.get(key, ()), key=lambda one: one[:4])
+        if not said:
+            return None
+        *_, state, level, contact = said[-1]
+        if state != "SUBSCRIBED":
+            return level
+        broken = max((one[0] for one in said if one[4] != "SUBSCRIBED"), default=datetime.min.replace(tzinfo=UTC))
+        return min((one[5] for one in said if one[0] > broken and one[6] == contact), key=CLAIMS.index)
+
+    def is_of_own_contact(self, key: Key) -> bool:
+        last = max(self.said.get(key, ()), key=lambda one: one[:4], default=None)
+        return last is not None and last[6] == CONTACTS[key[0]][key[1]]
 
     def suppressed(self, contact: str | None, channel: str, topic: str) -> bool:
         said = self.of_contact.get((contact or "", channel, topic), {})
@@ -101,7 +131,7 @@ class Replay:
 
     def hear(self, word: Word, received_at: datetime) -> bool:
         key = (word.who, word.channel, word.topic)
-        contact = CONTACTS[word.who][word.channel]
+        contact = OTHER[word.channel] if word.of_other else CONTACTS[word.who][word.channel]
         opts_in = word.state in ("SUBSCRIBED", "PENDING")
         if opts_in and contact is None:
             return False
@@ -112,7 +142,7 @@ class Replay:
                 return False
         at = received_at if word.day is None else T0 + timedelta(days=word.day)
         ranks = STRICTNESS.index(word.state), CLAIMS.index(word.level)
-        self.said.setdefault(key, set()).add((at, *ranks, word.source or "", word.state))
+        self.said.setdefault(key, set()).add((at, *ranks, word.source or "", word.state, word.level, contact))
         if contact is not None and word.topic != "transactional" and word.state != "PENDING":
             said = self.of_contact.setdefault((contact, word.channel, word.topic), {})
             said[word.state] = max(at, said.get(word.state, at))
@@ -123,7 +153,9 @@ class Replay:
         contact = CONTACTS[who][channel]
         if contact is None or self.suppressed(contact, channel, topic):
             return False
-        return self.state(key) == "SUBSCRIBED" or (topic == "transactional" and self.state(key) != "UNSUBSCRIBED")
+        if topic == "transactional":
+            return self.state(key) != "UNSUBSCRIBED"
+        return self.state(key) == "SUBSCRIBED" and self.is_of_own_contact(key)
 
 
 KEYS = [(who, channel, topic) for who in range(3) for channel in CHANNELS for topic in TOPICS]
@@ -165,6 +197,7 @@ async def heard(db: Database, said: Sequence[tuple[Word, datetime]], together: i
                 source=word.source,
                 at=at,
                 received_at=received_at,
+                contact=OTHER[word.channel] if word.of_other else _told_by(word),
             )
         )
     await flush()
@@ -181,7 +214,7 @@ async def heard(db: Database, said: Sequence[tuple[Word, datetime]], together: i
     def of(key: Key) -> Preference:
         return next(p for p in stated[key[0]] if (p.channel, p.topic) == key[1:])
 
-    shown = [(key, p.state, p.opt_in_level, p.source, p.at) for key in KEYS for p in [of(key)]]
+    shown = [(key, p.state, p.opt_in_level, p.source, p.at, p.contact) for key in KEYS for p in [of(key)]]
     return Heard(shown, [answers[key].allowed for key in KEYS], len(differences))
 
 
@@ -208,7 +241,7 @@ def test_where_people_stand_is_a_replay_of_all_that_counts(
         for word, at in numbered(said):
             replay.hear(word, at)
         found = await heard(db, numbered(said), together=1)
-        assert [one[1] for one in found.stated] == [replay.state(key) for key in KEYS]
+        assert [one[1:3] for one in found.stated] == [(replay.state(key), replay.level(key)) for key in KEYS]
         assert found.may == [replay.may_send(key) for key in KEYS]
         assert found.differences == 0
 
@@ -230,7 +263,7 @@ def test_it_does_not_matter_in_which_order_words_come_nor_how_often(
             replay.hear(word, at)
         found = await heard(db, shuffled, together)
         assert found == await heard(db, in_order, 1)
-        assert [one[1] for one in found.stated] == [replay.state(key) for key in KEYS]
+        assert [one[1:3] for one in found.stated] == [(replay.state(key), replay.level(key)) for key in KEYS]
         assert found.may == [replay.may_send(key) for key in KEYS]
         assert found.differences == 0
 
@@ -393,6 +426,21 @@ async def test_another_workspaces_customer_is_nobody(db: Database, api: httpx.As
     assert told(await api.get(path_of(ann, "/history")))["data"] == []
 
 
+async def test_a_merge_says_of_no_contact_what_was_not_said_of_it(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, ann: Json
+) -> None:
+    said = entry(ann, "SUBSCRIBED", contact="twin@lee.example", opt_in_level="CONFIRMED_OPT_IN")
+    assert await take(db, shop, "merge", said) == [("recorded", "SUBSCRIBED", None)]
+    assert await take(db, shop, "merge", entry(ann, "SUBSCRIBED", "surveys")) == [("recorded", "SUBSCRIBED", None)]
+    assert await take(db, shop, "merge", entry(ann, "SUBSCRIBED", "review_requests", contact="Ann@Lee.example")) == [
+        ("recorded", "SUBSCRIBED", None)
+    ]
+    topics: tuple[ConsentTopic, ...] = ("marketing", "surveys", "review_requests")
+    async with db.reader(shop.id) as reader:
+        found = [await queries.may_send(reader, UUID(ann["id"]), "email", topic) for topic in topics]
+    assert [[r.code for r in one.reasons] for one in found] == [["contact_changed"], ["contact_changed"], []]
+
+
 # --- proof ---------------------------------------------------------------------------------------------------------------
 
 
@@ -413,6 +461,19 @@ async def test_what_was_tampered_with_is_found(
         ("suppression", ann["id"], "email/marketing"),
     ]
     assert (found[0].stored[0], found[0].recounted[0]) == ("SUBSCRIBED", "UNSUBSCRIBED")
+
+
+async def test_a_level_or_a_contact_that_was_tampered_with_is_found(
+    db: Database, owner: "asyncpg.Connection[asyncpg.Record]", shop: Workspace, api: httpx.AsyncClient, ann: Json
+) -> None:
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01", optInLevel="SINGLE_OPT_IN")
+    await choose(api, ann, "SUBSCRIBED", "2026-01-02")
+    for change in ("opt_in_level = 'CONFIRMED_OPT_IN'", "opt_in_level = 'SINGLE_OPT_IN', contact_hash = sha256('x')"):
+        await owner.execute(f"update data.consent set {change} where workspace_id = $1", shop.id)
+        async with db.reader(shop.id) as reader:
+            _, found = await queries.reconcile(reader)
+        assert [(d.what, d.field) for d in found] == [("consent", "email/marketing")]
+        assert found[0].recounted[1] == "SINGLE_OPT_IN"
 
 
 # --- at once -------------------------------------------------------------------------------------------------------------

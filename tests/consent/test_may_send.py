@@ -4,13 +4,26 @@ from collections.abc import Sequence
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from supover.consent import queries
 from supover.kit import ids
 from supover.kit.db import Database
-from tests.consent.test_preferences import choose, path_of
-from tests.makers import Json, Workspace, make_address, make_customer, pointers, told
+from tests.consent.test_preferences import choose, path_of, stated
+from tests.makers import (
+    Json,
+    Workspace,
+    client,
+    make_address,
+    make_customer,
+    make_key,
+    make_workspace,
+    pointers,
+    told,
+)
+
+MANY = "/api/communication-preferences/may-send"
 
 
 @pytest.fixture
@@ -83,6 +96,65 @@ async def test_who_unsubscribed_is_left_alone_under_any_name(api: httpx.AsyncCli
     # A newer yes by the same mailbox lifts it for all who said yes.
     await choose(api, again, "SUBSCRIBED", "2026-02-02T00:00:00Z")
     assert (codes(await ask(api, again)), codes(await ask(api, twin))) == ([], [])
+
+
+async def test_a_yes_for_one_mailbox_is_none_for_another(api: httpx.AsyncClient, ann: Json) -> None:
+    path = f"/api/customers/{ann['id']}"
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01")
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01", channel="sms")
+    told(await api.patch(path, json={"email": "mover@lee.example", "phone": "+1 503 555 0199"}))
+    changed = await ask(api, ann)
+    assert changed["reasons"] == [
+        {
+            "code": "contact_changed",
+            "message": "The customer said yes for another contact than the one of now.",
+        }
+    ]
+    assert codes(await ask(api, ann, "sms")) == ["contact_changed"]
+    assert codes(await ask(api, ann, topic="transactional")) == []
+    document = told(await api.get(path_of(ann)))
+    assert (stated(document)["state"], stated(document)["contact"]) == ("SUBSCRIBED", "ann@lee.example")
+    assert stated(document, "sms")["contact"] == "+1 503 555 0142"
+    found = await api.get("/api/customers", params={"filter": "email_subscription_status = 'SUBSCRIBED'"})
+    assert [one["id"] for one in told(found)["data"]] == [ann["id"]]
+    # The same choice with the same time is what was said already.
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01")
+    assert codes(await ask(api, ann)) == ["contact_changed"]
+    await choose(api, ann, "SUBSCRIBED", "2026-01-02")
+    assert codes(await ask(api, ann)) == []
+    # To no mailbox at all nothing was changed, and the first one counts no more.
+    told(await api.patch(path, json={"email": None}))
+    assert codes(await ask(api, ann)) == ["no_contact"]
+    told(await api.patch(path, json={"email": "ann@lee.example"}))
+    assert codes(await ask(api, ann)) == ["contact_changed"]
+
+
+async def test_another_spelling_of_a_contact_is_the_same_contact(api: httpx.AsyncClient) -> None:
+    bob = await make_customer(api, name="Bob", email="bob.lee@gmail.com", phone="020 7946 0018", country="GB")
+    for channel in ("email", "sms"):
+        await choose(api, bob, "SUBSCRIBED", channel=channel)
+    respelt = {"email": "BobLee+shop@Gmail.com", "phone": "+44 20 7946 0018"}
+    told(await api.patch(f"/api/customers/{bob['id']}", json=respelt))
+    assert codes(await ask(api, bob)) == []
+    assert codes(await ask(api, bob, "sms")) == []
+
+
+async def test_a_no_is_the_customers_whatever_the_contact(api: httpx.AsyncClient, ann: Json) -> None:
+    await choose(api, ann, "UNSUBSCRIBED", "2026-01-01")
+    await choose(api, ann, "UNSUBSCRIBED", "2026-01-01", topic="transactional")
+    await choose(api, ann, "PENDING", "2026-01-01", topic="surveys")
+    told(await api.patch(f"/api/customers/{ann['id']}", json={"email": "mover@lee.example"}))
+    assert codes(await ask(api, ann)) == ["unsubscribed"]
+    assert codes(await ask(api, ann, topic="transactional")) == ["unsubscribed"]
+    assert codes(await ask(api, ann, topic="surveys")) == ["pending"]
+
+
+async def test_a_yes_for_a_number_that_nobody_could_place_is_for_no_other(api: httpx.AsyncClient) -> None:
+    bob = await make_customer(api, name="Bob", phone="020 7946 0018")
+    await choose(api, bob, "SUBSCRIBED", channel="sms")
+    assert codes(await ask(api, bob, "sms")) == ["contact_not_real"]
+    told(await api.patch(f"/api/customers/{bob['id']}", json={"phone": "+44 20 7946 0018"}))
+    assert codes(await ask(api, bob, "sms")) == ["contact_changed"]
 
 
 async def test_a_block_leaves_what_is_needed(api: httpx.AsyncClient, ann: Json) -> None:
@@ -170,3 +242,28 @@ async def test_many_are_asked_at_once_the_gone_and_unknown_too(
         [],
         ["unknown"],
     ]
+    body = {"customerIds": [str(id) for id in asked], "channel": "EMAIL", "topic": "Marketing"}
+    answer = told(await api.post(MANY, json=body))
+    assert answer == {"data": msgspec.to_builtins(found), "nextCursor": None, "total": None}
+    assert answer["data"][1] == await ask(api, ann)
+    async with client(db, (await make_workspace(db)).key) as stranger:
+        [other] = told(await stranger.post(MANY, json=body | {"customerIds": [ann["id"]]}))["data"]
+    assert codes(other) == ["unknown"]
+    async with client(db, await make_key(db, shop.id, "orders:read")) as clerk:
+        assert (await clerk.post(MANY, json=body)).status_code == 403
+
+
+async def test_what_cannot_be_asked_of_many_is_named(api: httpx.AsyncClient, ann: Json) -> None:
+    body = {"customerIds": [ann["id"]], "channel": "email", "topic": "marketing"}
+    wrong: tuple[tuple[Json, list[str]], ...] = (
+        ({"customerIds": []}, ["/customerIds"]),
+        ({"customerIds": [ann["id"]] * 1001}, ["/customerIds"]),
+        ({"customerIds": ["ann"]}, ["/customerIds/0"]),
+        ({"channel": "fax", "topic": "spam", "at": "soon"}, ["/channel", "/topic", "/at"]),
+        ({"before": "2026-01-01"}, ["/before"]),
+    )
+    for fields, named in wrong:
+        assert pointers(await api.post(MANY, json=body | fields)) == named
+    refused = await api.post(MANY, json=body | {"channel": "fax"})
+    assert "must be one of email, sms, whatsapp, phone, post" in refused.text
+    assert len(told(await api.post(MANY, json=body | {"customerIds": [ann["id"]] * 1000}))["data"]) == 1000

@@ -31,6 +31,7 @@ def unasked(channel: str, topic: str) -> Json:
         "source": None,
         "at": None,
         "policyVersion": None,
+        "contact": None,
     }
 
 
@@ -79,6 +80,7 @@ async def test_a_choice_is_recorded_with_all_that_was_said(api: httpx.AsyncClien
         "source": "checkout",
         "at": "2026-03-01T10:00:00Z",
         "policyVersion": "2026-01",
+        "contact": "ann@lee.example",
     }
     assert stated(told(answer)) == expected
     assert [p for p in told(answer)["preferences"] if p["state"] != "NOT_SUBSCRIBED"] == [expected]
@@ -92,7 +94,6 @@ async def test_a_choice_is_recorded_with_all_that_was_said(api: httpx.AsyncClien
         **expected,
         "receivedAt": entry["receivedAt"],
         "proof": {"ip": "203.0.113.7"},
-        "contact": "ann@lee.example",
         "actor": entry["actor"],
         "origin": "live",
     }
@@ -158,6 +159,16 @@ async def test_a_time_without_a_zone_is_the_workspaces(db: Database) -> None:
     async with client(db, shop.key) as api:
         ann = await make_customer(api, email="ann@lee.example")
         assert stated(await choose(api, ann, "SUBSCRIBED", "2026-07-01T12:00:00"))["at"] == "2026-07-01T10:00:00Z"
+        # And so is a day, from its beginning, in a body as in an address.
+        assert stated(await choose(api, ann, "SUBSCRIBED", "2026-07-02"))["at"] == "2026-07-01T22:00:00Z"
+        hours = {"from": "00:00", "to": "00:01"}
+        told(await api.patch(path_of(ann), json={"quietHours": hours}))
+        many = {"customerIds": [ann["id"]], "channel": "email", "topic": "marketing"}
+        for at, ends in (("2026-07-02", "2026-07-01T22:01:00Z"), ("2026-07-01T22:01:00Z", None)):
+            one = told(await api.get(path_of(ann, "/may-send"), params={"at": at}))
+            [of_many] = told(await api.post("/api/communication-preferences/may-send", json=many | {"at": at}))["data"]
+            assert one == of_many
+            assert one["notBefore"] == ends
 
 
 async def test_a_clock_may_be_a_little_ahead_and_what_comes_next_counts_all_the_same(
@@ -180,6 +191,9 @@ async def test_a_clock_may_be_a_little_ahead_and_what_comes_next_counts_all_the_
         ({"at": "1960-01-01T00:00:00Z"}, ["/at"]),
         ({"at": "0001-01-01T00:00:00+05:00"}, ["/at"]),
         ({"at": "tomorrow"}, ["/at"]),
+        ({"at": ""}, ["/at"]),
+        ({"at": 1767225600}, ["/at"]),
+        ({"at": "2026-13-01", "topic": "spam"}, ["/topic", "/at"]),
         ({"source": "x" * 201}, ["/source"]),
         ({"policyVersion": "x" * 101}, ["/policyVersion"]),
         ({"proof": {"text": "x" * 9000}}, ["/proof"]),
@@ -257,10 +271,58 @@ async def test_language_channel_and_quiet_hours_are_changed_one_by_one(api: http
     ]
 
 
+async def test_a_change_that_changes_nothing_is_none(api: httpx.AsyncClient, ann: Json) -> None:
+    path = path_of(ann)
+    await choose(api, ann, "SUBSCRIBED")
+    nothing: tuple[Json, ...] = ({}, {"language": None}, {"preferredChannel": None, "quietHours": None})
+    for body in nothing:
+        answer = await api.patch(path, json=body)
+        assert (told(answer)["version"], answer.headers["etag"]) == (1, '"1"')
+    hours = {"from": "22:00", "to": "07:30"}
+    two = told(await api.patch(path, json={"language": "de", "quietHours": hours}))
+    assert two["version"] == 2
+    # What was read may be sent back, and hours that follow the workspace's time zone go on doing so.
+    for body in ({"quietHours": two["quietHours"]}, {"quietHours": hours}, {"language": "DE"}, {}):
+        assert told(await api.patch(path, json=body)) == two
+    told(await api.patch("/api/workspace", json={"timezone": "Asia/Tokyo"}))
+    assert (await api_get(api, ann))["quietHours"] == hours | {"timezone": "Asia/Tokyo"}
+    three = told(await api.patch(path, json={"language": "fr"}))
+    assert (three["version"], three["quietHours"]["timezone"]) == (3, "Asia/Tokyo")
+    told(await api.patch("/api/workspace", json={"timezone": "UTC"}))
+    assert (await api_get(api, ann))["quietHours"] == two["quietHours"]
+    timeline = told(await api.get(f"/api/customers/{ann['id']}/timeline", params={"type": "PreferencesChanged"}))
+    assert [e["data"]["fields"] for e in timeline["data"]] == [["language"], ["language", "quiet_hours"]]
+
+
+async def test_a_repeated_yes_takes_back_nothing_of_how_somebody_opted_in(api: httpx.AsyncClient, ann: Json) -> None:
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01", optInLevel="SINGLE_OPT_IN")
+    await choose(api, ann, "SUBSCRIBED", "2026-01-02", optInLevel="CONFIRMED_OPT_IN")
+    again = stated(await choose(api, ann, "SUBSCRIBED", "2026-01-03", source="checkout"))
+    assert (again["optInLevel"], again["source"], again["at"]) == (
+        "CONFIRMED_OPT_IN",
+        "checkout",
+        "2026-01-03T00:00:00Z",
+    )
+    # A break ends what was before it, and one that comes to be known late does too.
+    await choose(api, ann, "UNSUBSCRIBED", "2026-01-04")
+    assert stated(await choose(api, ann, "SUBSCRIBED", "2026-01-06"))["optInLevel"] == "UNKNOWN"
+    late = await choose(api, ann, "SUBSCRIBED", "2026-01-05", optInLevel="SINGLE_OPT_IN")
+    assert stated(late)["optInLevel"] == "SINGLE_OPT_IN"
+    broken = await choose(api, ann, "PENDING", "2026-01-05T12:00:00Z")
+    assert (stated(broken)["state"], stated(broken)["optInLevel"]) == ("SUBSCRIBED", "UNKNOWN")
+
+
+async def test_who_confirmed_one_contact_has_not_confirmed_another(api: httpx.AsyncClient, ann: Json) -> None:
+    await choose(api, ann, "SUBSCRIBED", "2026-01-01", optInLevel="CONFIRMED_OPT_IN")
+    told(await api.patch(f"/api/customers/{ann['id']}", json={"email": "new@lee.example"}))
+    assert stated(await choose(api, ann, "SUBSCRIBED", "2026-01-02"))["optInLevel"] == "UNKNOWN"
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
         ({"language": "german language"}, ["/language"]),
+        ({"language": "german"}, ["/language"]),
         ({"language": ""}, ["/language"]),
         ({"preferredChannel": "fax"}, ["/preferredChannel"]),
         ({"quietHours": {"from": "22:00", "to": "22:00"}}, ["/quietHours/to"]),

@@ -23,11 +23,21 @@ def after(days: int) -> datetime:
 
 
 STATES: tuple[State, ...] = ("SUBSCRIBED", "PENDING", "UNSUBSCRIBED", "INVALID", "REDACTED")
+
+
+def stands(state: State, level: rules.OptInLevel, day: int, ago: int = 0, contact: str | None = None) -> Standing:
+    """Somebody who said so that day, and opted in explicitly, if they did, so many days ago and by this contact."""
+    explicit_at = after(day - ago) if state == "SUBSCRIBED" and level in rules.EXPLICIT else None
+    return Standing(state, level, after(day), explicit_at, contact)
+
+
 standings = st.builds(
-    Standing,
+    stands,
     state=st.sampled_from(STATES),
-    opt_in_level=st.sampled_from(rules.LEVELS),
-    at=st.integers(0, 3).map(after),
+    level=st.sampled_from(rules.LEVELS),
+    day=st.integers(0, 3),
+    ago=st.integers(0, 2),
+    contact=st.sampled_from([None, "ann@lee.example", "cy@lee.example"]),
 )
 
 
@@ -53,9 +63,22 @@ def test_of_two_who_become_one_the_strictest_counts_unless_a_newer_opt_in_is_exp
     told: list[tuple[State, rules.OptInLevel, int]], state: State, day: int
 ) -> None:
     for order in permutations(told):
-        found = rules.merged([Standing(s, level, after(d)) for s, level, d in order])
+        found = rules.merged([stands(s, level, d) for s, level, d in order])
         assert (found.state, found.at) == (state, after(day))
-    assert rules.merged([Standing(), *(Standing(s, level, after(d)) for s, level, d in told)]).state == state
+    assert rules.merged([Standing(), *(stands(s, level, d) for s, level, d in told)]).state == state
+
+
+def test_a_yes_that_is_repeated_is_no_newer_opt_in_and_stays_with_its_contact() -> None:
+    """One confirmed on the first day, which was repeated on the fifth; the other one left on the third."""
+    repeated, left = (
+        stands("SUBSCRIBED", "CONFIRMED_OPT_IN", 5, 4, "ann@lee.example"),
+        stands("UNSUBSCRIBED", "UNKNOWN", 3),
+    )
+    assert rules.merged([repeated, left]).state == "UNSUBSCRIBED"
+    anew = stands("SUBSCRIBED", "CONFIRMED_OPT_IN", 5, 1, "ann@lee.example")
+    found = rules.merged([left, anew, stands("SUBSCRIBED", "UNKNOWN", 5, 0, "cy@lee.example")])
+    assert (found.state, found.contact) == ("SUBSCRIBED", "cy@lee.example")
+    assert rules.merged([left, anew]).contact == "ann@lee.example"
 
 
 @given(st.lists(standings, max_size=6), st.randoms())
@@ -71,7 +94,8 @@ def test_merging_knows_no_order_and_never_allows_more_than_an_explicit_opt_in(
         assert found == Standing()
         return
     assert found.at == max(s.at or T0 for s in told)
-    opted = [s.at or T0 for s in told if s.state == "SUBSCRIBED" and s.opt_in_level in rules.EXPLICIT]
+    assert found.contact in {s.contact for s in told if (s.state, s.opt_in_level) == (found.state, found.opt_in_level)}
+    opted = [s.explicit_at for s in told if s.explicit_at is not None]
     latest = max(opted, default=T0 - timedelta(days=1))
     # Nothing that is stricter, and as new as the last explicit opt-in, is overruled.
     stricter: list[State] = [s.state for s in told if (s.at or T0) >= latest]
@@ -132,12 +156,29 @@ def test_a_language_is_kept_in_its_usual_spelling(tag: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "d", "german language", "en-", "-en", "en--GB", "en-GB-", "x" * 40, "ⅾe", "en-GB\n-x"]
+    "tag",
+    [
+        "",
+        "d",
+        "german",
+        "deutsch-AT",
+        "d1",
+        "german language",
+        "en-",
+        "-en",
+        "en--GB",
+        "en-GB-",
+        "x" * 40,
+        "ⅾe",
+        "en-GB\n-x",
+    ],
 )
 def test_what_is_no_language_is_refused(tag: str) -> None:
     with pytest.raises(Invalid) as refused:
         rules.language(tag)
-    assert [e.pointer for e in refused.value.errors] == ["/language"]
+    [error] = refused.value.errors
+    assert error.pointer == "/language"
+    assert "two or three letters, such as de" in error.message
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supover.channels.model import ChannelConsents, ChannelCustomer, Ignored
+from supover.channels.model import UNTOLD, ChannelConsents, ChannelCustomer, Ignored
 from supover.channels.shopify import parse
 from supover.consent import queries
 from supover.kit.db import Database
@@ -56,6 +56,7 @@ async def test_a_customer_comes_with_what_they_chose(shopify: Connected) -> None
         "source": "SHOPIFY",
         "at": "2026-01-05T17:00:00Z",
         "policyVersion": None,
+        "contact": body["email"],
     }
     assert (stated(document, "sms")["state"], stated(document, "sms")["at"]) == ("UNSUBSCRIBED", "2026-01-06T17:00:00Z")
     assert [(e["actor"], e["contact"]) for e in await history(shopify, customer)] == [
@@ -126,6 +127,51 @@ async def test_a_choice_made_here_is_not_undone_by_what_a_shop_repeats(shopify: 
     assert told(await shopify.api.get(path_of(customer, "/may-send")))["allowed"] is False
 
 
+async def test_a_yes_without_a_time_never_counts_over_a_no(shopify: Connected) -> None:
+    """Somebody is made anew in the shop after they unsubscribed, or imported there: nobody knows when they said yes."""
+    undated = consent("subscribed", None)
+    await shopify.take(
+        "customers/create",
+        payload("customer_created", email_marketing_consent=consent("subscribed", "2026-10-01T00:00:00Z")),
+    )
+    customer = await ada(shopify)
+    await choose(shopify.api, customer, "UNSUBSCRIBED", at="2026-11-01T00:00:00Z")
+    anew = {"id": 777, "created_at": "2026-11-15T00:00:00Z", "updated_at": "2026-11-15T00:00:00Z"}
+    await shopify.take("customers/create", payload("customer_created", email_marketing_consent=undated, **anew))
+    assert stated(await api_get(shopify.api, customer))["state"] == "UNSUBSCRIBED"
+    assert told(await shopify.api.get(path_of(customer, "/may-send")))["allowed"] is False
+    [suppressed] = told(await shopify.api.get("/api/suppressions"))["data"]
+    assert suppressed["reason"] == "unsubscribed"
+
+
+async def test_a_yes_without_a_time_says_none(shopify: Connected) -> None:
+    await shopify.take(
+        "customers/create", payload("customer_created", email_marketing_consent=consent("subscribed", None))
+    )
+    one = stated(await api_get(shopify.api, await ada(shopify)))
+    assert (one["state"], one["at"]) == ("SUBSCRIBED", None)
+
+
+async def test_a_no_that_is_told_again_with_its_contact_suppresses_it(db: Database, shopify: Connected) -> None:
+    gone = consent("unsubscribed", "2026-11-05T00:00:00Z")
+    silent = payload("customer_created", email=None, email_marketing_consent=gone)
+    await shopify.take("customers/create", silent)
+    assert told(await shopify.api.get("/api/suppressions"))["data"] == []
+    await shopify.take(
+        "customers/update", payload("customer_updated", email="x@inkmail.dev", email_marketing_consent=gone)
+    )
+    [suppressed] = told(await shopify.api.get("/api/suppressions"))["data"]
+    assert suppressed["contact"] == "x@inkmail.dev"
+
+
+async def test_a_yes_by_phone_is_not_of_the_number_for_deliveries(shopify: Connected) -> None:
+    said = consent("subscribed", "2026-11-05T00:00:00Z")
+    await shopify.take("customers/create", payload("customer_created", phone=None, sms_marketing_consent=said))
+    customer = await ada(shopify)
+    path = path_of(customer, "/may-send?channel=sms&topic=marketing")
+    assert told(await shopify.api.get(path))["allowed"] is False
+
+
 async def test_a_time_in_the_future_is_when_it_came(shopify: Connected) -> None:
     ahead = payload("customer_email_consent", email_marketing_consent=consent("subscribed", "2999-01-01T00:00:00Z"))
     message = await shopify.take(EMAIL, ahead)
@@ -185,7 +231,8 @@ def test_the_parts_of_a_choice_that_cannot_be_read_are_left_out() -> None:
     assert isinstance(parse.read(EMAIL, undated, "s.myshopify.com"), Ignored)
     customer = parse.read("customers/create", b'{"id": 1, "email_marketing_consent": {"state": "subscribed"}}', "s")
     assert isinstance(customer, ChannelCustomer)
-    assert list(customer.consents) == []
+    [told_of] = customer.consents
+    assert (told_of.state, told_of.at) == ("SUBSCRIBED", UNTOLD)
 
 
 def _json(value: Json) -> bytes:
@@ -198,3 +245,15 @@ async def test_who_is_told_of_without_the_contact_is_not_subscribed(shopify: Con
     body = payload("customer_sms_consent", phone=None)
     assert (await shopify.take(SMS, body))["status"] == "applied"
     assert (await api_get(shopify.api, await ada(shopify)))["version"] == 0
+
+
+async def test_what_was_said_of_another_contact_than_the_profiles_is_no_consent_for_that(shopify: Connected) -> None:
+    await shopify.take("customers/create", payload("customer_created"))
+    customer = await ada(shopify)
+    told(await shopify.api.patch(f"/api/customers/{customer['id']}", json={"email": "ada-now@mail.example"}))
+    message = payload("customer_email_consent")
+    await shopify.take(EMAIL, message)
+    stands = stated(await api_get(shopify.api, customer))
+    assert (stands["state"], stands["contact"]) == ("SUBSCRIBED", message["email_address"])
+    answer = told(await shopify.api.get(path_of(customer, "/may-send")))
+    assert [r["code"] for r in answer["reasons"]] == ["contact_changed"]

@@ -93,6 +93,23 @@ async def test_what_staff_lifted_no_older_word_brings_back(api: httpx.AsyncClien
     assert [s["id"] for s in await listed(api)] == [one["id"]]
 
 
+async def test_what_is_suppressed_again_holds_though_the_clock_was_set_back(
+    api: httpx.AsyncClient, ann: Json, owner: "asyncpg.Connection[asyncpg.Record]", shop: Workspace
+) -> None:
+    body = {"contact": "ann@lee.example", "reason": "bounced"}
+    made = told(await api.post(PATH, json=body), 201)
+    told(await api.delete(f"{PATH}/{made['id']}"), 204)
+    # Another server lifted it, and its clock is ahead of ours.
+    ahead = "update data.suppression set lifted_at = '2099-01-01T00:00:00Z' where workspace_id = $1"
+    await owner.execute(ahead, shop.id)
+    again = told(await api.post(PATH, json=body), 201)
+    assert (again["id"], again["at"]) == (made["id"], "2099-01-01T00:00:00.000001Z")
+    assert await listed(api) == [again]
+    assert codes(await ask(api, ann, topic="transactional")) == ["suppressed"]
+    told(await api.delete(f"{PATH}/{made['id']}"), 204)
+    assert await listed(api) == []
+
+
 async def test_somebody_may_be_unsubscribed_who_is_no_customer_yet(api: httpx.AsyncClient) -> None:
     body = {"contact": "+44 20 7946 0018", "channel": "sms", "reason": "unsubscribed", "topic": "surveys"}
     made = told(await api.post(PATH, json=body), 201)
@@ -148,8 +165,13 @@ async def test_the_list_is_narrowed_counted_and_paged(api: httpx.AsyncClient) ->
     rest = await listed(api, reason="bounced", limit=2, cursor=page["nextCursor"])
     assert [s["contact"] for s in rest] == ["b0@mail.example"]
     assert await listed(api, contact="d@mail.example") == []
-    for asked, named in (({"contact": "x"}, "contact"), ({"channel": "fax"}, "channel"), ({"reason": "x"}, "reason")):
-        assert pointers(await api.get(PATH, params=asked)) == [named]
+    for topic in ("marketing", "surveys"):
+        left = {"contact": "e@mail.example", "reason": "unsubscribed", "topic": topic}
+        told(await api.post(PATH, json=left), 201)
+    assert [(s["contact"], s["topic"]) for s in await listed(api, topic="surveys")] == [("e@mail.example", "surveys")]
+    assert await listed(api, topic="review_requests") == []
+    for asked in ({"contact": "x"}, {"channel": "fax"}, {"topic": "spam"}, {"reason": "x"}):
+        assert pointers(await api.get(PATH, params=asked)) == list(asked)
 
 
 async def test_another_workspace_has_its_own(db: Database, shop: Workspace, api: httpx.AsyncClient) -> None:

@@ -25,8 +25,8 @@ class Cli:
     async def run(self, *args: str, code: int = 0) -> Result:
         given = [*args, "--workspace", str(self.workspace.id)]
         environ = {"SUPOVER_DATABASE_URL": self.url}
-        commands = cli.tags if args[0] in ("list", "rename", "merge", "delete") else cli.customers
-        result = await asyncio.to_thread(CliRunner().invoke, commands, given, env=environ)
+        room, *given = given if args[0] in ("tags", "fields", "customers") else ["customers", *given]
+        result = await asyncio.to_thread(CliRunner().invoke, getattr(cli, room), given, env=environ)
         assert result.exit_code == code, (args, result.output, result.exception)
         return result
 
@@ -74,23 +74,45 @@ async def test_contacts_and_tags_are_listed(supover: Cli, api: httpx.AsyncClient
     listed = told(await api.get(f"/api/customers/{ann['id']}/identities"))["data"]
     assert await supover.json("identities", "ann@x.org") == listed
     assert "matchedBy" in (await supover.run("identities", ann["id"])).stdout
-    assert [(t["tag"], t["customers"]) for t in await supover.json("tags")] == [("eu", 2), ("vip", 1)]
-    assert [t["tag"] for t in await supover.json("tags", "V")] == ["vip"]
-    assert (await supover.run("tags")).stdout.splitlines()[0].split() == ["tag", "customers", "countedAt"]
+    assert [(t["tag"], t["customers"]) for t in await supover.json("customers", "tags")] == [("eu", 2), ("vip", 1)]
+    assert [t["tag"] for t in await supover.json("customers", "tags", "V")] == ["vip"]
+    assert (await supover.run("customers", "tags")).stdout.splitlines()[0].split() == ["tag", "customers", "countedAt"]
 
 
 async def test_tags_are_changed_in_all_customers(supover: Cli, api: httpx.AsyncClient, db: Database) -> None:
     ann = await make_customer(api, name="Ann", tags=["a", "B", "c"])
-    assert (await supover.json("rename", "A", "x", "--dry-run"))["customers"] == 1
-    begun = await supover.json("rename", "A", "x")
+    assert (await supover.json("tags", "rename", "A", "x", "--dry-run"))["customers"] == 1
+    begun = await supover.json("tags", "rename", "A", "x")
     assert told(await api.get(f"/api/jobs/{begun['jobId']}"))["state"] == "queued"
     await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
-    await supover.run("merge", "b", "X", "--into", "y")
+    await supover.run("tags", "merge", "b", "X", "--into", "y")
     await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
-    assert [t["tag"] for t in await supover.json("list")] in (["y", "c"], ["c", "y"])
-    assert (await supover.json("delete", "C"))["customers"] == 1
+    assert [t["tag"] for t in await supover.json("tags", "list")] in (["y", "c"], ["c", "y"])
+    assert (await supover.json("tags", "delete", "C"))["customers"] == 1
     await Worker(db, kinds={tag_changes.JOB}, names=(), poll_s=0.02).drain()
     assert told(await api.get(f"/api/customers/{ann['id']}"))["tags"] == ["y"]
-    assert "into" in (await supover.run("rename", "y", " ", code=2)).stderr
+    assert "into" in (await supover.run("tags", "rename", "y", " ", code=2)).stderr
     actions = [e["action"] for e in told(await api.get("/api/audit"))["data"]]
     assert [a for a in actions if a.startswith("tags.")] == ["tags.delete", "tags.merge", "tags.rename"]
+
+
+async def test_custom_fields_are_declared_listed_and_deleted(supover: Cli, api: httpx.AsyncClient) -> None:
+    made = await supover.json(
+        "fields", "create", "roast", "choice", "--choice", "light", "--choice", "dark", "--indexed"
+    )
+    assert (made["choices"], made["indexState"], made["misfits"]) == (["light", "dark"], "building", 0)
+    await supover.run(
+        "fields", "create", "card", "text", "--pattern", "[A-Z]+", "--required", "--unique", "--label", "Card"
+    )
+    listed = told(await api.get("/api/custom-fields"))["data"]
+    assert await supover.json("fields", "list") == listed
+    assert (await supover.run("fields", "list")).stdout.split()[:4] == ["id", "key", "label", "type"]
+    assert (listed[1]["label"], listed[1]["isRequired"], listed[1]["isUnique"]) == ("Card", True, True)
+    refused = await supover.run("fields", "create", "a", "string", code=2)
+    assert "text, number, date, boolean, choice, list" in refused.stderr
+    assert "choices" in (await supover.run("fields", "create", "a", "choice", code=2)).stderr
+    await supover.run("fields", "delete", "ROAST")
+    assert [f["key"] for f in told(await api.get("/api/custom-fields"))["data"]] == ["card"]
+    assert "No custom field roast" in (await supover.run("fields", "delete", "roast", code=1)).stderr
+    actions = [e["action"] for e in told(await api.get("/api/audit"))["data"]]
+    assert actions == ["fields.delete", "fields.create", "fields.create"]

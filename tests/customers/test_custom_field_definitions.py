@@ -10,7 +10,7 @@ import pytest
 
 from supover import settings, wiring
 from supover.channels.model import ChannelCustomer, Contact
-from supover.customers import commands, custom_fields, intake
+from supover.customers import commands, custom_field_misfits, custom_fields, intake
 from supover.customers.model import CustomerChange, NewCustomer
 from supover.kit import db as doors
 from supover.kit.db import Database
@@ -144,6 +144,81 @@ async def test_what_was_there_before_is_refused_nothing(api: httpx.AsyncClient, 
     async with db.tx(shop.id) as tx:
         [taken] = await intake.take_in(tx, [told_of])
     assert taken.outcome == "created"
+
+
+async def test_what_is_required_cannot_be_empty_on_any_way_in(api: httpx.AsyncClient) -> None:
+    await declare(api, "sizes", "list", isRequired=True)
+    await declare(api, "code", "text", isRequired=True)
+    ann = await make_customer(api, name="Ann", custom_fields={"sizes": ["S"], "code": "x"})
+    path = f"/api/customers/{ann['id']}"
+    empty: Json = {"sizes": [], "code": " \u3000"}
+    named = ["/customFields/code", "/customFields/sizes"]
+    assert sorted(pointers(await api.post("/api/customers", json={"name": "Bo", "customFields": empty}))) == named
+    assert sorted(pointers(await api.put(path, json={"name": "Ann", "customFields": empty}))) == named
+    assert sorted(pointers(await api.patch(path, json={"customFields": empty}))) == named
+    external = {"name": "Bo", "customFields": empty}
+    assert sorted(pointers(await api.put("/api/customers/external/CRM/1", json=external))) == named
+
+
+async def test_a_key_in_another_case_is_refused(api: httpx.AsyncClient) -> None:
+    old = await make_customer(api, name="Old", custom_fields={"Points": "many"})
+    await declare(api, "points", "number")
+    body = {"name": "Ann", "customFields": {"Points": "many"}}
+    answer = await api.post("/api/customers", json=body)
+    assert pointers(answer) == ["/customFields/Points"]
+    assert "did you mean points?" in answer.json()["errors"][0]["message"]
+    ann = await make_customer(api, name="Ann", custom_fields={"points": 1})
+    assert pointers(await api.patch(f"/api/customers/{ann['id']}", json={"customFields": {"POINTS": 1}})) == [
+        "/customFields/POINTS"
+    ]
+    assert pointers(await api.put(f"/api/customers/{ann['id']}", json=body)) == ["/customFields/Points"]
+    path = f"/api/customers/{old['id']}"
+    whole = {"name": "Older", "customFields": {"Points": "many", "points": 2}}
+    assert told(await api.put(path, json=whole))["customFields"] == whole["customFields"], "what was there stays"
+    assert told(await api.patch(path, json={"customFields": {"Points": None}}))["customFields"] == {"points": 2}
+
+
+async def test_a_type_that_is_none_names_those_that_are(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/api/custom-fields", json={"key": "a", "type": "string"})
+    assert pointers(answer) == ["/type"]
+    assert answer.json()["errors"][0]["message"].endswith("text, number, date, boolean, choice, list")
+
+
+async def test_who_has_a_misfit_is_listed_until_it_is_mended(
+    api: httpx.AsyncClient, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(custom_field_misfits, "BATCH_WITH_PATTERN", 2)
+    values = ["AB", "abc", None, 5, "CD", "x", ["y"]]
+    people = [await make_customer(api, name=f"N{n}", custom_fields={"k": v}) for n, v in enumerate(values)]
+    gone = await make_customer(api, name="Gone", custom_fields={"k": 7})
+    await api.delete(f"/api/customers/{gone['id']}")
+    field = await declare(api, "k", "text", pattern="[A-Z]{2}")
+    path = f"/api/custom-fields/{field['id']}/misfits"
+    assert field["misfits"] == 4
+
+    async def listed(**asked: Any) -> list[tuple[str, str, Any]]:
+        found: list[tuple[str, str, Any]] = []
+        while True:
+            page = told(await api.get(path, params=asked))
+            found += [(m["customerId"], m["name"], m["value"]) for m in page["data"]]
+            assert "count" not in asked or page["total"] == 4
+            if page["nextCursor"] is None:
+                return found
+            asked["cursor"] = page["nextCursor"]
+
+    misfits = [(people[n]["id"], f"N{n}", values[n]) for n in (1, 3, 5, 6)]
+    for asked in ({}, {"limit": 1}, {"limit": 2, "count": True}, {"limit": 4}):
+        assert await listed(**asked) == misfits, asked
+    monkeypatch.setattr(custom_field_misfits, "AT_ONCE", 2)
+    assert await listed() == misfits, "a page looks at so many, and the next one goes on"
+    changed = told(await api.patch(f"/api/custom-fields/{field['id']}", json={"pattern": "[A-Z]+"}))
+    assert changed["misfits"] is None, "too many to look at them at once"
+    assert "misfits" not in told(await api.patch(f"/api/custom-fields/{field['id']}", json={"label": "L"}))
+    for id, _, _ in misfits:
+        told(await api.patch(f"/api/customers/{id}", json={"customFields": {"k": "EF"}}))
+    assert await listed() == []
+    async with client(db, (await make_workspace(db)).key) as stranger:
+        assert (await stranger.get(path)).status_code == 404
 
 
 async def test_misfits_are_counted_and_values_are_safe(api: httpx.AsyncClient) -> None:

@@ -173,6 +173,23 @@ async def test_a_build_that_is_killed_goes_on(
     assert await owner.fetchval("select bool_and(holds) from data.custom_field_value where workspace_id = $1", shop.id)
 
 
+async def test_a_batch_keeps_few_customers_waiting(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, owner: "Owner"
+) -> None:
+    await fill(owner, shop, 501, "n")
+    id = UUID(await declare(api, "k", "number", isIndexed=True))
+    ids = await owner.fetch("select id from data.customer where workspace_id = $1 order by id", shop.id)
+    async with db.tx(shop.id) as tx:
+        build = await custom_field_index.begin(tx, id)
+    assert build is not None
+    async with db.tx(shop.id) as tx:
+        assert await custom_field_index.fill(tx, id, build.index_id) == (500, 501)
+        path = f"/api/customers/{ids[500]['id']}"
+        told(await asyncio.wait_for(api.patch(path, json={"customFields": {"k": 5}}), 5))
+    await work(db)
+    assert await is_complete(owner, str(id))
+
+
 async def test_another_type_is_another_index(
     api: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
 ) -> None:
@@ -372,3 +389,33 @@ async def test_required_and_unique_say_so_in_one_answer(api: httpx.AsyncClient) 
     assert pointers(await api.post("/api/customers", json={"name": "N", "customFields": {"a": ""}})) == [
         "/customFields/a"
     ]
+
+
+async def test_a_clash_that_is_mended_by_an_edit_alone_is_seen(api: httpx.AsyncClient, db: Database) -> None:
+    """Also by a process that remembers the field from before its values were looked at."""
+    people = [await make_customer(api, name="N", custom_fields={"card": "A"}) for _ in range(2)]
+    id = await declare(api, "card", "text", isUnique=True)
+    await make_customer(api, name="Remembered from here on", custom_fields={"card": "B"})
+    await work(db)
+    assert (await read(api, id))["indexState"] == "conflicting"
+    told(await api.patch(f"/api/customers/{people[1]['id']}", json={"customFields": {"card": "A2"}}))
+    await work(db)
+    assert (await read(api, id))["indexState"] == "ready"
+    assert (await api.post("/api/customers", json={"name": "X", "customFields": {"card": "a2"}})).status_code == 409
+
+
+async def test_two_unique_values_that_somebody_has_are_one_refusal(api: httpx.AsyncClient) -> None:
+    for key in ("card", "badge"):
+        await declare(api, key, "text", isUnique=True)
+    holder = await make_customer(api, name="N", custom_fields={"card": "A", "badge": "B"})
+    answer = await api.post("/api/customers", json={"name": "X", "customFields": {"card": "A", "badge": "B"}})
+    assert told(answer, 409)["customerId"] == holder["id"]
+
+
+async def test_a_number_with_too_many_digits_is_refused_as_it_is_written(api: httpx.AsyncClient) -> None:
+    await declare(api, "points", "number")
+    answer = await api.post("/api/customers", content=b'{"name": "X", "customFields": {"points": 1e33}}', headers=JSON)
+    assert [e["pointer"] for e in told(answer, 422)["errors"]] == ["/customFields/points"]
+
+
+JSON = {"Content-Type": "application/json"}

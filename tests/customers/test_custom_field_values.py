@@ -157,6 +157,42 @@ def test_what_is_required_must_be_there_and_what_was_there_is_not_looked_at() ->
     assert [e.code for e in rules.whole(declared("boolean"), {"k": 1}, {"k": True})[1]] == ["type"]
 
 
+@pytest.mark.parametrize(
+    ("type", "empty"),
+    [
+        *(("text", ""), ("text", "  "), ("text", "\u200b\n"), ("list", []), ("list", [" ", ""])),
+        *(("number", " "), ("date", ""), ("choice", " "), ("boolean", None)),
+    ],
+)
+def test_what_says_nothing_is_not_there(type: FieldType, empty: Any) -> None:
+    asked = declared(type, is_required=True)
+    for kept, wrong in (
+        rules.whole(asked, {"k": empty}),
+        rules.whole(asked, {"k": empty}, {"k": empty}),
+        rules.some(asked, {"k": empty}),
+    ):
+        assert [e.pointer for e in wrong] == ["/customFields/k"], kept
+    assert rules.whole(declared("boolean", is_required=True), {"k": False}) == ({"k": False}, [])
+    assert rules.whole(declared("number", is_required=True), {"k": 0}) == ({"k": 0}, [])
+    assert rules.whole(declared("list"), {"k": []}) == ({"k": []}, []), "where it is not required"
+
+
+def test_a_key_in_another_case_is_no_way_past_a_declared_one() -> None:
+    asked = declared("number", is_required=True)
+    said = "is not declared; did you mean k?"
+    for wrong in (rules.whole(asked, {"K": "many"})[1], rules.some(asked, {"K": 5})[1]):
+        assert [(e.pointer, e.message) for e in wrong] == [("/customFields/K", said)]
+    assert [e.pointer for e in rules.whole(asked, {"k": 1, "K": 1})[1]] == ["/customFields/K"]
+    assert rules.some(asked, {"K": None}) == ({"K": None}, []), "it can be removed"
+    assert rules.whole(asked, {"k": 1, "K": "x"}, {"K": "x"}) == ({"k": 1, "K": "x"}, []), "what was there stays"
+    assert [e.pointer for e in rules.whole(asked, {"k": 1, "K": "y"}, {"K": "x"})[1]] == ["/customFields/K"]
+    assert rules.kept(asked, {"K": "007", "other": 1}) == {"k": "7", "other": 1}
+    assert rules.kept(asked, {"K": "many"}) == {"k": "many"}
+    assert rules.kept(asked, {"K": 2, "k": 1}) == {"K": 2, "k": 1}
+    assert rules.read(asked, {"K": "2.5"}) == ({"k": 2.5}, [])
+    assert [e.pointer for e in rules.read(asked, {"K": "many"})[1]] == ["/customFields/k"]
+
+
 def test_the_cells_of_a_row_become_values() -> None:
     def read(type: FieldType, cell: str) -> Any:
         values, wrong = rules.read(declared(type), {"k": cell})

@@ -81,6 +81,7 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "sessions": key("session", 1),
     "identities": key("identityemail", 6),
     "custom-fields": key("field", 2),
+    "tag-changes": key("tag change", 1),
     "segments": key("segment", 1),
     "views": key("view", 1),
 }
@@ -110,6 +111,7 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "phone": ["+49 151 1000005"],
     "externalId": ["buyer-5"],
     "tag": ["tag1"],
+    "segment": [str(key("segment", 1))],
     "source": ["SHOPIFY"],
     "country": ["DE"],
     "currency": ["USD"],

@@ -64,8 +64,9 @@ select s.workspace_id, pg_temp.key(s.n, 'index', f), pg_temp.key(s.n, 'customer'
        case f when 1 then (i % 5)::text else 'card' || greatest(i, 3) end, case f when 1 then i % 5 end, f = 2 and i > 3
   from shop s, generate_series(1, 2) f, generate_series(1, 2000) i;
 
-insert into data.tag_change (workspace_id, id, tags, into_tag, actor, actor_name, total)
-select s.workspace_id, pg_temp.key(s.n, 'tag change', i), array['tag' || i], 'other', 'cli', 'cli', i
+insert into data.tag_change (workspace_id, id, tags, into_tag, actor, actor_name, total, state, ended_at)
+select s.workspace_id, pg_temp.key(s.n, 'tag change', i), array['tag' || i], 'other', 'cli', 'cli', i,
+       case when i < 5 then 'waiting' else 'done' end, case when i >= 5 then timestamptz '2025-01-20' end
   from shop s, generate_series(1, 1000) i;
 
 insert into data.customer_identity (workspace_id, id, customer_id, kind, source, shop, value, key, quality, matched_by, is_hub)
@@ -91,9 +92,9 @@ select s.workspace_id, pg_temp.key(s.n, 'entry', i), pg_temp.key(s.n, 'customer'
        'UNKNOWN', 'checkout', pg_temp.at(i), pg_temp.at(i), sha256(i::text::bytea), 'buyer' || 1 + i % 700 || '@mail.example',
        sha256(('buyer' || 1 + i % 700)::bytea), 'cli', 'live'
   from shop s, generate_series(1, 2800) i;
-insert into data.consent (workspace_id, customer_id, channel, topic, state, opt_in_level, source, at)
+insert into data.consent (workspace_id, customer_id, channel, topic, state, opt_in_level, source, at, contact_hash)
 select distinct on (e.workspace_id, e.customer_id, e.channel, e.topic)
-       e.workspace_id, e.customer_id, e.channel, e.topic, e.state, e.opt_in_level, e.source, e.at
+       e.workspace_id, e.customer_id, e.channel, e.topic, e.state, e.opt_in_level, e.source, e.at, e.contact_hash
   from data.consent_entry e
  order by e.workspace_id, e.customer_id, e.channel, e.topic, e.at desc;
 insert into data.communication_preference (workspace_id, customer_id, language, preferred_channel, quiet_from, quiet_to)

@@ -379,7 +379,7 @@ PEOPLE: Final = f"""
            ('{B}', '{EVE}', 'B', 'sk_', 'keyb', '{{admin}}', 'cli', null);
     insert into data.customer (workspace_id, id, source) values ('{B}', '{EVE}', 'MANUAL');
     insert into data.customer_stale (workspace_id, customer_id) values ('{B}', '{EVE}');
-    insert into data.segment_stale (workspace_id, customer_id, origin) values ('{B}', '{EVE}', 'live');
+    insert into data.segment_stale (workspace_id, customer_id, origin) values ('{B}', '{EVE}', 'live'), ('{B}', '{BOB}', 'live');
     insert into data.segment (workspace_id, id, kind, name, complete, evaluated_on, created_by, created_by_name)
     values ('{A}', '{ANN}', 'manual', 'Old', true, '2026-01-01', 'cli', 'cli'),
            ('{B}', '{EVE}', 'manual', 'New', true, (now() at time zone 'UTC')::date, 'cli', 'cli');

@@ -258,7 +258,7 @@ async def test_ids_of_the_other_shop_in_queries_and_bodies_lead_nowhere(
             for id in (other.ids["customers"], other.ids["orders"]):
                 answer = await call.send(client, good, params={name: str(id)})
                 probed += 1
-                if answer.status_code != 404 and answer.json().get("data") != []:
+                if answer.status_code not in (404, 422) and answer.json().get("data") != []:
                     wrong.append(f"{call.operation.id}?{name}: {answer.status_code} {answer.text[:200]}")
         properties = document["components"]["schemas"].get(call.schema, {}).get("properties", {})
         for name in (field for field, schema in properties.items() if "uuid" in str(schema)):

@@ -73,6 +73,7 @@ COUNTS: Final = "counting, where count=true asks for it, is a pass over the inde
 PROOF: Final = "the proof recounts everything, that is what it is for"
 ONE_ROW: Final = "a workspace has one at most"
 FEW_FIELDS: Final = "a workspace has at most a hundred custom fields"
+FEW_CHANGES: Final = "few changes of tags are under way, and those alone stand in the index"
 FEW_SEGMENTS: Final = "a workspace has at most five hundred segments"
 EVERYBODY: Final = "a filter is asked of everybody, in an index of the living"
 WHOLE: Final[Mapping[str, str]] = {
@@ -108,7 +109,10 @@ WHOLE: Final[Mapping[str, str]] = {
     "customers.custom_fields.COUNT": FEW_FIELDS,
     "customers.custom_fields.NEXT": FEW_FIELDS,
     "customers.custom_fields.LIST": FEW_FIELDS,
-    "customers.custom_fields.MISFITS": "a changed definition is held against everybody's values",
+    "customers.tag_changes.IS_ANY_OPEN": "exists stops at the first row",
+    "customers.tag_changes.GIVEN_UP": FEW_CHANGES,
+    "customers.tag_changes.TAKE": FEW_CHANGES,
+    "customers.tag_changes.HAND_ON": FEW_CHANGES,
     "customers.queries.COUNT": COUNTS,
     "customers.tags.LIST": "all tagged customers of a workspace that has few, or all its tags",
     "customers.tags.RECOUNT": COUNTS,
@@ -125,7 +129,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "orders.rates.COUNT": COUNTS,
     "orders.rates.LACKING": "the index holds those without a rate only",
     "segments.commands.HOW_MANY": FEW_SEGMENTS,
-    "segments.counting.NOTE_DAY": FEW_SEGMENTS,
+    "segments.counting.NOTE_DAYS": FEW_SEGMENTS,
     "segments.marks.MARK": "exists stops at the first segment",
     "segments.marks.WANT_ALL": FEW_SEGMENTS,
     "segments.marks.ADD_BUILT_IN": FEW_SEGMENTS,
@@ -136,8 +140,12 @@ WHOLE: Final[Mapping[str, str]] = {
     "segments.membership.BEGIN_ANEW": FEW_SEGMENTS,
     "segments.membership.NEXT": FEW_SEGMENTS,
     "segments.membership.AGE": FEW_SEGMENTS,
-    "segments.preview.COUNT": EVERYBODY,
-    "segments.preview.LIVING": EVERYBODY,
+    "segments.how_many.COUNT": EVERYBODY,
+    "segments.how_many.LIVING": EVERYBODY,
+    "segments.how_many.OF_FIGURES": EVERYBODY,
+    "segments.how_many.BY_FIGURES": EVERYBODY,
+    "segments.how_many.WITHOUT_FIGURES": EVERYBODY,
+    "segments.membership.FIT": EVERYBODY,
     "segments.preview.EACH": EVERYBODY,
     "segments.proof.PROVABLE": FEW_SEGMENTS,
     "segments.proof.PROOF": PROOF,
@@ -169,6 +177,11 @@ BY_HAND: Final = [
     ),
     ("an address with a first line is enough to write to", "address.line1"),
     ("the proof recounts everything", "consent_entry.contact_hash consent_entry.state consent_entry.topic"),
+    ("one customer has few entries of the ledger", "consent_entry.channel"),
+    (
+        "the index narrows down a beginning, and what it finds is compared once more",
+        "communication_preference.language",
+    ),
     ("a workspace has one key", "suppression_key.sealed"),
     (
         "one contact has few suppressions; else walks the list until a page is full",
@@ -184,8 +197,15 @@ BY_HAND: Final = [
     ),
     (
         "segments are few",
-        "segment.complete segment.filter segment.id segment.kind segment.name segment.recount_due segment.wanted_at",
+        "segment.complete segment.filter segment.id segment.is_silent segment.kind segment.name segment.recount_due "
+        "segment.stale_since segment.wanted_at",
     ),
+    ("few changes of tags are under way", "tag_change.ended_at tag_change.job_id"),
+    (
+        "one customer is in few segments; who leaves by a look at everybody is asked for figures that wait",
+        "segment_member.customer_id segment_member.entered_at segment_member.segment_id",
+    ),
+    ("one customer has few marks", "customer_stale.marked_at segment_stale.marked_at"),
     ("views are few", "saved_view.created_at saved_view.id saved_view.is_shared saved_view.name saved_view.owner"),
     (
         "one customer has few addresses",

@@ -179,6 +179,8 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
             makers.told(await api.post(picks, json={"ids": [customer["id"]]}))
             kept = {"name": f"View {n} {mark}", "query": "status=VIP"}
             view = makers.told(await api.post("/api/views", json=kept), 201)
+            merge = {"tags": ["something"], "into": f"something {n}"}
+            tag_change = makers.told(await api.post("/api/tags/merge", json=merge), 202)
             order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
             places.append(
                 {
@@ -191,6 +193,7 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
                     "views": UUID(view["id"]),
                     "suppressions": UUID(suppression["id"]),
                     "custom-fields": UUID(declared["id"]),
+                    "tag-changes": UUID(tag_change["id"]),
                 }
             )
         found = places[0]

@@ -4,11 +4,12 @@ import time
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,22 @@ def test_every_wrong_field_is_named() -> None:
         "/count": "type",
         "/parts": "type",
     }
+
+
+class Dish(msgspec.Struct, forbid_unknown_fields=True):
+    size: Literal["S", "M"]
+    sides: list[Literal["rice", "salad"]] = []
+    sauce: Literal["hot", "mild"] | None = None
+
+
+def test_what_is_none_of_the_choices_is_told_them_all() -> None:
+    with pytest.raises(Invalid) as caught:
+        decode(b'{"size": "L", "sides": ["rice", "chips"], "sauce": "none"}', Dish)
+    assert [(error.pointer, error.code, error.message) for error in caught.value.errors] == [
+        ("/size", "choice", "must be one of S, M"),
+        ("/sides/1", "choice", "must be one of rice, salad"),
+        ("/sauce", "choice", "must be one of hot, mild"),
+    ]
 
 
 @pytest.mark.parametrize(

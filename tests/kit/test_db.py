@@ -619,3 +619,28 @@ async def test_an_argument_that_cannot_be_sent_leaves_nothing_that_times_out(dat
             assert await reader.value("select 1" + HERE) == 1
     finally:
         await short.close()
+
+
+async def test_searches_of_one_workspace_leave_connections_to_everybody_else(database: str) -> None:
+    db = await Database.open(database, size=4, acquire_timeout_s=0.2)
+    greedy, other = uuid4(), uuid4()
+    try:
+        async with db.reader(greedy, search=True), db.reader(greedy, search=True):
+            with pytest.raises(OverCapacity):
+                await _search(db, greedy)
+            # What is no search goes on, and so do others' searches.
+            async with db.reader(greedy) as reader:
+                assert await reader.value("select 1 where $1::uuid is not null") == 1
+            await _search(db, other)
+            waiting = asyncio.create_task(_search(db, greedy))
+            await asyncio.sleep(0.05)
+        await waiting
+        await asyncio.gather(*(_search(db, greedy) for _ in range(20)))
+        assert db.in_use()[0] == 0
+    finally:
+        await db.close()
+
+
+async def _search(db: Database, workspace_id: UUID) -> None:
+    async with db.reader(workspace_id, search=True) as reader:
+        assert await reader.value("select 1 where $1::uuid is not null") == 1

@@ -1,5 +1,6 @@
 """The customers' list, narrowed by a filter."""
 
+import random
 from typing import Any
 
 import httpx
@@ -111,3 +112,50 @@ async def test_days_are_the_workspaces(db: Database) -> None:
         assert await names(api, "last_order_date = 2026-02-01") == ["Kiri"]
         assert await names(api, "last_order_date <= 2026-01-31") == []
         assert await names(api, "orders_placed MATCHES (date = 2026-02-01)") == ["Kiri"]
+
+
+async def test_what_can_be_asked_is_told_with_the_workspaces_own_fields(api: httpx.AsyncClient) -> None:
+    told(await api.post("/api/custom-fields", json={"key": "Size", "type": "choice", "choices": ["S", "M"]}), 201)
+    language = told(await api.get("/api/segments/fields"))
+    asked = {one["name"]: one for one in language["fields"]}
+    assert language["timezone"] == "UTC"
+    assert asked["custom.Size"] == {
+        "name": "custom.Size",
+        "kind": "choice",
+        "words": "Size",
+        "operators": ["=", "IN", "IS NULL"],
+        "choices": ["S", "M"],
+        "example": "custom.Size = 'S'",
+        "fields": [],
+    }
+    assert {one["name"] for one in asked["products_purchased"]["fields"]} >= {"sku", "quantity", "date", "count"}
+    assert asked["number_of_orders"]["operators"] == ["=", "<", "<=", ">", ">=", "BETWEEN", "IN"]
+    for one in asked.values():
+        told(await api.post("/api/segments/preview", json={"filter": one["example"]}))
+
+
+async def test_ten_times_thirty_hostile_previews_are_422_at_a_character(api: httpx.AsyncClient) -> None:
+    rnd = random.Random(3)
+    # fmt: off
+    pieces = [
+        *"()'\"=<>!;-- \\%_\x00é😀",
+        "AND",
+        "OR",
+        "NOT",
+        "number_of_orders",
+        "CONTAINS",
+        "NULL",
+        "1",
+        "-90d",
+        "'; drop table customer; --",
+    ]
+    for _ in range(300):
+        text = " ".join(rnd.choice(pieces) for _ in range(rnd.randrange(1, 12)))
+        answer = await api.post("/api/segments/preview", json={"filter": text})
+        if answer.status_code != 200 and text.strip():
+            assert all(isinstance(e["position"], int) for e in told(answer, 422)["errors"]), text
+    for text in (
+        "(" * 5000 + "number_of_orders = 1" + ")" * 5000,
+        "number_of_orders = 1 AND " * 5000 + "number_of_orders = 1",
+    ):
+        assert told(await api.post("/api/segments/preview", json={"filter": text}), 422)["errors"][0]["position"] >= 0

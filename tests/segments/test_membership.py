@@ -14,7 +14,7 @@ from supover.kit import clock
 from supover.kit.db import Database
 from supover.kit.jobs import JobContext
 from supover.kit.worker import Worker
-from supover.segments import counting, jobs, marks, membership
+from supover.segments import commands, counting, jobs, marks, membership
 from tests.makers import Workspace, client, make_customer, make_order, make_workspace, told
 from tests.segments.arrange import (
     at,
@@ -192,6 +192,53 @@ async def test_deleted_customers_leave_and_come_back_when_restored(
         await settle(db, shop)
 
 
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_first_order_and_its_figures_are_one_thing(
+    db: Database, shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    never, buyers = await named(api, "Never ordered"), await segment(api, "Buyers", "number_of_orders >= 1")
+    await settle(db, shop)
+    made = await make_order(api, email="ann@mail.example")
+    ann = UUID(made["customerId"])
+    # The mark stands until the figures are counted, nobody is called for it meanwhile, and it says so.
+    assert await look_again(db, shop) == 0
+    async with db.across() as con:
+        assert shop.id not in {row[0] for row in await con.fetch(jobs.WITH_STALE)}
+    waiting = await found(api, never["id"])
+    assert waiting["asOf"] < clock.now().isoformat()
+    # Nor are they looked at with everybody else.
+    for one in (never, buyers):
+        told(await api.post(f"/api/segments/{one['id']}/refresh"), 202)
+    while await evaluate(db, shop):
+        pass
+    assert [one for one in await moves(db, shop) if one[1] == ann] == []
+    await settle(db, shop)
+    mine = [one for one in await moves(db, shop) if one[1] == ann]
+    assert ("SegmentEntered", ann, UUID(buyers["id"]), "live") in mine
+    assert [one for one in mine if str(one[2]) == never["id"]] == []
+    assert len(mine) == len({one[2] for one in mine})
+    assert (await found(api, never["id"]))["asOf"] > waiting["asOf"]
+    assert await differences(db, shop) == []
+
+
+async def test_who_orders_all_the_time_is_looked_at_too(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, owner: "Connection"
+) -> None:
+    ann = await make_customer(api, name="Ann")
+    await make_order(api, ann)
+    assert await look_again(db, shop) == 0
+    # The order came long after the customer's mark was made: only what was marked by then is in.
+    await owner.execute(
+        "update data.customer_stale set marked_at = marked_at + interval '11 seconds' where workspace_id = $1", shop.id
+    )
+    assert await look_again(db, shop) == 1
+    assert {str(one[1]) for one in await moves(db, shop)} == {ann["id"]}
+    await settle(db, shop)
+    assert await differences(db, shop) == []
+
+
 # --- everybody at once -----------------------------------------------------------------------------------------------
 
 
@@ -261,8 +308,29 @@ async def test_an_evaluation_that_was_overtaken_leaves_nothing(
     assert not await evaluate(db, shop)
 
 
+async def test_a_wish_that_comes_while_a_filter_fails_is_kept(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, owner: "Connection"
+) -> None:
+    one = await segment(api, "One", "number_of_orders = 0")
+    await settle(db, shop)
+    break_it = "update data.segment set filter = 'custom.shoe > 40' where id = $1"
+    await owner.execute(break_it, UUID(one["id"]))
+    told(await api.post(f"/api/segments/{one['id']}/refresh"), 202)
+
+    async def mended() -> None:
+        told(await api.post("/api/custom-fields", json={"key": "shoe", "label": "Shoe", "type": "number"}), 201)
+
+    async with db.tx(shop.id) as tx:
+        assert await membership.evaluate_next(_Interrupted(tx, mended))  # pyright: ignore[reportArgumentType]
+    failed = await found(api, one["id"])
+    assert (failed["complete"], failed["refreshing"]) == (False, True)
+    await settle(db, shop)
+    now = await found(api, one["id"])
+    assert (now["complete"], now["refreshing"], now["error"]) == (True, False, None)
+
+
 class _Interrupted:
-    """A transaction in which somebody else commits something before an evaluation says that it is done."""
+    """A transaction in which somebody else commits something before an evaluation says how it went."""
 
     def __init__(self, tx: Any, by: Any) -> None:
         self._tx = tx
@@ -272,7 +340,7 @@ class _Interrupted:
         return getattr(self._tx, name)
 
     async def run(self, sql: str, *args: object) -> int:
-        if sql == membership.EVALUATED:
+        if sql in (membership.EVALUATED, membership.FAILED):
             await self._by()
         return await self._tx.run(sql, *args)
 
@@ -349,6 +417,26 @@ async def test_two_workers_at_once_tell_each_move_once(db: Database, shop: Works
     assert await members(api, one["id"]) == {customer["id"] for customer in customers}
     entered = [str(customer) for _, customer, id, _ in await moves(db, shop) if str(id) == one["id"] and customer]
     assert sorted(entered) == sorted(customer["id"] for customer in customers)
+    assert await differences(db, shop) == []
+
+
+async def test_picks_at_once_are_all_counted(db: Database, shop: Workspace, api: httpx.AsyncClient) -> None:
+    group = await segment(api, "Panel", None)
+    path = f"/api/segments/{group['id']}/customers"
+    customers = [(await make_customer(api, name=f"Customer {n}"))["id"] for n in range(24)]
+    async with db.tx(shop.id) as tx:
+        await commands.pick(tx, UUID(group["id"]), [UUID(customers[0])])
+        # Begun before the first is there to be seen, counted after.
+        second = asyncio.create_task(api.post(path, json={"ids": customers[1:2]}))
+        await asyncio.sleep(0.3)
+    told(await second)
+    assert (await found(api, group["id"]))["members"] == 2
+    for answer in await asyncio.gather(*(api.post(path, json={"ids": [one]}) for one in customers[2:])):
+        told(answer)
+    assert (await found(api, group["id"]))["members"] == 24
+    [today] = told(await api.get(f"/api/segments/{group['id']}/growth"))["data"]
+    assert (today["members"], today["entered"], today["left"]) == (24, 24, 0)
+    await settle(db, shop)
     assert await differences(db, shop) == []
 
 
@@ -535,6 +623,35 @@ async def test_a_big_segment_is_counted_every_ten_seconds(
     assert (await found(api, one["id"]))["members"] == 2
     async with db.across() as con:
         assert shop.id not in {row[0] for row in await con.fetch("select workspaces_with_stale_segments()")}
+
+
+async def test_a_big_group_is_counted_every_ten_seconds_and_its_days_are_right(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "BIG", 1)
+    evening = (clock.now() + timedelta(days=1)).replace(hour=23, minute=59, second=55, microsecond=0)
+    at(monkeypatch, evening)
+    group = await segment(api, "Panel", None)
+    path = f"/api/segments/{group['id']}"
+    ann, bob, eve = [(await make_customer(api, name=name))["id"] for name in ("Ann", "Bob", "Eve")]
+
+    async def picked(who: str) -> int:
+        return told(await api.post(f"{path}/customers", json={"ids": [who]}))["segment"]["members"]
+
+    assert await picked(ann) == 1
+    at(monkeypatch, evening + timedelta(seconds=2))
+    assert await picked(bob) == 1
+    assert (await api.delete(f"{path}/customers/{ann}")).status_code == 204
+    # What is due to be counted is no difference.
+    assert [d for d in await differences(db, shop) if str(d.id) == group["id"]] == []
+    at(monkeypatch, evening + timedelta(seconds=6))
+    assert await picked(eve) == 1
+    at(monkeypatch, evening + timedelta(seconds=12))
+    await settle(db, shop)
+    assert (await found(api, group["id"]))["members"] == 2
+    days = told(await api.get(f"{path}/growth", params={"sort": "day"}))["data"]
+    assert [(d["members"], d["entered"], d["left"]) for d in days] == [(1, 2, 1), (2, 1, 0)]
+    assert await differences(db, shop) == []
 
 
 async def test_what_differs_is_named(

@@ -69,6 +69,8 @@ async def test_what_cannot_be_a_segment_is_refused_by_its_field(api: httpx.Async
     assert await refused(filter=None) == ["/filter"]
     assert await refused(kind="manual") == ["/filter"]
     assert await refused(kind="smart") == ["/kind"]
+    [error] = told(await api.post("/api/segments", json={"name": "A", "kind": "group"}), 422)["errors"]
+    assert error["message"] == "must be one of filter, manual"
     answer = await api.post("/api/segments", json={"name": "A", "filter": "status = 'VIP' AND shoe_size > 4"})
     [error] = told(answer, 422)["errors"]
     assert (error["pointer"], error["code"], error["position"]) == ("/filter", "unknown", 19)
@@ -259,6 +261,42 @@ async def test_customers_are_put_into_a_group_and_taken_out(
     told(await api.post(path, json={"ids": [nobody] * 1001}), 422)
 
 
+async def test_a_customer_tells_which_segments_they_are_in(
+    db: Database, shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    ann = await make_customer(api, name="Ann", status="VIP")
+    path = f"/api/customers/{ann['id']}/segments"
+    assert told(await api.get(path))["data"] == []
+    await settle(db, shop)
+    group = await segment(api, "Panel", None)
+    told(await api.post(f"/api/segments/{group['id']}/customers", json={"ids": [ann["id"]]}))
+    page = told(await api.get(path, params={"limit": "2", "count": "true"}))
+    rest = told(await api.get(path, params={"limit": "2", "cursor": page["nextCursor"]}))
+    assert (page["total"], rest["nextCursor"]) == (3, None)
+    newest = page["data"][0]
+    assert (newest["id"], newest["name"], newest["kind"], newest["enteredAt"] > ann["createdAt"]) == (
+        group["id"], "Panel", "manual", True,
+    )  # fmt: skip
+    assert {one["name"] for one in (*page["data"], *rest["data"])} == {"Never ordered", "Panel", "VIPs"}
+    assert [one["name"] for one in told(await api.get(path, params={"sort": "name"}))["data"]] == [
+        "Never ordered", "Panel", "VIPs",
+    ]  # fmt: skip
+    told(await api.get(f"/api/customers/{uuid4()}/segments"), 404)
+    other = await make_workspace(db)
+    async with client(db, other.key) as stranger:
+        told(await stranger.get(path), 404)
+
+
+async def test_the_list_of_customers_knows_its_segments(db: Database, shop: Workspace, api: httpx.AsyncClient) -> None:
+    ann, _ = await make_customer(api, name="Ann", status="VIP"), await make_customer(api, name="Bob")
+    await settle(db, shop)
+    vips = await named(api, "VIPs")
+    listed = told(await api.get("/api/customers", params={"segment": vips["id"]}))["data"]
+    assert [one["id"] for one in listed] == [ann["id"]]
+    answer = await api.get("/api/customers", params={"segment": str(uuid4())})
+    assert [(e["pointer"], e["code"]) for e in told(answer, 422)["errors"]] == [("segment", "unknown")]
+
+
 async def test_only_groups_are_picked_by_hand(api: httpx.AsyncClient) -> None:
     one, ann = await segment(api, "VIPs of ours", "status = 'VIP'"), await make_customer(api, name="Ann")
     told(await api.post(f"/api/segments/{one['id']}/customers", json={"ids": [ann["id"]]}), 409)
@@ -291,6 +329,8 @@ async def test_growth_is_asked_for_by_days(
     page = told(await api.get(path, params={"limit": "4", "sort": "day"}))
     following = told(await api.get(path, params={"limit": "4", "sort": "day", "cursor": page["nextCursor"]}))
     assert [d["day"][-2:] for d in (*page["data"], *following["data"])] == [f"{n:02}" for n in range(1, 9)]
+    assert pointers(await api.get(path, params={"from": "2026-01-05", "to": "2026-01-03"})) == ["from"]
+    assert len(told(await api.get(path, params={"from": "2026-01-05", "to": "2026-01-05"}))["data"]) == 1
 
 
 # --- built in --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,14 @@
 """Saved views: one's own and shared ones, kept only when the list of customers takes them."""
 
+from typing import Any
+
 import httpx
+import msgspec
 import pytest
 
-from supover.kit.db import Database
+from supover.customers import routes as customers
+from supover.kit.api import query_names
+from supover.kit.db import Database, Tx
 from supover.segments import views
 from tests.makers import Workspace, client, make_key, make_workspace, pointers, told
 
@@ -39,13 +44,16 @@ async def test_a_view_is_saved_read_changed_and_deleted(api: httpx.AsyncClient) 
         ("minSpent=much", "minSpent: invalid decimal"),
         ("minOrders=-1", "minOrders: must be a number of orders"),
         ("sort=shoes", "sort: cannot be 'shoes'"),
-        ("cursor=abc", "cursor: is not a parameter"),
-        ("page=2", "page: is not a parameter"),
+        ("cursor=abc", "cursor: is one page"),
+        ("page=2", "page: is one page"),
         ("include=everything", "include: cannot be 'everything'"),
         ("filter=shoe_size%20%3E%204", "shoe_size is not a field"),
         ("createdFrom=soon", "createdFrom: must be a date"),
         ("isRepeat=perhaps", "isRepeat"),
         ("segment=1", "segment"),
+        ("segment=018f0000-0000-7000-8000-000000000000", "segment: is no segment here"),
+        ("count=perhaps", "count"),
+        ("limit=201", "limit: must be from 1 to 200"),
         ("a", "must be a query string"),
         ("search=%00", "NUL"),
         ("search=%ff", "must be a query string"),
@@ -65,6 +73,7 @@ async def test_a_view_that_the_list_does_not_take_is_refused(api: httpx.AsyncCli
         "search=ann%20lee&tag=a&tag=b&status=VIP&status=ACTIVE&limit=50",
         "filter=amount_spent%20%3E%2010%20AND%20status%20%3D%20%27VIP%27&sort=name",
         "minSpent=10.50&maxSpent=99&minOrders=2&isRepeat=true&createdFrom=2026-01-01&country=DE&include=addresses",
+        "count=true&status=VIP",
         "q=%22ann%40x.org%22&email=ann%40x.org&phone=555123&externalId=9&source=ETSY",
     ],
 )
@@ -72,6 +81,26 @@ async def test_a_view_that_the_list_takes_is_kept(api: httpx.AsyncClient, query:
     kept = told(await api.post("/api/views", json={"name": "A view", "query": query}), 201)
     assert kept["query"] == query
     told(await api.get(f"/api/customers?{query}"))
+
+
+async def test_what_a_view_asks_is_read_and_not_run(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    rows = Tx.rows
+
+    async def heard(self: Tx, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return await rows(self, sql, *args)
+
+    monkeypatch.setattr(Tx, "rows", heard)
+    query = "filter=amount_spent%20%3E%2010&count=true&sort=-totalSpent"
+    told(await api.post("/api/views", json={"name": "A view", "query": query}), 201)
+    assert [sql for sql in asked if "customer_metrics" in sql] == []
+
+
+def test_what_is_read_of_a_view_is_what_the_list_asks_for() -> None:
+    assert {field.encode_name for field in msgspec.structs.fields(customers.Asked)} == set(
+        query_names(customers.search).values()
+    )
 
 
 async def test_a_private_view_is_its_owners_and_a_shared_one_everybodys(db: Database, shop: Workspace) -> None:

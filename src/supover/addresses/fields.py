@@ -24,9 +24,15 @@ FIELDS: Final = (
         within="""exists (select 1
               from (select a.customer_id as id, a.country from address a where a.workspace_id = $1
                      union all
-                    select h.id, h.country from customer h where h.workspace_id = $1) as p
+                    select h.id, h.country from customer h where h.workspace_id = $1 and h.country is not null) as p
              where p.id = c.id and {})""",
+        within_few="""exists (select 1
+              from (select a.country from address a where a.workspace_id = $1 and a.customer_id = c.id
+                     union all
+                    select c.country) as p
+             where {})""",
         equals="lower(p.country) = lower({0})",
+        aka=("country", "countries", "customer_country"),
         example="customer_countries CONTAINS 'US'",
     ),
     Field(
@@ -35,7 +41,9 @@ FIELDS: Final = (
         words="regions",
         sql="nullif(a.state, '')",
         within=_ADDRESS,
-        equals="lower(a.country || '-' || a.state) = lower({0}) and a.state <> ''",
+        equals="lower(a.country) = lower(split_part({0}, '-', 1)) and a.state <> ''"
+        " and lower(a.state) = lower(substr({0}, strpos({0}, '-') + 1)) and strpos({0}, '-') > 0",
+        aka=("state", "region", "province"),
         example="customer_regions CONTAINS 'US-CA'",
     ),
     Field(
@@ -45,6 +53,7 @@ FIELDS: Final = (
         sql="nullif(a.city, '')",
         within=_ADDRESS,
         equals=_CITY,
+        aka=("city", "cities"),
         example="customer_cities CONTAINS 'US-NY-NewYork'",
     ),
 )

@@ -15,6 +15,7 @@ FIELDS: Final = (
         words="amount spent",
         sql="m.total_spent",
         absent=_NONE,
+        aka=("totalspent", "total_spent", "spent", "revenue"),
         example="amount_spent BETWEEN 100 AND 499.99",
     ),
     Field(
@@ -23,6 +24,7 @@ FIELDS: Final = (
         words="number of orders",
         sql="m.order_count",
         absent=_NONE,
+        aka=("ordercount", "order_count", "orders", "orders_count"),
         example="number_of_orders >= 2",
     ),
     Field(
@@ -31,6 +33,7 @@ FIELDS: Final = (
         words="average order value",
         sql="m.average_order_value",
         absent=_NONE,
+        aka=("averageordervalue", "aov"),
         example="average_order_value > 80",
     ),
     Field(
@@ -53,6 +56,7 @@ FIELDS: Final = (
         words="lifetime value (delivered orders)",
         sql="m.lifetime_value",
         absent=_NONE,
+        aka=("lifetimevalue", "ltv", "clv"),
         example="lifetime_value > 1000",
     ),
     Field(
@@ -61,6 +65,7 @@ FIELDS: Final = (
         words="number of delivered orders",
         sql="m.total_orders",
         absent=_NONE,
+        aka=("totalorders", "total_orders"),
         example="delivered_orders > 1",
     ),
 )

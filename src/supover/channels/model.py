@@ -1,9 +1,9 @@
 """The nouns of channels: connections, and what every channel's message becomes: a contact, an address, an order."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -103,8 +103,12 @@ class ChannelOrder(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = False
 
 
+UNTOLD: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a yes was said of which nobody tells the time: before everything else that was said."""
+
+
 class ChannelConsent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a channel says that its customer chose. `at` is when they did; an opt-in has it, as without it none is known.
+    """What a channel says that its customer chose. `at` is when they did; an opt-in has it, if only UNTOLD.
 
     `address` is the email or phone that it is about.
     """

@@ -53,14 +53,29 @@ ADD: Final = """
      order by n.id
         on conflict (workspace_id, customer_id, channel, topic, at, fingerprint) do nothing
     returning id"""
-# The latest counts; of one time the strictest; of those the one that claims least; else any, but always the same.
+# The latest counts; of one time the strictest; of those the one that claims least; else any, but always the same. How they
+# opted in is the most that they did for this contact since they are SUBSCRIBED: who repeats a yes takes nothing back.
 RECOUNT: Final = """
-    insert into consent as k (workspace_id, customer_id, channel, topic, state, opt_in_level, source, at, policy_version)
-    select $1, n.customer_id, n.channel, n.topic, e.state, e.opt_in_level, e.source, e.at, e.policy_version
+    insert into consent as k (workspace_id, customer_id, channel, topic, state, opt_in_level, source, at, policy_version,
+           contact_hash)
+    select $1, n.customer_id, n.channel, n.topic, e.state,
+           coalesce((select s.opt_in_level
+                       from consent_entry s
+                      where s.workspace_id = $1 and s.customer_id = n.customer_id and s.channel = n.channel
+                        and s.topic = n.topic and s.state = 'SUBSCRIBED' and e.state = 'SUBSCRIBED'
+                        and s.contact_hash is not distinct from e.contact_hash
+                        and s.at > coalesce((select max(b.at)
+                                               from consent_entry b
+                                              where b.workspace_id = $1 and b.customer_id = n.customer_id
+                                                and b.channel = n.channel and b.topic = n.topic
+                                                and b.state <> 'SUBSCRIBED'), '-infinity')
+                      order by array_position(array['CONFIRMED_OPT_IN', 'SINGLE_OPT_IN', 'UNKNOWN'], s.opt_in_level)
+                      limit 1), e.opt_in_level),
+           e.source, e.at, e.policy_version, e.contact_hash
       from (select distinct u.customer_id, u.channel, u.topic
               from unnest($2::uuid[], $3::text[], $4::text[]) as u (customer_id, channel, topic)) as n
      cross join lateral (
-           select e.state, e.opt_in_level, e.source, e.at, e.policy_version
+           select e.state, e.opt_in_level, e.source, e.at, e.policy_version, e.contact_hash
              from consent_entry e
             where e.workspace_id = $1 and e.customer_id = n.customer_id and e.channel = n.channel and e.topic = n.topic
             order by e.at desc,
@@ -70,9 +85,11 @@ RECOUNT: Final = """
             limit 1) as e
         on conflict (workspace_id, customer_id, channel, topic)
         do update set state = excluded.state, opt_in_level = excluded.opt_in_level, source = excluded.source, at = excluded.at,
-                      policy_version = excluded.policy_version, version = k.version + 1
-     where (k.state, k.opt_in_level, k.source, k.at, k.policy_version)
-           is distinct from (excluded.state, excluded.opt_in_level, excluded.source, excluded.at, excluded.policy_version)
+                      policy_version = excluded.policy_version, contact_hash = excluded.contact_hash,
+                      version = k.version + 1
+     where (k.state, k.opt_in_level, k.source, k.at, k.policy_version, k.contact_hash)
+           is distinct from (excluded.state, excluded.opt_in_level, excluded.source, excluded.at, excluded.policy_version,
+                             excluded.contact_hash)
     returning k.customer_id, k.channel, k.topic, k.state, k.at, k.source"""
 
 
@@ -128,7 +145,7 @@ async def record(tx: Tx, entries: Sequence[Entry], policy: Policy = "direct") ->
                 continue
             # Nobody speaks in the future: what they say next must count over this.
             at = received_at
-        contact = _contact(entry, person)
+        contact = _contact(entry, person, policy)
         if entry.state in rules.OPT_INS and contact is None and entry.channel != "post" and policy != "merge":
             refused[n] = "no_contact"
             continue
@@ -166,8 +183,11 @@ async def record(tx: Tx, entries: Sequence[Entry], policy: Policy = "direct") ->
     ]
 
 
-def _contact(entry: Entry, person: _Person) -> rules.Reached | None:
+def _contact(entry: Entry, person: _Person, policy: Policy) -> rules.Reached | None:
     if entry.contact is None:
+        # What one of two said who are merged was not said of the other one's contact, nor what a channel says that knows none.
+        if policy in ("merge", "channel"):
+            return None
         return rules.contact_of(entry.channel, person.email, person.phone, person.phone_e164, person.country)
     return rules.contact_of(entry.channel, entry.contact, entry.contact, None, person.country)
 
@@ -212,7 +232,7 @@ async def _add(tx: Tx, written: dict[int, _Ready]) -> set[int]:
     for id, n in made.items():
         one = written[n]
         entry = one.entry
-        said = (entry.state, entry.opt_in_level, entry.source, entry.proof, entry.policy_version)
+        said = (entry.state, entry.opt_in_level, entry.source, entry.proof, entry.policy_version, one.hash)
         rows.append(
             (
                 id,
@@ -315,14 +335,12 @@ FIELDS: Final = ("language", "preferred_channel", "quiet_hours")
 async def change(
     tx: Tx, customer_id: UUID, wanted: PreferenceChange, version: int | None = None
 ) -> CommunicationPreferences:
-    """Changes what is given of language, preferred channel and quiet hours.
+    """Changes what is given of language, preferred channel and quiet hours; what then reads the same is not changed.
 
     Raises CustomerNotFound, PreferencesStale, Invalid.
     """
     old = await _hold(tx, customer_id, version)
     language, channel, hours = old.language, old.preferred_channel, old.quiet_hours
-    if hours is not None:
-        hours = QuietHours(hours.start, hours.end, await tx.value(OWN_ZONE, customer_id))
     if wanted.language is not UNSET:
         language = rules.language(wanted.language) if wanted.language is not None else None
     if wanted.preferred_channel is not UNSET:
@@ -330,13 +348,20 @@ async def change(
         channel = None if given is None else rules.channel_of(given, "/preferredChannel")
     if wanted.quiet_hours is not UNSET:
         hours = None if wanted.quiet_hours is None else rules.quiet_hours(wanted.quiet_hours)
-    start, end, timezone = (None, None, None) if hours is None else (hours.start, hours.end, hours.timezone)
-    if (language, channel, start) == (None, None, None) and old.version == 0:
+    if hours is not None and hours.timezone is None:
+        hours = QuietHours(hours.start, hours.end, (await customers.zone(tx)).key)
+    was, wished = (old.language, old.preferred_channel, old.quiet_hours), (language, channel, hours)
+    fields = [field for field, one, other in zip(FIELDS, was, wished, strict=True) if one != other]
+    if not fields:
         return old
-    await tx.run(KEEP, customer_id, language, channel, start, end, timezone)
+    if "quiet_hours" not in fields:
+        # They go on following the workspace's time zone, or their own, as they did.
+        own = await tx.value(OWN_ZONE, customer_id)
+    else:
+        own = wanted.quiet_hours.timezone if isinstance(wanted.quiet_hours, QuietHours) else None
+    start, end = (None, None) if hours is None else (hours.start, hours.end)
+    await tx.run(KEEP, customer_id, language, channel, start, end, own)
     new = await queries.find(tx, customer_id)
-    if new.version != old.version:
-        tx.changed("preferences", customer_id, old, new, FIELDS)
-        fields = [field for field in FIELDS if getattr(old, field) != getattr(new, field)]
-        await publish(tx, [PreferencesChanged(customer_id=customer_id, fields=fields)])
+    tx.changed("preferences", customer_id, old, new, FIELDS)
+    await publish(tx, [PreferencesChanged(customer_id=customer_id, fields=fields)])
     return new

@@ -29,6 +29,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         kind="text",
         words="language",
         sql="p.language",
+        # Who reads German in Austria reads German: a tag is found by what it has before any of its hyphens.
+        equals="(lower(p.language) || '-') ^@ (lower({0}) || '-')",
         within="exists (select 1 from communication_preference p where p.workspace_id = $1 and p.customer_id = c.id and {})",
         example="customer_language = 'de'",
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ Policy = Literal["direct", "channel", "import", "migration", "merge"]
 
 `direct`: somebody tells us now. `channel`: a platform repeats what it was told; a time in the future is the time received.
 `import`: a file, which may unsubscribe and never subscribes anybody. `migration`: a file that also subscribes who was never
-asked here, where it names a source or a proof. `merge`: what `rules.merged` decided.
+asked here, where it names a source or a proof. `merge`: what `rules.merged` decided, of the contact that it was said of.
 """
 Refusal = Literal["unknown_customer", "no_contact", "future", "import", "unsubscribed", "suppressed", "no_proof"]
 
@@ -29,7 +29,9 @@ Refusal = Literal["unknown_customer", "no_contact", "future", "import", "unsubsc
 class Preference(msgspec.Struct, frozen=True, rename="camel"):
     """Where a customer stands with one topic on one channel. Who was never asked is NOT_SUBSCRIBED, and all else null.
 
-    `at` is when they said so, `policyVersion` the text that they agreed to.
+    `at` is when they said so, `policyVersion` the text that they agreed to, `contact` what they said it of, as it was then:
+    while the customer has another one, SUBSCRIBED is no consent to write to that. `optInLevel` is the most that they did for
+    this contact since they are SUBSCRIBED.
     """
 
     channel: ConsentChannel
@@ -39,6 +41,7 @@ class Preference(msgspec.Struct, frozen=True, rename="camel"):
     source: str | None = None
     at: datetime | None = None
     policy_version: str | None = None
+    contact: str | None = None
 
 
 class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,8 +70,9 @@ class ConsentChoice(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     """What a customer chose: `state` SUBSCRIBED, PENDING or UNSUBSCRIBED for a `topic` on a `channel`.
 
     `channel` is email, sms, whatsapp, phone or post; `topic` marketing, transactional, review_requests or surveys. `at` is when
-    they said so, now unless told; `source` where, such as checkout; `proof` what shows it, a text or an object of up to 8 KiB;
-    `optInLevel` SINGLE_OPT_IN, CONFIRMED_OPT_IN or UNKNOWN; `policyVersion` the text that they agreed to.
+    they said so, now unless told: a time, or a day, which is its beginning; `source` where, such as checkout; `proof` what shows
+    it, a text or an object of up to 8 KiB; `optInLevel` SINGLE_OPT_IN, CONFIRMED_OPT_IN or UNKNOWN; `policyVersion` the text that
+    they agreed to.
     """
 
     channel: str
@@ -76,7 +80,7 @@ class ConsentChoice(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     state: str
     opt_in_level: str | None = None
     source: str | None = None
-    at: datetime | None = None
+    at: str | None = None
     proof: str | dict[str, Any] | None = None
     policy_version: str | None = None
 
@@ -84,7 +88,7 @@ class ConsentChoice(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 class PreferenceChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What to change of how a customer wants to be written to; what is absent stays, null empties.
 
-    `language` is a tag of BCP 47, such as de-AT.
+    `language` is a tag of BCP 47, such as de or de-AT.
     """
 
     language: str | None | UnsetType = UNSET
@@ -163,6 +167,19 @@ class MaySend(msgspec.Struct, frozen=True, rename="camel"):
     allowed: bool
     reasons: Sequence[Reason] = ()
     not_before: datetime | None = None
+
+
+class Recipients(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Who somebody would write to, up to 1,000 customers, on which `channel` and about which `topic`.
+
+    `channel` is email, sms, whatsapp, phone or post; `topic` marketing, transactional, review_requests or surveys. `at` is when
+    it would be sent, for the quiet hours; now unless told.
+    """
+
+    customer_ids: Annotated[Sequence[UUID], msgspec.Meta(min_length=1, max_length=1000)]
+    channel: str
+    topic: str
+    at: str | None = None
 
 
 class Suppression(msgspec.Struct, frozen=True, rename="camel"):

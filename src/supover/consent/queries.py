@@ -24,7 +24,14 @@ from supover.kit.text import Quality
 # --- one customer --------------------------------------------------------------------------------------------------------
 
 STANDING: Final = """
-    select k.channel, k.topic, k.state, k.opt_in_level, k.source, k.at, k.policy_version, k.version
+    select k.channel, k.topic, k.state, k.opt_in_level, k.source, nullif(k.at, timestamptz '1970-01-01 00:00:00+00'),
+           k.policy_version,
+           (select e.contact
+              from consent_entry e
+             where e.workspace_id = $1 and e.customer_id = $2 and e.channel = k.channel and e.topic = k.topic
+               and e.at = k.at and e.state = k.state and e.contact_hash is not distinct from k.contact_hash
+             order by e.fingerprint desc
+             limit 1), k.version
       from consent k
      where k.workspace_id = $1 and k.customer_id = $2"""
 SETTINGS: Final = """
@@ -90,7 +97,7 @@ ASKED: Final = """
            c.email, c.phone, c.phone_e164, coalesce(k.state, 'NOT_SUBSCRIBED'),
            $3 = 'post' and exists (select 1 from address a
                                     where a.workspace_id = $1 and a.customer_id = n.id and a.line1 <> ''),
-           p.quiet_from, p.quiet_to, coalesce(p.quiet_timezone, w.timezone)
+           p.quiet_from, p.quiet_to, coalesce(p.quiet_timezone, w.timezone), k.contact_hash
       from unnest($2::uuid[]) as n (id)
       join workspace w on w.workspace_id = $1
       left join customer c on c.workspace_id = $1 and c.id = n.id
@@ -133,7 +140,9 @@ async def may_send_many(
             suppressed.setdefault(hash, []).append(reason)
     found: list[MaySend] = []
     for id in customer_ids:
-        _, is_there, is_merged, is_deleted, is_blocked, _, _, _, state, has_place, start, end, timezone = rows[id]
+        _, is_there, is_merged, is_deleted, is_blocked, _, _, _, state, has_place, start, end, timezone, said_of = rows[
+            id
+        ]
         contact = contacts[id]
         known = rules.Known(
             is_there=is_there,
@@ -143,6 +152,7 @@ async def may_send_many(
             contact=has_place if channel == "post" else contact is not None,
             quality=Quality.REAL if contact is None else contact.quality,
             state=state,
+            is_of_contact=said_of == hashes.get(id),
             suppressed=suppressed.get(hashes.get(id, b""), ()),
         )
         reasons = rules.against(known, topic)
@@ -159,27 +169,38 @@ async def may_send_many(
 
 # What the recount that writers run finds with `limit 1` from an index, found by comparing all entries with each other.
 CHECK_CONSENT: Final = """
-    with ranked as (
-        select e.customer_id, e.channel, e.topic, e.state, e.opt_in_level, e.source, e.at, e.policy_version,
+    with said as (
+        select e.customer_id, e.channel, e.topic, e.state, e.opt_in_level, e.source, e.at, e.policy_version, e.contact_hash,
+               e.fingerprint, case e.opt_in_level when 'UNKNOWN' then 1 when 'SINGLE_OPT_IN' then 2 else 3 end as claim,
+               max(e.at) filter (where e.state <> 'SUBSCRIBED')
+                         over (partition by e.customer_id, e.channel, e.topic) as broken_at
+          from consent_entry e where e.workspace_id = $1),
+    ranked as (
+        select e.customer_id, e.channel, e.topic, e.state, e.source, e.at, e.policy_version, e.contact_hash,
+               case e.state when 'SUBSCRIBED'
+                    then (array['UNKNOWN', 'SINGLE_OPT_IN', 'CONFIRMED_OPT_IN'])[
+                         max(e.claim) filter (where e.state = 'SUBSCRIBED')
+                                      over (partition by e.customer_id, e.channel, e.topic, e.contact_hash,
+                                                         (e.at > e.broken_at) is not false)]
+                    else e.opt_in_level end as opt_in_level,
                rank() over (partition by e.customer_id, e.channel, e.topic
                             order by e.at desc,
                                      case e.state when 'REDACTED' then 1 when 'INVALID' then 2 when 'UNSUBSCRIBED' then 3
                                                   when 'PENDING' then 4 else 5 end,
-                                     case e.opt_in_level when 'UNKNOWN' then 1 when 'SINGLE_OPT_IN' then 2 else 3 end,
-                                     e.fingerprint desc) as place
-          from consent_entry e where e.workspace_id = $1),
+                                     e.claim, e.fingerprint desc) as place
+          from said e),
     kept as (
-        select k.customer_id, k.channel, k.topic, k.state, k.opt_in_level, k.source, k.at, k.policy_version
+        select k.customer_id, k.channel, k.topic, k.state, k.opt_in_level, k.source, k.at, k.policy_version, k.contact_hash
           from consent k where k.workspace_id = $1)
     select coalesce(own.customer_id, kept.customer_id),
            coalesce(own.channel, kept.channel) || '/' || coalesce(own.topic, kept.topic),
-           array[kept.state, kept.opt_in_level, kept.source, kept.at::text, kept.policy_version],
-           array[own.state, own.opt_in_level, own.source, own.at::text, own.policy_version]
-      from (select r.customer_id, r.channel, r.topic, r.state, r.opt_in_level, r.source, r.at, r.policy_version
+           array[kept.state, kept.opt_in_level, kept.source, kept.at::text, kept.policy_version, encode(kept.contact_hash, 'hex')],
+           array[own.state, own.opt_in_level, own.source, own.at::text, own.policy_version, encode(own.contact_hash, 'hex')]
+      from (select r.customer_id, r.channel, r.topic, r.state, r.opt_in_level, r.source, r.at, r.policy_version, r.contact_hash
               from ranked r where r.place = 1) as own
       full join kept on kept.customer_id = own.customer_id and kept.channel = own.channel and kept.topic = own.topic
-     where (own.state, own.opt_in_level, own.source, own.at, own.policy_version)
-           is distinct from (kept.state, kept.opt_in_level, kept.source, kept.at, kept.policy_version)
+     where (own.state, own.opt_in_level, own.source, own.at, own.policy_version, own.contact_hash)
+           is distinct from (kept.state, kept.opt_in_level, kept.source, kept.at, kept.policy_version, kept.contact_hash)
      limit 1000"""
 CHECK_SUPPRESSIONS: Final = """
     with said as (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar.params import QueryParameter
 
-from supover.consent import commands, queries
+from supover.consent import commands, queries, rules
 from supover.consent.model import (
     CommunicationPreferences,
     ConsentChannel,
@@ -14,6 +14,7 @@ from supover.consent.model import (
     ConsentTopic,
     MaySend,
     PreferenceChange,
+    Recipients,
 )
 from supover.customers import queries as customers
 from supover.kit import sql
@@ -88,9 +89,21 @@ async def may_send(
 ) -> MaySend:
     """Ask whether a customer may be written to.
 
-    Every topic but transactional needs SUBSCRIBED to that very topic; transactional messages go out unless they were refused or
-    the contact is suppressed. `reasons` is all that stands against it; `notBefore` is there when quiet hours alone do.
+    Every topic but transactional needs SUBSCRIBED to that very topic, said of the contact that the customer has now; transactional
+    messages go out unless they were refused or the contact is suppressed. `reasons` is all that stands against it; `notBefore` is
+    there when quiet hours alone do.
     """
     await customers.exists(db, id, f"{BELOW}/may-send")
     moment = None if at is None else sql.bound(at, await customers.zone(db), "at")
     return await queries.may_send(db, id, channel, topic, moment)
+
+
+@routes.post("/api/communication-preferences/may-send")
+async def may_send_many(db: Reader, data: Recipients) -> Listing[MaySend]:
+    """Ask whether many customers may be written to.
+
+    As for one, an answer for each in the order of `customerIds`. Those who were deleted or merged, and ids that nobody has, are
+    answered too, by the reasons `deleted`, `merged` and `unknown`.
+    """
+    asked = rules.asked(data, await customers.zone(db))
+    return Listing(await queries.may_send_many(db, data.customer_ids, asked.channel, asked.topic, asked.at))

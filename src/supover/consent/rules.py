@@ -17,11 +17,12 @@ from supover.consent.model import (
     OptInLevel,
     QuietHours,
     Reason,
+    Recipients,
     Said,
     State,
     SuppressionReason,
 )
-from supover.kit import text
+from supover.kit import sql, text
 from supover.kit.problems import FieldError, Invalid
 from supover.kit.text import Quality
 
@@ -68,26 +69,41 @@ def strictest(states: Iterable[State]) -> State:
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Where somebody stands since when; `at` is None for who was never asked."""
+    """Where somebody stands since when; `at` is None for who was never asked.
+
+    `explicit_at` is when they last said themselves that they opt in, which a yes that is repeated for them leaves where it was;
+    `contact` is what the entry that decides was said of.
+    """
 
     state: State = "NOT_SUBSCRIBED"
     opt_in_level: OptInLevel | None = None
     at: datetime | None = None
+    explicit_at: datetime | None = None
+    contact: str | None = None
 
 
 def merged(standings: Sequence[Standing]) -> Standing:
     """Where several customers stand who turn out to be one: the strictest counts, unless they opted in explicitly after it.
 
-    Its `at` is the latest of all, so that recorded for the survivor it counts over what is there. The order does not matter.
+    Its `at` is the latest of all, so that recorded for the survivor it counts over what is there; its `contact` is that of who
+    decided, so that a yes for one contact does not become one for another. The order does not matter.
     """
     said = [s for s in standings if s.at is not None]
     if not said:
         return Standing()
     # An explicit opt-in ends what was said before it.
-    since = max((_at(s) for s in said if s.state == "SUBSCRIBED" and s.opt_in_level in EXPLICIT), default=EARLIEST)
+    since = max((s.explicit_at or EARLIEST for s in said if s.state == "SUBSCRIBED"), default=EARLIEST)
     standing = [s for s in said if _at(s) >= since]
     found = max(
-        standing, key=lambda s: (strictness(s.state), s.opt_in_level not in EXPLICIT, _at(s), s.opt_in_level or "")
+        standing,
+        key=lambda s: (
+            strictness(s.state),
+            s.opt_in_level not in EXPLICIT,
+            _at(s),
+            s.opt_in_level or "",
+            s.explicit_at or EARLIEST,
+            s.contact or "",
+        ),
     )
     return msgspec.structs.replace(found, at=max(map(_at, said)))
 
@@ -142,7 +158,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 def chosen(choice: ConsentChoice, zone: ZoneInfo, now: datetime) -> Chosen:
-    """A choice in our words; a time without a zone is the workspace's. Raises Invalid with every field that is wrong."""
+    """A choice in our words; a day, or a time without a zone, is the workspace's. Raises Invalid with every field that is wrong."""
     errors: list[FieldError] = []
     channel: ConsentChannel = _one_of(choice.channel.lower(), CHANNELS, "/channel", errors)
     topic: ConsentTopic = _one_of(choice.topic.lower(), TOPICS, "/topic", errors)
@@ -152,22 +168,42 @@ def chosen(choice: ConsentChoice, zone: ZoneInfo, now: datetime) -> Chosen:
     version = _short(choice.policy_version, VERSION_LENGTH, "/policyVersion", errors)
     if choice.proof is not None and len(msgspec.json.encode(choice.proof)) > PROOF_BYTES:
         errors.append(FieldError("/proof", "length", f"has more than {PROOF_BYTES} bytes"))
-    at = choice.at
-    if at is not None:
-        at = _moment(at if at.tzinfo else at.replace(tzinfo=zone))
-        if at is None or at < EARLIEST:
-            errors.append(FieldError("/at", "range", "is not a time that can be"))
-        elif at > now + AHEAD:
-            errors.append(FieldError("/at", "future", "is in the future"))
+    at = _moment(choice.at, zone, errors)
+    if at is not None and at < EARLIEST:
+        errors.append(FieldError("/at", "range", "is not a time that can be"))
+    elif at is not None and at > now + AHEAD:
+        errors.append(FieldError("/at", "future", "is in the future"))
     if errors:
         raise Invalid(errors)
     return Chosen(channel, topic, state, level, source, at, choice.proof or None, version)
 
 
-def _moment(at: datetime) -> datetime | None:
+class Asked(msgspec.Struct, frozen=True):
+    """On what, about what and when somebody would write."""
+
+    channel: ConsentChannel
+    topic: ConsentTopic
+    at: datetime | None
+
+
+def asked(recipients: Recipients, zone: ZoneInfo) -> Asked:
+    """What is asked of many customers, times read as in `chosen`. Raises Invalid with every field that is wrong."""
+    errors: list[FieldError] = []
+    channel: ConsentChannel = _one_of(recipients.channel.lower(), CHANNELS, "/channel", errors)
+    topic: ConsentTopic = _one_of(recipients.topic.lower(), TOPICS, "/topic", errors)
+    at = _moment(recipients.at, zone, errors)
+    if errors:
+        raise Invalid(errors)
+    return Asked(channel, topic, at)
+
+
+def _moment(given: str | None, zone: ZoneInfo, errors: list[FieldError]) -> datetime | None:
+    if given is None:
+        return None
     try:
-        return at.astimezone(UTC)
-    except OverflowError:
+        return sql.bound(given, zone, "/at")
+    except Invalid as error:
+        errors += error.errors
         return None
 
 
@@ -212,9 +248,10 @@ def _short(given: str | None, most: int, pointer: str, errors: list[FieldError])
 # --- language and hours --------------------------------------------------------------------------------------------------
 
 TAG_LENGTH: Final = 35
-# RFC 5646, section 2.1, without the grandfathered tags.
+# RFC 5646, section 2.1, without the grandfathered tags and those of four letters or more, which no language has: who writes
+# german is told, and not kept under a language that nobody looks for.
 _TAG: Final = re.compile(
-    r"([a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(-[a-z]{4})?(-(?:[a-z]{2}|[0-9]{3}))?((?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*)"
+    r"([a-z]{2,3}(?:-[a-z]{3}){0,3})(-[a-z]{4})?(-(?:[a-z]{2}|[0-9]{3}))?((?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*)"
     r"((?:-[0-9a-wyz](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?)",
     re.ASCII,
 )
@@ -226,7 +263,12 @@ def language(given: str) -> str:
     small = given.strip().replace("_", "-").lower()
     found = _TAG.fullmatch(small) if len(small) <= TAG_LENGTH else None
     if found is None:
-        raise Invalid.at("/language", "language", "must be a language tag such as de or en-GB (BCP 47)")
+        raise Invalid.at(
+            "/language",
+            "language",
+            "must be a language's code of two or three letters, such as de, with a country where that matters, such as de-AT "
+            "(BCP 47)",
+        )
     main, script, region, variants, rest = found.groups(default="")
     return f"{main}{script[:2].upper()}{script[2:]}{region.upper()}{variants}{rest}"
 
@@ -273,7 +315,11 @@ def quiet_until(hours: QuietHours, at: datetime) -> datetime | None:
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """All that decides: `contact` is whether there is one on the channel, `suppressed` by what reasons it must not be used."""
+    """All that decides.
+
+    `contact` is whether there is one on the channel, `is_of_contact` whether `state` was said of that very one, and
+    `suppressed` by what reasons it must not be used.
+    """
 
     is_there: bool
     is_merged: bool = False
@@ -282,6 +328,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     contact: bool = True
     quality: Quality = Quality.REAL
     state: State = "NOT_SUBSCRIBED"
+    is_of_contact: bool = True
     suppressed: Sequence[str] = ()
 
 
@@ -294,6 +341,7 @@ _WORDS: Final = {
     "contact_not_real": "The contact leads to nobody, or not to the customer alone.",
     "suppressed": "The contact is on the suppression list",
     "not_subscribed": "The customer was not asked.",
+    "contact_changed": "The customer said yes for another contact than the one of now.",
     "pending": "The customer has not confirmed yet.",
     "unsubscribed": "The customer has unsubscribed.",
     "invalid": "The channel says that the contact does not work.",
@@ -306,7 +354,9 @@ def against(known: Known, topic: ConsentTopic) -> list[Reason]:
     """What speaks against writing to somebody, but for the hour.
 
     Transactional messages go to everybody who can be reached and has not refused them; all else needs SUBSCRIBED to that very
-    topic. A relay leads to the customer, but only as long as the platform has business with them: no place for marketing.
+    topic, said of the contact that would be written to: another mailbox may be another person's. A no is the customer's, whatever
+    contact they said it of. A relay leads to the customer, but only as long as the platform has business with them: no place for
+    marketing.
     """
     if not known.is_there:
         return [reason("unknown")]
@@ -326,6 +376,8 @@ def against(known: Known, topic: ConsentTopic) -> list[Reason]:
         found.append(reason("suppressed", f": {', '.join(sorted(set(known.suppressed)))}."))
     if known.state != "SUBSCRIBED" and not (is_needed and known.state in ("NOT_SUBSCRIBED", "PENDING")):
         found.append(reason(known.state.lower()))
+    elif not is_needed and known.contact and not known.is_of_contact:
+        found.append(reason("contact_changed"))
     return found
 
 

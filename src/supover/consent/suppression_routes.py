@@ -6,7 +6,7 @@ from uuid import UUID
 from litestar.params import QueryParameter
 
 from supover.consent import suppressions
-from supover.consent.model import ConsentChannel, NewSuppression, Suppression, SuppressionReason
+from supover.consent.model import ConsentChannel, ConsentTopic, NewSuppression, Suppression, SuppressionReason
 from supover.kit import sql
 from supover.kit.api import Answer, Count, Cursor, Limit, Listing, Routes
 from supover.kit.db import Reader, Tx
@@ -27,6 +27,12 @@ async def search(
     channel: Annotated[
         ConsentChannel | None, QueryParameter(name="channel", required=False, description="Only of this channel.")
     ] = None,
+    topic: Annotated[
+        ConsentTopic | None,
+        QueryParameter(
+            name="topic", required=False, description="Only of this topic, without those that are of all topics."
+        ),
+    ] = None,
     reason: Annotated[
         SuppressionReason | None,
         QueryParameter(name="reason", required=False, description="Only for this reason."),
@@ -42,6 +48,7 @@ async def search(
         page,
         contact=contact,
         channel=channel,
+        topic=topic,
         reason=reason,
         count=bool(count),
     )

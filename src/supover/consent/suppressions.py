@@ -56,6 +56,7 @@ async def search(
     *,
     contact: str | None = None,
     channel: ConsentChannel | None = None,
+    topic: ConsentTopic | None = None,
     reason: SuppressionReason | None = None,
     count: bool = False,
 ) -> tuple[Sequence[Suppression], str | None, int | None]:
@@ -68,6 +69,8 @@ async def search(
         where.add("s.contact_hash = {}", (await hashing.hasher(db)).of(_key(contact, "contact")[1]))
     if channel is not None:
         where.add("s.channel = {}", channel)
+    if topic is not None:
+        where.add("s.topic = {}", topic)
     if reason is not None:
         where.add("s.reason = {}", reason)
     total = await db.value(COUNT.format(where=where.text()), *where.values) if count else None
@@ -98,7 +101,7 @@ ADD: Final = """
     insert into suppression as s (workspace_id, id, contact_hash, contact, channel, topic, reason, at, actor)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         on conflict (workspace_id, contact_hash, channel, reason, topic)
-        do update set at = excluded.at, contact = excluded.contact, actor = excluded.actor
+        do update set at = greatest(excluded.at, s.lifted_at + interval '1 microsecond'), contact = excluded.contact, actor = excluded.actor
      where not s.is_active
     returning s.id"""
 BY_CONTACT: Final = f"""

@@ -1,7 +1,7 @@
-"""supover customers find, show, identities and tags; supover tags list, rename, merge and delete."""
+"""supover customers find, show, identities and tags; tags list, rename, merge and delete; custom-fields list, create, delete."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, get_args
 
 import typer
 
@@ -10,11 +10,13 @@ from supover.access.cli import JsonOption, WorkspaceOption
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from supover.customers.custom_field_model import CustomField
     from supover.customers.model import Customer, CustomerIdentity, TagCount
     from supover.kit.db import Reader
 
 customers: Final = typer.Typer(no_args_is_help=True, help="Customers: found and shown.")
 tags: Final = typer.Typer(no_args_is_help=True, help="Tags in use, changed in all customers.")
+fields: Final = typer.Typer(no_args_is_help=True, help="What values of customFields must be.")
 
 WhoArgument = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The customer's id, or the whole email.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, metavar="N", help="At most so many.")]
@@ -155,9 +157,9 @@ def _change_tags(
         jobs,  # noqa: F401  # pyright: ignore[reportUnusedImport]  the job is known by it
         tag_changes,
     )
-    from supover.customers.model import TagChange
+    from supover.customers.tag_change_model import TagChangeBegun
 
-    async def act() -> TagChange:
+    async def act() -> TagChangeBegun:
         new = None if into is None else tag_changes.wanted(into, "/into")
         async with terminal.database() as db:
             id = await terminal.workspace(db, workspace)
@@ -168,6 +170,109 @@ def _change_tags(
         return begun
 
     terminal.show(terminal.run(act), json=json)
+
+
+@fields.command("list")
+def list_fields(context: typer.Context, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """List the custom fields that are declared, in their order."""
+    from supover import terminal
+
+    async def act() -> "list[CustomField]":
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace)) as reader:
+            return await _fields(reader)
+
+    columns = ("id", "key", "label", "type", "choices", "isRequired", "isUnique", "indexState")
+    found = terminal.run(act, context)
+    terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
+
+
+@fields.command("create", epilog="Example: supover custom-fields create roast choice --choice light --choice dark")
+def create_field(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The name in customFields.")],
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="text, number, date, boolean, choice or list.")],
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="What people see; else the key.")] = None,
+    choice: Annotated[list[str] | None, typer.Option("--choice", metavar="TEXT", help="Repeat for several.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", metavar="RE", help="What a whole text must match.")
+    ] = None,
+    required: Annotated[bool, typer.Option("--required", help="Every customer who is made must have it.")] = False,
+    unique: Annotated[bool, typer.Option("--unique", help="No two customers can have the same value.")] = False,
+    indexed: Annotated[bool, typer.Option("--indexed", help="Makes filters quick. A worker builds the index.")] = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Declare a custom field; values that are there stay."""
+    import msgspec
+
+    from supover import terminal
+    from supover.access import audit
+    from supover.customers import (
+        custom_fields,
+        jobs,  # noqa: F401  # pyright: ignore[reportUnusedImport]  the job is known by it
+    )
+    from supover.customers.custom_field_model import FieldType, NewCustomField
+    from supover.kit.problems import Invalid
+
+    async def act() -> "CustomField":
+        try:
+            known = msgspec.convert(type, FieldType)
+        except msgspec.ValidationError:
+            raise Invalid.at("/type", "choice", f"must be one of {', '.join(get_args(FieldType))}") from None
+        new = NewCustomField(
+            key=key,
+            type=known,
+            label=label,
+            choices=choice or (),
+            pattern=pattern,
+            is_required=required,
+            is_unique=unique,
+            is_indexed=indexed,
+        )
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                made = await custom_fields.create(tx, new)
+                await audit.record(tx, "fields.create", made.id)
+        return made
+
+    terminal.show(terminal.run(act, context), json=json)
+
+
+@fields.command("delete", epilog="Example: supover custom-fields delete roast")
+def delete_field(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its key, in any case.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Forget what is declared of a custom field. Values stay, as any JSON."""
+    from supover import terminal
+    from supover.access import audit
+    from supover.customers import (
+        custom_fields,
+        jobs,  # noqa: F401  # pyright: ignore[reportUnusedImport]  the job is known by it
+    )
+
+    async def act() -> None:
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                found = next((one for one in await _fields(tx) if one.key.lower() == key.lower()), None)
+                if found is None:
+                    terminal.fail(f"No custom field {key} in this workspace")
+                await custom_fields.delete(tx, found.id)
+                await audit.record(tx, "fields.delete", found.id)
+
+    terminal.run(act, context)
+
+
+async def _fields(reader: "Reader") -> "list[CustomField]":
+    from supover.customers import custom_field_rules, custom_fields
+    from supover.kit import sql
+
+    page = sql.page(custom_fields.SORTS, limit=custom_field_rules.MAX_FIELDS, sort=None, cursor=None)
+    found, _, _ = await custom_fields.search(reader, page)
+    return found
 
 
 async def _whose(reader: "Reader", who: str) -> "UUID":

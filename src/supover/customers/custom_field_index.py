@@ -19,7 +19,10 @@ from supover.kit.sql import Page, Sort, Where
 
 BUILD_JOB: Final = "customers.index_custom_field"
 CLEAR_JOB: Final = "customers.clear_custom_field"
-BATCH: Final = 5_000
+BATCH: Final = 500
+"""Customers whose values a job writes in a transaction: who writes one of them meanwhile waits so long, for each index."""
+CLEARED: Final = 5_000
+"""Rows that are removed in a transaction; nobody waits for them."""
 
 # --- with the customer ---------------------------------------------------------------------------------------------------
 
@@ -71,16 +74,24 @@ async def keep(
     unique = [d for d in definitions.by_key.values() if d.is_unique and (asked is None or d.key in asked)]
     taken = await tx.rows(HOLDERS, list(customer_ids), asked) if unique else []
     if taken and refuses:
-        [(key, holder)] = taken
+        key, holder = taken[0]
         raise CustomFieldValueTaken(
             f"Customer {holder} has this {definitions.by_key[key].label} already.",
             extra={"customerId": str(holder), "field": f"/customFields/{key}"},
         )
     # Two who keep the same value at once both pass; the unique index then lets one of them try again, and see the other.
     await tx.run(KEEP, list(customer_ids), asked, is_new, refuses)
-    for definition in unique:
-        if definition.index_state == "conflicting" or not refuses:
-            await build_later(tx, definition.id)
+    if unique:
+        # Not as they are remembered: a build may have ended since.
+        mended = await tx.column(CONFLICTING, [d.id for d in unique])
+        for id in [d.id for d in unique] if not refuses else mended:
+            await build_later(tx, id)
+
+
+CONFLICTING: Final = """
+    select f.id from custom_field f
+     where f.workspace_id = $1 and f.id = any($2::uuid[]) and f.index_state = 'conflicting'
+     order by f.id"""
 
 
 # --- another index, or none ----------------------------------------------------------------------------------------------
@@ -109,7 +120,7 @@ CLEAR: Final = """
 
 async def clear(tx: Tx, index_id: UUID) -> int:
     """Removes a batch of the rows of an index that is no more; 0 when there are none left."""
-    return await tx.run(CLEAR, index_id, BATCH)
+    return await tx.run(CLEAR, index_id, CLEARED)
 
 
 # --- filled in by the job ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
@@ -20,7 +21,8 @@ class CustomField(msgspec.Struct, frozen=True, rename="camel"):
     `pattern` is a regular expression in RE2's syntax that the whole text must match. `indexState`: none unless `isIndexed` or
     `isUnique`; building, with `indexDone` of about `indexTotal` customers; ready; conflicting, where customers have the same
     value of a unique field from before; failed, with `indexReason`. `misfits`: how many living customers have a value that does
-    not fit, told when a definition is made or changed.
+    not fit, told when a definition is made, or what it asks of values is changed; null where there are too many customers
+    to look at them at once.
     """
 
     id: UUID
@@ -41,7 +43,7 @@ class CustomField(msgspec.Struct, frozen=True, rename="camel"):
     created_at: datetime
     updated_at: datetime
     version: int
-    misfits: int | UnsetType = UNSET
+    misfits: int | None | UnsetType = UNSET
 
 
 class NewCustomField(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -92,7 +94,7 @@ class Definition(msgspec.Struct, frozen=True):
     index_state: IndexState = "none"
 
 
-class Definitions(msgspec.Struct, frozen=True):
+class Definitions(msgspec.Struct, frozen=True, dict=True):
     """All definitions of a workspace, in their order; `stamp` is another one after every change."""
 
     stamp: UUID | None = None
@@ -103,6 +105,14 @@ class Definitions(msgspec.Struct, frozen=True):
         """Whether values are kept apart, too."""
         return any(d.index_id is not None for d in self.by_key.values())
 
+    def meant(self, key: str) -> Definition | None:
+        """The definition whose key is this one in any case."""
+        return self._in_any_case.get(key.lower()) if self.by_key else None
+
+    @cached_property
+    def _in_any_case(self) -> Mapping[str, Definition]:
+        return {key.lower(): definition for key, definition in self.by_key.items()}
+
 
 class CustomFieldConflict(msgspec.Struct, frozen=True, rename="camel"):
     """A value of a unique field that several customers have: how many, and the first hundred of them."""
@@ -110,6 +120,14 @@ class CustomFieldConflict(msgspec.Struct, frozen=True, rename="camel"):
     value: Any
     customers: int
     customer_ids: Sequence[UUID]
+
+
+class CustomFieldMisfit(msgspec.Struct, frozen=True, rename="camel"):
+    """A living customer's value that is not what its field asks for."""
+
+    customer_id: UUID
+    name: str | None
+    value: Any
 
 
 class CustomFieldNotFound(NotFound):

@@ -6,8 +6,14 @@ from uuid import UUID
 from litestar import Request
 from litestar.params import QueryParameter
 
-from supover.customers import custom_field_index, custom_fields
-from supover.customers.custom_field_model import CustomField, CustomFieldChange, CustomFieldConflict, NewCustomField
+from supover.customers import custom_field_index, custom_field_misfits, custom_fields
+from supover.customers.custom_field_model import (
+    CustomField,
+    CustomFieldChange,
+    CustomFieldConflict,
+    CustomFieldMisfit,
+    NewCustomField,
+)
 from supover.kit import sql
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, PageNumber, Routes, version_of
 from supover.kit.db import Reader, Tx
@@ -61,8 +67,8 @@ async def find(db: Reader, id: UUID) -> CustomField:
 async def change(tx: Tx, id: UUID, data: CustomFieldChange, if_match: IfMatch = None) -> CustomField:
     """Change a custom field.
 
-    Values stay as they are: those that no longer fit are counted in `misfits`, and found by no filter until they are
-    mended. A key cannot be changed.
+    Values stay as they are: those that no longer fit are counted in `misfits` where the type, the choices or the pattern
+    changed, and found by no filter until they are mended. A key cannot be changed.
     """
     return await custom_fields.change(tx, id, data, version_of(if_match))
 
@@ -87,3 +93,17 @@ async def conflicts(
     await custom_fields.find(db, id)
     asked = sql.page(custom_field_index.CONFLICT_SORTS, limit=limit, sort=None, cursor=cursor)
     return Listing(*await custom_field_index.conflicts(db, id, asked))
+
+
+@routes.get("/api/custom-fields/{id:uuid}/misfits", search=True, name="misfits")
+async def list_misfits(
+    db: Reader, request: AnyRequest, id: UUID, limit: Limit = None, cursor: Cursor = None, count: Count = None
+) -> Listing[CustomFieldMisfit]:
+    """List the customers whose value does not fit the field.
+
+    A page looks at 20,000 customers at most, so it may be short or empty while there are more: go on with `nextCursor` until
+    it is null. `count` looks at all customers.
+    """
+    field = await custom_fields.find(db, id)
+    asked = sql.page(custom_field_misfits.SORTS, limit=limit, sort=None, cursor=cursor)
+    return Listing(*await custom_field_misfits.search(db, field, asked, counted=bool(count)))

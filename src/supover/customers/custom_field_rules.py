@@ -1,16 +1,18 @@
 """What a custom field can be, and whether a value is one of it. Nothing here reads or writes anything."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from supover.customers.custom_field_model import Definition, Definitions, FieldType
 from supover.kit import patterns, text
 from supover.kit.problems import FieldError, Invalid
+
+T = TypeVar("T")
 
 MAX_FIELDS: Final = 100
 LABEL_LENGTH: Final = 100
@@ -105,22 +107,28 @@ def whole(
 ) -> tuple[dict[str, Any], list[FieldError]]:
     """All custom fields of a customer as they are kept, and what is wrong with them.
 
-    A null stands for no value, and what is required must be there. What is as it was in `old` is not looked at again:
+    A null stands for no value, and what is required must be there. A key that differs from a declared one in case alone is
+    refused. What is as it was in `old` is not looked at again:
     it came before the definition.
     """
     kept: dict[str, Any] = {}
     errors: list[FieldError] = []
     for key, value in given.items():
         definition = definitions.by_key.get(key)
-        if definition is None or (old is not None and key in old and _same(old[key], value)):
+        if old is not None and key in old and _same(old[key], value):
             kept[key] = value
-        elif value is not None:
-            _take(definition, value, kept, errors)
-    named = {error.pointer for error in errors}
+        elif definition is not None:
+            if value is not None:
+                _take(definition, value, kept, errors)
+        elif (meant := definitions.meant(key)) is not None:
+            errors.append(_misspelt(key, meant))
+        else:
+            kept[key] = value
+    named = {error.pointer.lower() for error in errors}
     errors += [
         _required(d)
         for d in definitions.by_key.values()
-        if d.is_required and kept.get(d.key) in (None, "") and _pointer(d) not in named
+        if d.is_required and _is_empty(kept.get(d.key)) and _pointer(d).lower() not in named
     ]
     return kept, errors
 
@@ -131,25 +139,53 @@ def some(definitions: Definitions, given: Mapping[str, Any]) -> tuple[dict[str, 
     errors: list[FieldError] = []
     for key, value in given.items():
         definition = definitions.by_key.get(key)
-        if definition is not None and definition.is_required and value in (None, ""):
+        if definition is not None and definition.is_required and _is_empty(value):
             errors.append(_required(definition))
-        elif definition is None or value is None:
-            kept[key] = value
-        else:
+        elif value is None:
+            kept[key] = None
+        elif definition is not None:
             _take(definition, value, kept, errors)
+        elif (meant := definitions.meant(key)) is not None:
+            errors.append(_misspelt(key, meant))
+        else:
+            kept[key] = value
     return kept, errors
 
 
 def kept(definitions: Definitions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Custom fields as a channel says them: what fits as it is kept, the rest as it came. Refuses nothing."""
+    """Custom fields as a channel says them: what fits as it is kept, the rest as it came. Refuses nothing.
+
+    A key that is declared in another case is the declared one, unless that is there too.
+    """
     taken: dict[str, Any] = {}
-    for key, value in given.items():
-        definition = definitions.by_key.get(key)
+    for key, value, definition in _declared(definitions, given):
         try:
             taken[key] = value if definition is None or value is None else _value(definition, value)
         except _Wrong:
             taken[key] = value
     return taken
+
+
+def _declared(definitions: Definitions, given: Mapping[str, T]) -> Iterator[tuple[str, T, Definition | None]]:
+    """What is given, by the keys as they are declared; of two in another case the first is."""
+    named = set(given)
+    for key, value in given.items():
+        definition = definitions.by_key.get(key)
+        if definition is None and (meant := definitions.meant(key)) is not None and meant.key not in named:
+            named.add(meant.key)
+            key, definition = meant.key, meant
+        yield key, value, definition
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a value says nothing: none, a text or a list of nothing but blanks."""
+    if isinstance(value, str):
+        return not text.clean(value)
+    return value is None or (isinstance(value, list) and all(map(_is_empty, cast("list[object]", value))))
+
+
+def _misspelt(key: str, meant: Definition) -> FieldError:
+    return FieldError(f"/customFields/{key}", "key", f"is not declared; did you mean {meant.key}?")
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -202,7 +238,7 @@ def _number(value: Any, definition: Definition) -> int | float | str:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise _Wrong("type", "must be a number, or a text such as '12.50'")
     if not isinstance(value, str):
-        if abs(value) >= _LIMIT:
+        if abs(Decimal(str(value))) >= _LIMIT:
             raise _Wrong("range", f"can have at most {DIGITS} digits before the point")
         return value
     found = _NUMBER.fullmatch(value.strip(" "))
@@ -275,13 +311,13 @@ def read(definitions: Definitions, row: Mapping[str, str]) -> tuple[dict[str, An
     """The cells of a row, by key, as values, and what is wrong with them; an empty cell says nothing.
 
     Numbers have a point, dates are ISO, booleans yes, no, true, false, 1 or 0, and a list's items have , or ; between.
-    A key that is not declared keeps its cell as a text. Whether a required one is there is for who makes a customer of it.
+    A key that is declared in another case is the declared one; one that is not declared keeps its cell as a text. Whether a
+    required one is there is for who makes a customer of it.
     """
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
-    for key, cell in row.items():
+    for key, cell, definition in _declared(definitions, row):
         given = cell.strip()
-        definition = definitions.by_key.get(key)
         if not given:
             continue
         if definition is None:

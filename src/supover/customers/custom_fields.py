@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from supover.customers import custom_field_index as index
+from supover.customers import custom_field_misfits as misfits
 from supover.customers import custom_field_rules as rules
 from supover.customers.custom_field_model import (
     CustomField,
@@ -28,7 +29,7 @@ from supover.customers.custom_field_model import (
     TooManyCustomFields,
 )
 from supover.customers.events import CustomFieldsChanged
-from supover.kit import ids, patterns
+from supover.kit import ids
 from supover.kit.db import Reader, Tx
 from supover.kit.events import publish
 from supover.kit.problems import FieldError
@@ -236,7 +237,7 @@ async def create(tx: Tx, new: NewCustomField) -> CustomField:
     found = await find(tx, id)
     tx.changed("custom_field", id, None, found, FIELDS)
     await publish(tx, [CustomFieldsChanged(key=found.key)])
-    return msgspec.structs.replace(found, misfits=await misfits(tx, found))
+    return msgspec.structs.replace(found, misfits=await misfits.count_few(tx, found))
 
 
 CHANGE: Final = """
@@ -252,7 +253,7 @@ CHANGE: Final = """
 
 
 async def change(tx: Tx, id: UUID, wanted: CustomFieldChange, version: int | None = None) -> CustomField:
-    """Changes what is given, with how many customers then have a value that does not fit; values stay as they are.
+    """Changes what is given; values stay as they are. Told where values are asked for otherwise: how many do not fit then.
 
     Where values are read otherwise from now on, or must be unique, they are indexed anew. Raises CustomFieldNotFound,
     CustomFieldStale, Invalid.
@@ -265,7 +266,7 @@ async def change(tx: Tx, id: UUID, wanted: CustomFieldChange, version: int | Non
     )
     new = msgspec.structs.replace(old, **made)
     if all(_plain(getattr(old, field)) == _plain(getattr(new, field)) for field in FIELDS):
-        return msgspec.structs.replace(old, misfits=await misfits(tx, old))
+        return old
     had, has = (one.is_indexed or one.is_unique for one in (old, new))
     is_anew = had != has or (has and _is_read_otherwise(old, new))
     if had and is_anew:
@@ -276,7 +277,9 @@ async def change(tx: Tx, id: UUID, wanted: CustomFieldChange, version: int | Non
     found = await find(tx, id)
     tx.changed("custom_field", id, old, found, FIELDS)
     await publish(tx, [CustomFieldsChanged(key=found.key)])
-    return msgspec.structs.replace(found, misfits=await misfits(tx, found))
+    if all(_plain(getattr(old, field)) == _plain(getattr(found, field)) for field in ("type", "choices", "pattern")):
+        return found
+    return msgspec.structs.replace(found, misfits=await misfits.count_few(tx, found))
 
 
 def _is_read_otherwise(old: CustomField, new: CustomField) -> bool:
@@ -309,40 +312,4 @@ async def _lock(tx: Tx, id: UUID, version: int | None) -> CustomField:
     found = await tx.one(CustomField, LOCK, id, missing=CustomFieldNotFound)
     if version is not None and version != found.version:
         raise CustomFieldStale
-    return found
-
-
-# --- values that do not fit ----------------------------------------------------------------------------------------------
-
-MISFITS: Final = """
-    select count(*)
-      from customer c
-     where c.workspace_id = $1 and c.deleted_at is null and c.custom_fields ? $2
-       and jsonb_typeof(c.custom_fields -> $2) <> 'null' and not ext.custom_fits(c.custom_fields -> $2, $3, $4)"""
-TEXTS: Final = """
-    select c.id, case when c.deleted_at is null then ext.custom_text(c.custom_fields -> $2) end
-      from customer c
-     where c.workspace_id = $1 and c.id > $3
-     order by c.id
-     limit $4"""
-_FIRST: Final = UUID(int=0)
-_AT_ONCE: Final = 20_000
-
-
-async def misfits(db: Reader, field: CustomField) -> int:
-    """How many living customers have a value that is not what the field asks for now.
-
-    A pass over the workspace's customers; of patterns, which the database does not know, with the texts read from there.
-    """
-    found: int = await db.value(MISFITS, field.key, field.type, list(field.choices))
-    after, rows = _FIRST, _AT_ONCE
-    while field.pattern is not None and rows == _AT_ONCE:
-        page: Sequence[tuple[UUID, str | None]] = await db.rows(TEXTS, field.key, after, _AT_ONCE)  # pyright: ignore[reportAssignmentType]
-        found += sum(
-            1
-            for _, text in page
-            if text is not None and len(text) <= rules.TEXT_LENGTH and not patterns.fits(field.pattern, text)
-        )
-        rows = len(page)
-        after = page[-1][0] if page else after
     return found

@@ -12,6 +12,7 @@ FIELDS: Final = (
         words="tags",
         equals="ext.lower_all(c.tags) @> array[lower({0})]",
         empty="c.tags = array[]::text[]",
+        aka=("tag", "tags"),
         example="customer_tags CONTAINS 'wholesale'",
     ),
     Field(
@@ -19,6 +20,7 @@ FIELDS: Final = (
         kind="moment",
         words="date of being added",
         sql="c.created_at",
+        aka=("createdat", "created_at", "customer_created_date"),
         example="customer_added_date >= -30d",
     ),
     Field(name="customer_source", kind="text", words="source", sql="c.source", example="customer_source = 'ETSY'"),
@@ -27,6 +29,7 @@ FIELDS: Final = (
         kind="text",
         words="email domain",
         sql="nullif(split_part(c.email, '@', 2), '')",
+        aka=("email_domain", "domain"),
         example="customer_email_domain IN ('gmail.com', 'outlook.com')",
     ),
     Field(name="customer_email", kind="text", words="email", sql="c.email", example="customer_email IS NOT NULL"),

@@ -36,22 +36,28 @@ async def count_tags(ctx: JobContext) -> None:
 
 
 @job(tag_changes.JOB, lease_s=60)
-async def change_tags(ctx: JobContext, change_id: UUID) -> None:
-    """Renames, merges or removes tags in all customers, a batch a transaction; what is done is not done again."""
-    after = FIRST
-    while not ctx.cancelled():
+async def change_tags(ctx: JobContext) -> None:
+    """Renames, merges and removes tags in all customers, one change after the other, a batch a transaction.
+
+    What is done is not done again. Its progress is that of the change that it is at.
+    """
+    at, after = FIRST, FIRST
+    async with ctx.tx() as tx:
+        await tag_changes.take(tx, ctx.id)
+    while True:
         async with ctx.reader() as db:
-            change = await tag_changes.find(db, change_id)
+            change = await tag_changes.first(db)
         if change is None:
             return
+        if change.id != at:
+            at, after = change.id, FIRST
         async with ctx.tx(actor=change.actor, actor_name=change.actor_name) as tx:
-            found = await tag_changes.apply(tx, change, after)
-            if found is None:
-                await tag_changes.forget(tx, change_id)
-        if found is None:
-            return
-        after, done = found
-        ctx.progress({"done": done, "total": max(done, change.total)})
+            if ctx.cancelled():
+                await tag_changes.stop(tx, change, ctx.id)
+                return
+            step = await tag_changes.apply(tx, change, after, ctx.id)
+        after = step.last or after
+        ctx.progress({"change": str(change.id), "done": step.done, "total": step.total})
 
 
 # --- custom fields -------------------------------------------------------------------------------------------------------

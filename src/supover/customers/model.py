@@ -275,36 +275,6 @@ class TagsToAdd(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     tags: Sequence[str]
 
 
-class TagRename(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What a tag becomes in all customers; a dry run only says how many have it."""
-
-    tag: str
-    dry_run: bool = False
-
-
-class TagMerge(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Tags that become one, `into`, in all customers that have any of them."""
-
-    tags: Sequence[str]
-    into: str
-    dry_run: bool = False
-
-
-class TagRemoval(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Tags that all customers lose."""
-
-    tags: Sequence[str]
-    dry_run: bool = False
-
-
-class TagChange(msgspec.Struct, frozen=True, rename="camel"):
-    """How many customers a change of tags is about, and the job that makes it; none for a dry run."""
-
-    job_id: UUID | None
-    customers: int
-    dry_run: bool
-
-
 class TagCount(msgspec.Struct, frozen=True, rename="camel"):
     """How many customers had a tag when they were last counted; as most of them write it."""
 

@@ -279,6 +279,14 @@ def _where(f: Filters) -> Where:
     return where
 
 
+SEGMENT: Final = "select g.id from segment g where g.workspace_id = $1 and g.id = $2"
+
+
+async def has_segment(db: Reader, id: UUID) -> bool:
+    """Whether there is such a segment, by which the list can be narrowed."""
+    return await db.value(SEGMENT, id) is not None
+
+
 async def search(
     db: Reader, asked: Filters, page: Page, *, count: bool = False, addresses: bool = False
 ) -> tuple[list[Customer], str | None, int | None]:

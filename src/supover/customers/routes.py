@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
+import msgspec
 from litestar import Request
 from litestar.params import QueryParameter
 
@@ -62,6 +63,34 @@ def _filter(name: str, description: str) -> Any:
     return QueryParameter(name=name, required=False, description=description)
 
 
+class Asked(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What the list of customers can be asked for, as it stands in an address."""
+
+    limit: int | None = None
+    cursor: str | None = None
+    page: int | None = None
+    count: bool | None = None
+    sort: str | None = None
+    include: str | None = None
+    search: str | None = None
+    q: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+    status: list[Status] | None = None
+    source: list[str] | None = None
+    tag: list[str] | None = None
+    country: str | None = None
+    min_spent: Decimal | None = None
+    max_spent: Decimal | None = None
+    min_orders: int | None = None
+    is_repeat: bool | None = None
+    created_from: str | None = None
+    created_to: str | None = None
+    segment: UUID | None = None
+    filter: str | None = None
+
+
 @routes.get("/api/customers", search=narrowed)
 async def search(
     db: Reader,
@@ -115,35 +144,50 @@ async def search(
 
     Newest first unless sorted otherwise. Deleted ones only with `include=deleted`.
     """
-    asked = _included(request, include)
-    zone = await queries.zone(db) if created_from or created_to else None
+    asked = Asked(
+        limit=limit, cursor=cursor, page=page, count=count, sort=sort, include=include, search=wanted, q=q, email=email,
+        phone=phone, external_id=external_id, status=status, source=source, tag=tag, country=country, min_spent=min_spent,
+        max_spent=max_spent, min_orders=min_orders, is_repeat=is_repeat, created_from=created_from, created_to=created_to,
+        segment=segment, filter=filter_,
+    )  # fmt: skip
+    filters, rows, along = await understood(db, request, asked)
+    found, following, total = await queries.search(db, filters, rows, count=bool(count), addresses="addresses" in along)
+    return Listing(await included.with_them(db, found, along), following, total)
+
+
+async def understood(db: Reader, request: AnyRequest, asked: Asked) -> tuple[queries.Filters, sql.Page, frozenset[str]]:
+    """What the list is narrowed by, which page of it, and what comes along. Raises Invalid, CursorBroken, NotAllowed."""
+    along = _included(request, asked.include)
+    dated = asked.created_from or asked.created_to
+    zone = await queries.zone(db) if dated else None
     filters = queries.Filters(
-        terms=rules.terms(wanted or q or ""),
-        email=_blank(email),
-        phone=rules.phone_asked(phone) if phone and phone.strip() else None,
-        external_id=_blank(external_id),
-        status=status or (),
-        source=source or (),
-        tag=tag or (),
-        country=countries.code(country) or country.strip() if country else None,
-        min_spent=sql.amount(min_spent, "minSpent"),
-        max_spent=sql.amount(max_spent, "maxSpent"),
-        min_orders=min_orders,
-        is_repeat=is_repeat,
-        created_from=sql.bound(created_from, zone, "createdFrom") if created_from and zone else None,
-        created_to=sql.bound(created_to, zone, "createdTo", end=True) if created_to and zone else None,
-        segment=segment,
-        tree=None if filter_ is None else await filtering.read(db, filter_, "filter"),
-        deleted="deleted" in asked,
+        terms=rules.terms(asked.search or asked.q or ""),
+        email=_blank(asked.email),
+        phone=rules.phone_asked(asked.phone) if asked.phone and asked.phone.strip() else None,
+        external_id=_blank(asked.external_id),
+        status=asked.status or (),
+        source=asked.source or (),
+        tag=asked.tag or (),
+        country=countries.code(asked.country) or asked.country.strip() if asked.country else None,
+        min_spent=sql.amount(asked.min_spent, "minSpent"),
+        max_spent=sql.amount(asked.max_spent, "maxSpent"),
+        min_orders=asked.min_orders,
+        is_repeat=asked.is_repeat,
+        created_from=sql.bound(asked.created_from, zone, "createdFrom") if asked.created_from and zone else None,
+        created_to=sql.bound(asked.created_to, zone, "createdTo", end=True) if asked.created_to and zone else None,
+        segment=asked.segment,
+        tree=None if asked.filter is None else await filtering.read(db, asked.filter, "filter"),
+        deleted="deleted" in along,
     )
     if filters.phone == "":
         raise Invalid.at("phone", "phone", "must have digits")
-    if min_orders is not None and not 0 <= min_orders <= MAX_INTEGER:
+    if asked.min_orders is not None and not 0 <= asked.min_orders <= MAX_INTEGER:
         raise Invalid.at("minOrders", "range", "must be a number of orders")
-    sorts = await filtering.sorts(db, sort)
-    rows = sql.page(sorts, limit=limit, sort=sort, cursor=cursor, number=page)
-    found, following, total = await queries.search(db, filters, rows, count=bool(count), addresses="addresses" in asked)
-    return Listing(await included.with_them(db, found, asked), following, total)
+    if asked.segment is not None and not await queries.has_segment(db, asked.segment):
+        raise Invalid.at("segment", "unknown", "is no segment here")
+    sorts = await filtering.sorts(db, asked.sort)
+    page = sql.page(sorts, limit=asked.limit, sort=asked.sort, cursor=asked.cursor, number=asked.page)
+    return filters, page, along
 
 
 def _included(request: AnyRequest, include: str | None) -> frozenset[str]:

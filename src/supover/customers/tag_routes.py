@@ -7,7 +7,8 @@ from litestar import Request
 from litestar.params import QueryParameter
 
 from supover.customers import rules, tag_changes, tags
-from supover.customers.model import CustomerTags, TagChange, TagCount, TagMerge, TagRemoval, TagRename, TagsToAdd
+from supover.customers.model import CustomerTags, TagCount, TagsToAdd
+from supover.customers.tag_change_model import TagChange, TagChangeBegun, TagMerge, TagRemoval, TagRename
 from supover.kit import sql, text
 from supover.kit.api import Answer, Cursor, IfMatch, Limit, Listing, Routes, version_of
 from supover.kit.db import Reader, Tx
@@ -100,31 +101,34 @@ async def remove_tags(
 
 
 @routes.patch("/api/tags/{tag:path}", name="rename", status=202, also=200)
-async def rename_tag(tx: Tx, request: AnyRequest, tag: str, data: TagRename) -> Answer[TagChange]:
+async def rename_tag(tx: Tx, request: AnyRequest, tag: str, data: TagRename) -> Answer[TagChangeBegun]:
     """Rename a tag in all customers.
 
-    By a job, whose progress `/api/jobs/{jobId}` shows. Who has the new one already keeps one of the two. A tag that cannot
-    stand in an address, of nothing but slashes or called merge or delete, is renamed by a merge of it alone.
+    By a job, after the changes that were asked for before; `/api/tag-changes/{id}` shows how far it is. Who has the new one
+    already keeps one of the two. A tag that cannot stand in an address, of nothing but slashes or called merge or delete, is
+    renamed by a merge of it alone.
     """
     into = tag_changes.wanted(data.tag, "/tag")
     return _begun(await tag_changes.begin(tx, [_tag(request, tag)], into, pointer="tag", dry_run=data.dry_run))
 
 
 @routes.post("/api/tags/merge", name="merge", status=202, also=200)
-async def merge_tags(tx: Tx, data: TagMerge) -> Answer[TagChange]:
+async def merge_tags(tx: Tx, data: TagMerge) -> Answer[TagChangeBegun]:
     """Make several tags one in all customers.
 
-    By a job. `dryRun` says how many customers it is about, with 200.
+    By a job, after the changes that were asked for before; `/api/tag-changes/{id}` shows how far it is. `dryRun` says how many
+    customers it is about, with 200; so is answered where nobody has the tags.
     """
     into = tag_changes.wanted(data.into, "/into")
     return _begun(await tag_changes.begin(tx, data.tags, into, pointer="/tags", dry_run=data.dry_run))
 
 
 @routes.post("/api/tags/delete", name="delete_many", status=202, also=200)
-async def delete_tags(tx: Tx, data: TagRemoval) -> Answer[TagChange]:
+async def delete_tags(tx: Tx, data: TagRemoval) -> Answer[TagChangeBegun]:
     """Remove tags from all customers.
 
-    By a job. `dryRun` says how many customers it is about, with 200.
+    By a job, after the changes that were asked for before; `/api/tag-changes/{id}` shows how far it is. `dryRun` says how many
+    customers it is about, with 200; so is answered where nobody has the tags.
     """
     return _begun(await tag_changes.begin(tx, data.tags, None, pointer="/tags", dry_run=data.dry_run))
 
@@ -137,12 +141,45 @@ async def delete_tag(
     dry_run: Annotated[
         bool | None, QueryParameter(name="dryRun", required=False, description="Only say how many customers have it.")
     ] = None,
-) -> Answer[TagChange]:
+) -> Answer[TagChangeBegun]:
     """Remove a tag from all customers.
 
-    By a job, whose progress `/api/jobs/{jobId}` shows.
+    By a job, after the changes that were asked for before; `/api/tag-changes/{id}` shows how far it is.
     """
     return _begun(await tag_changes.begin(tx, [_tag(request, tag)], None, pointer="tag", dry_run=bool(dry_run)))
+
+
+@routes.get("/api/tag-changes", search=True, name="search_changes")
+async def search_changes(
+    db: Reader,
+    request: AnyRequest,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    sort: Annotated[
+        str | None, QueryParameter(name="sort", required=False, description="createdAt or -createdAt.")
+    ] = None,
+) -> Listing[TagChange]:
+    """List the changes of tags in all customers.
+
+    The newest first.
+    """
+    asked = sql.page(tag_changes.SORTS, limit=limit, sort=sort, cursor=cursor)
+    return Listing(*await tag_changes.search(db, asked))
+
+
+@routes.get("/api/tag-changes/{id:uuid}", name="find_change")
+async def find_change(db: Reader, id: UUID) -> TagChange:
+    """Read a change of tags in all customers, and how far it is."""
+    return await tag_changes.find(db, id)
+
+
+@routes.post("/api/tag-changes/{id:uuid}/cancel", name="cancel_change")
+async def cancel_change(tx: Tx, id: UUID) -> TagChange:
+    """Cancel a change of tags in all customers.
+
+    Customers that are changed already stay so. 409 when it has ended.
+    """
+    return await tag_changes.cancel(tx, id)
 
 
 def _tag(request: AnyRequest, decoded: str) -> str:
@@ -150,7 +187,7 @@ def _tag(request: AnyRequest, decoded: str) -> str:
     return rules.as_written(raw, decoded, "The tag")
 
 
-def _begun(change: TagChange) -> Answer[TagChange]:
-    if change.job_id is None:
+def _begun(change: TagChangeBegun) -> Answer[TagChangeBegun]:
+    if change.id is None:
         return Answer(change, 200)
-    return Answer(change, 202, {"Location": f"/api/jobs/{change.job_id}"})
+    return Answer(change, 202, {"Location": f"/api/tag-changes/{change.id}"})

@@ -209,10 +209,22 @@ def _all_errors(body: bytes, shape: Any, first: msgspec.ValidationError) -> list
             try:
                 msgspec.json.decode(raw[field.encode_name], type=field.type)
             except msgspec.ValidationError as error:
-                errors.append(_field_error(error, field.encode_name))
+                wrong = _field_error(error, field.encode_name)
+                if str(error).startswith("Invalid enum value") and (choices := ", ".join(_choices(field.type))):
+                    wrong = FieldError(wrong.pointer, "choice", f"must be one of {choices}")
+                errors.append(wrong)
         elif field.required:
             errors.append(FieldError(f"/{field.encode_name}", "required", "is required"))
     return errors or found
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """The words that a field may have, also where it may be null, or is a list of them."""
+    for one in get_args(kind):
+        if get_origin(kind) is Literal:
+            yield str(one)
+        else:
+            yield from _choices(one)
 
 
 _NAMED: Final = re.compile(r"field `(.*)`$", re.DOTALL)

@@ -282,6 +282,40 @@ class Tx(Reader):
             raise
 
 
+class _Turns:
+    """Lets so many of one workspace go on at a time; the others of it wait, and leave connections to everybody else."""
+
+    def __init__(self, most: int, timeout_s: float) -> None:
+        self._most = most
+        self._timeout_s = timeout_s
+        self._turns: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+
+    async def take(self, workspace_id: UUID) -> None:
+        """Waits for a turn. Raises OverCapacity when none comes in time."""
+        turn, users = self._turns.get(workspace_id) or (asyncio.Semaphore(self._most), 0)
+        self._turns[workspace_id] = turn, users + 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await turn.acquire()
+        except BaseException as error:
+            self._leave(workspace_id)
+            if isinstance(error, TimeoutError):
+                raise OverCapacity(
+                    "Too many slow questions of this workspace wait.", headers={"Retry-After": "2"}
+                ) from None
+            raise
+
+    def give(self, workspace_id: UUID) -> None:
+        """The turn is over."""
+        self._turns[workspace_id][0].release()
+        self._leave(workspace_id)
+
+    def _leave(self, workspace_id: UUID) -> None:
+        turn, users = self._turns.pop(workspace_id)
+        if users > 1:
+            self._turns[workspace_id] = turn, users - 1
+
+
 class Database:
     """Connections that belong to the application's role. Open with `Database.open`.
 
@@ -298,6 +332,7 @@ class Database:
         self._at_hand: list[_WorkspaceConnection] = []
         self._waiting: deque[asyncio.Future[_WorkspaceConnection | None]] = deque()
         self._is_closing = False
+        self.turns = _Turns(max(1, self._size // 2), acquire_timeout_s)
 
     @classmethod
     async def open(
@@ -454,9 +489,10 @@ class Database:
     def reader(self, workspace_id: UUID, *, search: bool = False) -> AbstractAsyncContextManager[Reader]:
         """A handle that reads in this workspace; each statement sees what is committed when it starts.
 
-        `search` plans every statement anew for its values: a plan kept from one search term is wrong for the next.
+        `search` plans every statement anew for its values: a plan kept from one search term is wrong for the next. Searches
+        can be slow, so those of one workspace have half of the connections at most.
         """
-        return _Reading(self, workspace_id, "force_custom_plan" if search else "auto")
+        return _Searching(self, workspace_id) if search else _Reading(self, workspace_id, "auto")
 
     @asynccontextmanager
     async def tx(
@@ -514,3 +550,26 @@ class _Reading(AbstractAsyncContextManager[Reader]):
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._reader.end()
         await self._database._release(self._con, is_in_order=kind is None)  # pyright: ignore[reportPrivateUsage]
+
+
+class _Searching(_Reading):
+    """A read that may be slow: it waits for its workspace's turn first."""
+
+    __slots__ = ()
+
+    def __init__(self, database: Database, workspace_id: UUID) -> None:
+        super().__init__(database, workspace_id, "force_custom_plan")
+
+    async def __aenter__(self) -> Reader:
+        await self._database.turns.take(self._workspace_id)
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            self._database.turns.give(self._workspace_id)
+            raise
+
+    async def __aexit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            await super().__aexit__(kind, *error)
+        finally:
+            self._database.turns.give(self._workspace_id)

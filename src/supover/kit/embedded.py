@@ -579,6 +579,8 @@ def _for_this_machine() -> tuple[str, ...]:
         "random_page_cost=1.1",
         "jit=off",
         "logging_collector=off",
+        # A statement whose asker is gone does not go on for nobody.
+        "client_connection_check_interval=10s",
     )
 
 

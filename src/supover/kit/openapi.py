@@ -1,7 +1,8 @@
 """The OpenAPI document: what Litestar derives from the routes, with what it cannot know."""
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -118,6 +119,7 @@ def document(app: Litestar, permissions: Mapping[str, str], examples: Mapping[st
     }
     for body in _bodies(app):
         _say_what_is_refused(body, components["schemas"])
+    _say_what_they_are(components["schemas"])
     for name, example in examples.items():
         components["schemas"][name]["examples"] = [example]
     found["paths"] = {
@@ -169,6 +171,20 @@ def _say_what_is_refused(body: type[msgspec.Struct], schemas: Mapping[str, Any])
         for meta in getattr(field.type, "__metadata__", ()):
             if isinstance(meta, msgspec.Meta) and meta.extra_json_schema:
                 schema["properties"][field.encode_name].update(meta.extra_json_schema)
+
+
+def _say_what_they_are(schemas: Mapping[str, Any]) -> None:
+    """A struct's docstring is its schema's description; the schema has the struct's name."""
+    for kind in _below(msgspec.Struct):
+        schema = schemas.get(kind.__name__)
+        if schema is not None and kind.__doc__ and kind.__module__.startswith("supover."):
+            schema.setdefault("description", inspect.cleandoc(kind.__doc__))
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def camel(name: str) -> str:

@@ -13,6 +13,7 @@ FIELDS: Final = (
     Function(
         name="products_purchased",
         words="bought a product",
+        many="products bought",
         rows=f"""order_line l
            join "order" o on o.workspace_id = $1 and o.id = l.order_id
           where l.workspace_id = $1 and {_COUNTS}""",
@@ -42,6 +43,7 @@ FIELDS: Final = (
     Function(
         name="orders_placed",
         words="placed an order",
+        many="orders placed",
         rows=f""""order" o
           where {_COUNTS}""",
         customer="o.customer_id",

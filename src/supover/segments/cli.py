@@ -1,6 +1,6 @@
 """supover segments."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from uuid import UUID
 
 import typer
@@ -8,10 +8,14 @@ import typer
 from supover.access.cli import JsonOption, WorkspaceOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from supover.customers.model import Customer
     from supover.kit.db import Reader
+    from supover.kit.sql import Page, Sort
     from supover.segments.model import Preview, Segment
+
+T = TypeVar("T")
 
 segments: Final = typer.Typer(no_args_is_help=True, help="Segments: customers who fit a filter, and groups.")
 
@@ -83,6 +87,81 @@ def create(
     terminal.show(terminal.run(act, context), json=json)
 
 
+@segments.command("change", epilog="Example: supover segments change 'Big spenders' --filter 'amount_spent > 2000'")
+def change(
+    context: typer.Context,
+    segment: SegmentArgument,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
+    filter: Annotated[
+        str | None, typer.Option("--filter", metavar="FILTER", help="Another filter; groups have none.")
+    ] = None,
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")] = None,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change what is given of a segment. By another filter the worker looks at everybody again."""
+    from supover import terminal
+    from supover.access import audit
+    from supover.segments import commands
+    from supover.segments.model import SegmentChange
+
+    async def act() -> "Segment":
+        given = {"name": name, "filter": filter, "description": description}
+        wanted = SegmentChange(**{key: value for key, value in given.items() if value is not None})
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                found = await _named(tx, segment)
+                changed = await commands.change(tx, found.id, wanted)
+                await audit.record(tx, "segments.change", found.id)
+        return changed
+
+    terminal.show(terminal.run(act, context), json=json)
+
+
+@segments.command("delete", epilog="Example: supover segments delete 'Big spenders'")
+def delete(
+    context: typer.Context, segment: SegmentArgument, workspace: WorkspaceOption = None, json: JsonOption = False
+) -> None:
+    """Delete a segment and show what it was; its customers stay."""
+    from supover import terminal
+    from supover.access import audit
+    from supover.segments import commands
+
+    async def act() -> "Segment":
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                found = await _named(tx, segment)
+                await commands.delete(tx, found.id)
+                await audit.record(tx, "segments.delete", found.id)
+        return found
+
+    terminal.show(terminal.run(act, context), json=json)
+
+
+@segments.command("members", epilog="Example: supover segments members 'Big spenders' --limit 500")
+def members(
+    context: typer.Context,
+    segment: SegmentArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="At most so many.")] = 50,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the customers in a segment, the last to enter first."""
+    from supover import terminal
+    from supover.segments import queries
+
+    async def act() -> "Sequence[Customer]":
+        async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace), search=True) as reader:
+            id = (await _named(reader, segment)).id
+            return await _paged(limit, queries.MEMBER_SORTS, lambda page: queries.members(reader, id, page))
+
+    columns = ("id", "name", "email", "phone", "orderCount", "totalSpent", "createdAt")
+    found = terminal.run(act, context)
+    terminal.show(found if json else [terminal.only(one, columns) for one in found], json=json)
+
+
 @segments.command("preview", epilog="Example: supover segments preview 'last_order_date < -180d'")
 def preview(
     context: typer.Context, filter: FilterArgument, workspace: WorkspaceOption = None, json: JsonOption = False
@@ -125,18 +204,29 @@ def refresh(
     terminal.show(terminal.run(act, context), json=json)
 
 
-async def _all(reader: "Reader", search: str) -> "list[Segment]":
-    from supover.kit.sql import MAX_LIMIT, page
+async def _all(reader: "Reader", search: str) -> "Sequence[Segment]":
     from supover.segments import queries
 
-    found: list[Segment] = []
+    return await _paged(None, queries.SORTS, lambda page: queries.search(reader, page, name=search))
+
+
+async def _paged(
+    most: int | None,
+    sorts: "Sequence[Sort]",
+    ask: "Callable[[Page], Awaitable[tuple[list[T], str | None, int | None]]]",
+) -> "list[T]":
+    """The first rows of a list, or all of them, page by page."""
+    from supover.kit.sql import MAX_LIMIT, page
+
+    found: list[T] = []
     cursor: str | None = None
-    while True:
-        asked = page(queries.SORTS, limit=MAX_LIMIT, sort=None, cursor=cursor)
-        some, cursor, _ = await queries.search(reader, asked, name=search)
+    while most is None or len(found) < most:
+        size = MAX_LIMIT if most is None else min(MAX_LIMIT, most - len(found))
+        some, cursor, _ = await ask(page(sorts, limit=size, sort=None, cursor=cursor))
         found += some
         if cursor is None:
-            return found
+            break
+    return found
 
 
 async def _named(reader: "Reader", given: str) -> "Segment":

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from supover.customers import filtering
-from supover.kit import clock, ids
+from supover.kit import clock, filters, ids
 from supover.kit.db import Tx
 from supover.kit.events import publish
 from supover.kit.jobs import defer
@@ -46,24 +46,24 @@ async def create(tx: Tx, new: NewSegment) -> Segment:
     """A new segment; one by filter is complete once everybody was looked at. Raises Invalid, FilterInvalid,
     SegmentNameTaken, TooManySegments."""
     name, description = rules.name(new.name), rules.description(new.description)
-    text, is_relative = await _filter(tx, new.kind, new.filter)
+    scope = await filtering.scope(tx)
+    text, is_relative = await _filter(scope, new.kind, new.filter)
     if await tx.value(HOW_MANY) >= MOST_SEGMENTS:
         raise TooManySegments(f"There can be {MOST_SEGMENTS}.")
     id = ids.new()
     await _name_must_be_free(tx, id, name)
     is_manual = new.kind == "manual"
-    scope = await filtering.scope(tx)
     at = (clock.now(), scope.today) if is_manual else (None, None)
     await tx.run(ADD, id, new.kind, name, description, text, is_relative, is_manual, *at, tx.actor, tx.actor_name)
     if not is_manual:
         await marks.evaluate_later(tx)
-    made = await queries.find(tx, id)
+    made = await queries.find(tx, id, scope)
     tx.changed("segment", id, None, made, ("kind", *_FIELDS))
     await publish(tx, [SegmentCreated(segment_id=id, name=name, segment_kind=new.kind)])
     return made
 
 
-async def _filter(tx: Tx, kind: str, given: str | None) -> tuple[str | None, bool]:
+async def _filter(scope: filters.Scope, kind: str, given: str | None) -> tuple[str | None, bool]:
     """The filter as it is kept, and whether it is relative."""
     if kind == "manual":
         if given is not None:
@@ -71,7 +71,7 @@ async def _filter(tx: Tx, kind: str, given: str | None) -> tuple[str | None, boo
         return None, False
     if given is None:
         raise Invalid.at("/filter", "required", "is required")
-    return given, (await filtering.read(tx, given)).is_relative
+    return given, (await filtering.parsed(given, scope, "/filter")).is_relative
 
 
 async def _name_must_be_free(tx: Tx, id: UUID, name: str) -> None:
@@ -97,9 +97,11 @@ CHANGE: Final = """
 
 async def change(tx: Tx, id: UUID, wanted: SegmentChange, version: int | None = None) -> Segment:
     """Changes what is given. Raises SegmentNotFound, Stale, Invalid, FilterInvalid, SegmentNameTaken."""
-    old = await _locked(tx, id, version)
+    scope = await filtering.scope(tx)
+    old = await _locked(tx, id, version, scope)
     return await _store(
         tx,
+        scope,
         old,
         old.name if wanted.name is UNSET else wanted.name,
         old.description if wanted.description is UNSET else wanted.description,
@@ -109,14 +111,17 @@ async def change(tx: Tx, id: UUID, wanted: SegmentChange, version: int | None = 
 
 async def replace(tx: Tx, id: UUID, wanted: SegmentReplacement, version: int | None = None) -> Segment:
     """Puts a segment in the place of the one that is there; its kind stays. Raises as `change` does."""
-    old = await _locked(tx, id, version)
-    return await _store(tx, old, wanted.name, wanted.description, wanted.filter)
+    scope = await filtering.scope(tx)
+    old = await _locked(tx, id, version, scope)
+    return await _store(tx, scope, old, wanted.name, wanted.description, wanted.filter)
 
 
-async def _store(tx: Tx, old: Segment, name: str, description: str, filter: str | None) -> Segment:
+async def _store(
+    tx: Tx, scope: filters.Scope, old: Segment, name: str, description: str, filter: str | None
+) -> Segment:
     name, description = rules.name(name), rules.description(description)
     is_other = filter != old.filter
-    text, is_relative = await _filter(tx, old.kind, filter) if is_other or filter is None else (filter, False)
+    text, is_relative = await _filter(scope, old.kind, filter) if is_other or filter is None else (filter, False)
     if (name, description, text) == (old.name, old.description, old.filter):
         return old
     if name != old.name:
@@ -124,19 +129,19 @@ async def _store(tx: Tx, old: Segment, name: str, description: str, filter: str 
     await tx.run(CHANGE, old.id, name, description, text, is_other, is_relative)
     if is_other:
         await marks.evaluate_later(tx)
-    new = await queries.find(tx, old.id)
+    new = await queries.find(tx, old.id, scope)
     tx.changed("segment", old.id, old, new, _FIELDS)
     await publish(tx, [SegmentChanged(segment_id=old.id, name=name)])
     return new
 
 
-async def _locked(tx: Tx, id: UUID, version: int | None) -> Segment:
+async def _locked(tx: Tx, id: UUID, version: int | None, scope: filters.Scope | None = None) -> Segment:
     found = await tx.value(LOCK, id)
     if found is None:
         raise SegmentNotFound
     if version is not None and version != found:
         raise Stale(f"It is at version {found} now.")
-    return await queries.find(tx, id)
+    return await queries.find(tx, id, scope)
 
 
 WANT: Final = "update segment set wanted_at = now() where workspace_id = $1 and id = $2"
@@ -201,7 +206,7 @@ async def restore_built_in(tx: Tx, keys: Sequence[str] | None = None) -> list[Se
     if not added:
         return []
     await marks.evaluate_later(tx)
-    found = [await queries.find(tx, id) for id in added]
+    found = await queries.find_these(tx, added)
     await publish(tx, [SegmentCreated(segment_id=one.id, name=one.name, segment_kind=one.kind) for one in found])
     for one in found:
         tx.changed("segment", one.id, None, one, ("kind", *_FIELDS))
@@ -233,12 +238,13 @@ async def pick(tx: Tx, id: UUID, wanted: Sequence[UUID]) -> PicksAnswer:
     await _group(tx, id)
     asked = list(dict.fromkeys(wanted))
     living = set(await tx.column(LIVING, asked))
-    good = [one for one in asked if one in living]
+    # In one order, so that two who pick the same at once wait for each other and no longer.
+    good = sorted(living)
     await tx.run(PICK, id, good, tx.actor)
     new = set(await tx.column(ENTER, id, good, clock.now()))
     await marks.mark(tx, good)
     await membership.changed_by_hand(tx, id, [one for one in good if one in new], ())
-    tx.changed("segment", id, _Members(), _Members(added=[str(one) for one in good if one in new]), ("added",))
+    tx.changed("segment", id, _Members(), _Members(added=[str(one) for one in asked if one in new]), ("added",))
 
     def row(one: UUID) -> Picked:
         if one not in living:

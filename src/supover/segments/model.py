@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from supover.customers.model import Customer
-from supover.kit.problems import Conflict, Forbidden, NotFound
+from supover.kit.problems import Conflict, Forbidden, Invalid, NotFound
 
 Kind = Literal["filter", "manual"]
 
@@ -61,6 +61,7 @@ class Rule(msgspec.Struct, frozen=True):
     counted_at: datetime | None
     recount_due: bool
     wanted_at: datetime | None
+    stale_since: datetime | None
 
 
 class Moves(msgspec.Struct, frozen=True):
@@ -119,6 +120,15 @@ class Growth(msgspec.Struct, frozen=True, rename="camel"):
     members: int
     entered: int
     left: int
+
+
+class Membership(msgspec.Struct, frozen=True, rename="camel"):
+    """A segment that a customer is in, and since when."""
+
+    id: UUID
+    name: str
+    kind: Kind
+    entered_at: datetime
 
 
 class SegmentNotFound(NotFound):
@@ -185,6 +195,10 @@ class Preview(msgspec.Struct, frozen=True, rename="camel"):
     description: str
     is_relative: bool
     sample: Sequence[Customer]
+
+
+class FilterTooSlow(Invalid):
+    """It takes too long to count who fits this filter."""
 
 
 class AskedWhy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):

@@ -1,7 +1,11 @@
 """What a filter amounts to, before anything is kept: how many fit it, who, and why."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
+
+import asyncpg
 
 from supover.customers import filtering
 from supover.customers import queries as customers
@@ -9,56 +13,63 @@ from supover.kit import filters
 from supover.kit.db import Reader
 from supover.kit.filters import Tree
 from supover.kit.sql import Where
+from supover.segments import how_many
+from supover.segments.how_many import COUNT
 from supover.segments.membership import CONDITION
-from supover.segments.model import Explained, Explanation, Preview
+from supover.segments.model import Explained, Explanation, FilterTooSlow, Preview
 from supover.segments.queries import customers_of
 
 SAMPLE_SIZE: Final = 10
 RECENT: Final = 5_000
 """So many of the newest customers are looked through for the sample before any others are."""
 
-COUNT: Final = """
-    select count(*)
-      from customer c
-      left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
-     where c.workspace_id = $1 and c.deleted_at is null
-       and c.id is not null"""
-LIVING: Final = "select count(*) from customer c where c.workspace_id = $1 and c.deleted_at is null"
-NEWEST: Final = """
+NEWEST: Final = f"""
     select c.id from customer c
      where c.workspace_id = $1 and c.deleted_at is null
      order by c.created_at desc, c.id desc
-     limit 5000"""
-OF_THEM: Final = """
+     limit {RECENT}"""
+OF_THEM: Final = f"""
     select c.id
       from customer c
       left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
      where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null
        and c.id is not null
      order by c.created_at desc, c.id desc
-     limit 10"""
+     limit {SAMPLE_SIZE}"""
 # Without an order, so that none but the first that are found are looked at.
-ANY: Final = """
+ANY: Final = f"""
     select c.id
       from customer c
       left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
      where c.workspace_id = $1 and c.deleted_at is null
        and c.id is not null
-     limit 10"""
+     limit {SAMPLE_SIZE}"""
 
 
 async def preview(db: Reader, text: str) -> Preview:
-    """How many living customers fit a filter, and ten of them. Raises FilterInvalid.
+    """How many living customers fit a filter, and ten of them. Raises FilterInvalid, FilterTooSlow.
 
     Those are the newest where ten of the newest 5,000 customers fit; to find out which of all are the newest would take as
     long again as to count them.
     """
     tree = await filtering.read(db, text)
-    count = await db.value(*_asked(COUNT, tree))
-    living = await db.value(LIVING)
+    living = await how_many.living(db)
+    with _in_time():
+        count = await how_many.fit(db, tree, living)
+        sample = await _sample(db, tree, count)
     share = count / living if living else 0.0
-    shown = await customers_of(db, await _sample(db, tree, count))
+    shown = await customers_of(db, sample)
     return Preview(count, round(share, 6), filters.describe(tree), tree.is_relative, shown)
+
+
+@contextmanager
+def _in_time() -> Generator[None]:
+    """Says of a filter that it takes longer than a statement may."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError:
+        why = "takes too long: ask for less, or make it a segment, which a job looks at everybody for"
+        raise FilterTooSlow.at("/filter", "too_slow", why) from None
 
 
 def _asked(sql: str, tree: Tree, customers: list[UUID] | None = None) -> tuple[Any, ...]:
@@ -95,14 +106,18 @@ _LONGEST: Final = 200
 
 
 async def explain(db: Reader, text: str, customer_id: UUID | None = None) -> Explanation:
-    """A filter taken apart. Raises FilterInvalid; CustomerNotFound, CustomerMerged for a customer who is not living."""
+    """A filter taken apart.
+
+    Raises FilterInvalid, FilterTooSlow; CustomerNotFound, CustomerMerged for a customer who is not living.
+    """
     tree = await filtering.read(db, text)
     if customer_id is not None:
         await customers.exists(db, customer_id)
     parts = list(filters.conditions(tree))
     trees = [tree, *(part for _, part in parts)]
-    numbers = await _each(db, trees, None)
-    holds = None if customer_id is None else [bool(one) for one in await _each(db, trees, customer_id)]
+    with _in_time():
+        numbers = await _each(db, trees, None)
+        holds = None if customer_id is None else [bool(one) for one in await _each(db, trees, customer_id)]
     where = Where()
     condition = filters.condition(tree, where)
     statement = COUNT.replace(CONDITION, f"({condition})")

@@ -36,7 +36,8 @@ MOST: Final = 500
 async def reconcile(db: Reader) -> tuple[int, list[Difference]]:
     """Evaluates every complete segment anew and compares: how many members were checked, and what differs.
 
-    A segment whose evaluation is wanted or whose day has passed is left out; customers that are still marked may differ.
+    A segment whose evaluation is wanted or whose day has passed is left out, and so is a count that is due; customers that
+    are still marked may differ.
     """
     scope = await filtering.scope(db)
     checked = 0
@@ -52,12 +53,12 @@ async def _proved(db: Reader, rule: Rule, scope: filters.Scope) -> tuple[int, li
     where = Where()
     where.arg(rule.id)
     try:
-        condition, _ = fits(rule, scope, where)
+        condition, _ = await fits(rule, scope, where)
     except filters.FilterInvalid as error:
         return 0, [Difference("segment", rule.id, "filter", rule.filter, error.detail)]
     [(number, too_many, too_few)] = await db.rows(PROOF.replace(CONDITION, condition), *where.values)
     found = [Difference("segment", rule.id, f"members/{id}", "in", "out") for id in too_many[:MOST]]
     found += [Difference("segment", rule.id, f"members/{id}", "out", "in") for id in too_few[:MOST]]
-    if rule.members != number:
+    if rule.members != number and not rule.recount_due:
         found.append(Difference("segment", rule.id, "members", rule.members, number))
     return number, found

@@ -13,7 +13,7 @@ from supover.customers.model import Customer
 from supover.kit import clock, filters
 from supover.kit.db import Reader
 from supover.kit.sql import Page, Sort, Where
-from supover.segments.model import Growth, Segment, SegmentNotFound
+from supover.segments.model import Growth, Membership, Segment, SegmentNotFound
 
 # --- segments --------------------------------------------------------------------------------------------------------
 
@@ -44,11 +44,24 @@ FIND: Final = f"""
      where g.workspace_id = $1 and g.id = $3"""
 
 
-async def find(db: Reader, id: UUID) -> Segment:
-    """One segment. Raises SegmentNotFound."""
+async def find(db: Reader, id: UUID, scope: filters.Scope | None = None) -> Segment:
+    """One segment; `scope` spares who has it another reading. Raises SegmentNotFound."""
     found = await db.one(Segment, FIND, clock.now(), id, missing=SegmentNotFound)
-    [shown] = await _described(db, [found])
+    [shown] = await _described(db, [found], scope)
     return shown
+
+
+FIND_THESE: Final = f"""
+    select {_COLUMNS}
+      from segment g
+      join workspace w on w.workspace_id = $1
+     where g.workspace_id = $1 and g.id = any($3::uuid[])
+     order by lower(g.name), g.id"""
+
+
+async def find_these(db: Reader, ids: Sequence[UUID]) -> list[Segment]:
+    """The segments of these ids, by name."""
+    return await _described(db, await db.all(Segment, FIND_THESE, clock.now(), list(ids)))
 
 
 KIND: Final = "select g.kind from segment g where g.workspace_id = $1 and g.id = $2"
@@ -99,19 +112,21 @@ def _where(where: Where, name: str, kind: str | None) -> Where:
     return where
 
 
-async def _described(db: Reader, found: Sequence[Segment]) -> list[Segment]:
-    """With the filters in words; one that cannot be read any more has none."""
+async def _described(db: Reader, found: Sequence[Segment], scope: filters.Scope | None = None) -> list[Segment]:
+    """With the filters in words; one that cannot be read any more has none, nor has a long one among others."""
     if not any(segment.filter for segment in found):
         return list(found)
-    scope = await filtering.scope(db)
+    known = scope or await filtering.scope(db)
 
-    def words(segment: Segment) -> str | None:
+    async def words(segment: Segment) -> str | None:
+        if segment.filter is None or (len(found) > 1 and len(segment.filter) > filtering.SHORT):
+            return None
         try:
-            return None if segment.filter is None else filters.describe(filters.parse(segment.filter, scope))
+            return filters.describe(await filtering.parsed(segment.filter, known))
         except filters.FilterInvalid:
             return None
 
-    return [msgspec.structs.replace(segment, filter_description=words(segment)) for segment in found]
+    return [msgspec.structs.replace(segment, filter_description=await words(segment)) for segment in found]
 
 
 # --- who is in one ---------------------------------------------------------------------------------------------------
@@ -161,6 +176,43 @@ async def customers_of(db: Reader, ids: Sequence[UUID]) -> list[Customer]:
     sql = customers.LIST.format(key="c.id", where=where.text(), order="c.id", limit=str(len(ids)))
     found: dict[UUID, Customer] = {row[0]: Customer(*row[1:]) for row in await db.rows(sql, *where.values)}
     return [found[id] for id in ids if id in found]
+
+
+# --- which one is in -------------------------------------------------------------------------------------------------
+
+MEMBERSHIP_SORTS: Final = (
+    Sort("enteredAt", "s.entered_at", "s.segment_id", datetime, descending_first=True),
+    Sort("name", "lower(g.name)", "g.id", str),
+)
+MEMBERSHIPS: Final = """
+    select {key}, g.id, g.name, g.kind, s.entered_at
+      from segment_member s
+      join segment g on g.workspace_id = $1 and g.id = s.segment_id
+     where {where}
+     order by {order}
+     limit {limit}"""
+COUNT_MEMBERSHIPS: Final = """
+    select count(*)
+      from segment_member s
+      join segment g on g.workspace_id = $1 and g.id = s.segment_id
+     where s.workspace_id = $1 and s.customer_id = $2"""
+
+
+async def memberships(
+    db: Reader, customer_id: UUID, page: Page, *, count: bool = False
+) -> tuple[list[Membership], str | None, int | None]:
+    """A page of the segments that a customer is in, the cursor of the next, and how many there are where asked."""
+    total = await db.value(COUNT_MEMBERSHIPS, customer_id) if count else None
+    where = Where("s.workspace_id = $1")
+    where.add("s.customer_id = {}", customer_id)
+    page.seek(where)
+    rows = await db.rows(
+        MEMBERSHIPS.format(key=page.sort.key, where=where.text(), order=page.order(), limit=page.rows()), *where.values
+    )
+    found = [Membership(*row[1:]) for row in rows[: page.limit]]
+    if len(rows) <= page.limit:
+        return found, None, total
+    return found, page.cursor(rows[page.limit - 1][0], found[-1].id), total
 
 
 # --- growth ----------------------------------------------------------------------------------------------------------

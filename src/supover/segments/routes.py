@@ -7,6 +7,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.params import QueryParameter
 
+from supover.customers import queries as customers
 from supover.customers.model import Customer
 from supover.kit import sql, text
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, Routes, version_of
@@ -21,6 +22,7 @@ from supover.segments.model import (
     Explanation,
     Growth,
     Kind,
+    Membership,
     NewSegment,
     Picks,
     PicksAnswer,
@@ -200,6 +202,32 @@ async def unpick(tx: Tx, id: UUID, customer_id: UUID) -> None:
     await commands.unpick(tx, id, customer_id)
 
 
+@routes.get("/api/customers/{id:uuid}/segments")
+async def of_customer(
+    db: Reader,
+    id: UUID,
+    limit: Limit = None,
+    cursor: Cursor = None,
+    count: Count = None,
+    sort: Annotated[
+        str | None,
+        QueryParameter(
+            name="sort",
+            required=False,
+            description="enteredAt or name; - descends. The segment that was entered last first.",
+        ),
+    ] = None,
+) -> Listing[Membership]:
+    """List the segments and groups a customer is in.
+
+    By what was last looked at: how fresh each is says its `asOf`. 404 for a customer who is not there.
+    """
+    await customers.exists(db, id)
+    page = sql.page(queries.MEMBERSHIP_SORTS, limit=limit, sort=sort, cursor=cursor)
+    found, following, total = await queries.memberships(db, id, page, count=bool(count))
+    return Listing(found, following, total)
+
+
 # --- growth --------------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +254,8 @@ async def growth(
     nobody enters or leaves.
     """
     await queries.exists(db, id)
+    if since is not None and until is not None and since > until:
+        raise Invalid.at("from", "range", "must not be after `to`")
     page = sql.page(queries.GROWTH_SORTS, limit=limit, sort=sort, cursor=cursor)
     found, following = await queries.growth(db, id, page, since=since, until=until)
     return Listing(found, following)

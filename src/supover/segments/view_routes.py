@@ -1,6 +1,6 @@
 """The web addresses of saved views."""
 
-from typing import Annotated, Any, Final, cast, get_args
+from typing import Annotated, Any, Final, cast, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -8,7 +8,7 @@ from litestar import Request
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from supover.customers import routes as customers
+from supover.customers.routes import Asked, understood
 from supover.kit import sql
 from supover.kit.api import (
     Answer,
@@ -20,7 +20,6 @@ from supover.kit.api import (
     Listing,
     NotAllowed,
     Routes,
-    query_names,
     version_of,
 )
 from supover.kit.db import Reader, Tx
@@ -39,20 +38,16 @@ def _caller(request: AnyRequest) -> Caller:
 
 # --- what a view may ask ---------------------------------------------------------------------------------------------
 
-_list: Final[Any] = customers.search
-_NAMES: Final = {public: name for name, public in query_names(_list).items()}
-_OF_A_PAGE: Final = frozenset({"cursor", "page", "count"})
-"""What a view does not keep: it is the whole list."""
+_ASKED: Final = msgspec.structs.fields(Asked)
+_OF_A_PAGE: Final = frozenset({"cursor", "page"})
+"""What no view keeps: it is the whole list."""
 
-_Given: Final = msgspec.defstruct(
-    "_Given",
-    [
-        (name, get_args(_list.__annotations__[name])[0], msgspec.field(default=None, name=public))
-        for public, name in _NAMES.items()
-        if public not in _OF_A_PAGE
-    ],
-    kw_only=True,
-)
+
+def _is_repeated(field: msgspec.structs.FieldInfo) -> bool:
+    return any(get_origin(one) is list for one in get_args(field.type))
+
+
+_REPEATED: Final = {field.encode_name for field in _ASKED if _is_repeated(field)}
 
 
 def _may_share(request: AnyRequest, is_shared: bool | UnsetType) -> None:
@@ -63,15 +58,12 @@ def _may_share(request: AnyRequest, is_shared: bool | UnsetType) -> None:
 async def _checked(tx: Tx, request: AnyRequest, query: str) -> str:
     """The query string as it is kept: one that the list of customers takes. Raises Invalid, NotAllowed."""
     asked = rules.query(query)
+    if part := sorted(_OF_A_PAGE & asked.keys()):
+        raise Invalid.at("/query", "page", f"{part[0]}: is one page, and a view is the whole list")
     try:
-        sql.known(asked, set(_NAMES) - _OF_A_PAGE)
-        given = msgspec.convert(
-            {public: values if _is_list(public) else values[-1] for public, values in asked.items()},
-            _Given,
-            strict=False,
-        )
-        found = {name: getattr(given, name) for name in given.__struct_fields__}
-        await _list(db=tx, request=request, **{**found, "limit": found["limit"] or 1})
+        sql.known(asked, [field.encode_name for field in _ASKED])
+        given = {name: values if name in _REPEATED else values[-1] for name, values in asked.items()}
+        await understood(tx, request, msgspec.convert(given, Asked, strict=False))
     except msgspec.ValidationError as error:
         what, _, name = str(error).partition(" - at `$.")
         raise Invalid.at("/query", "type", f"{name.rstrip('`')}: {what[:1].lower()}{what[1:]}") from None
@@ -82,10 +74,6 @@ async def _checked(tx: Tx, request: AnyRequest, query: str) -> str:
             [FieldError("/query", e.code, f"{e.pointer.strip('/')}: {e.message}", e.position) for e in error.errors]
         ) from None
     return query.strip().removeprefix("?")
-
-
-def _is_list(public: str) -> bool:
-    return "list" in str(_list.__annotations__[_NAMES[public]])
 
 
 # --- routes --------------------------------------------------------------------------------------------------------------

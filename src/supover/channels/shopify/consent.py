@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from supover.channels.model import ChannelConsent, ConsentChannel, ConsentState, OptInLevel
+from supover.channels.model import UNTOLD, ChannelConsent, ConsentChannel, ConsentState, OptInLevel
 
 SOURCE: Final = "SHOPIFY"
 
@@ -31,11 +31,13 @@ _LEVELS: Final[Mapping[str, OptInLevel]] = {
 }
 
 
-def read(channel: ConsentChannel, told: Any, address: str | None, since: Any = None) -> ChannelConsent | None:
+def read(
+    channel: ConsentChannel, told: Any, address: str | None, *, is_repeated: bool = False
+) -> ChannelConsent | None:
     """What a customer chose; None for what is no choice, such as not_subscribed, or cannot be read: no customer is lost for it.
 
-    An opt-in that does not say its time is repeated with every change of the customer. It is as old as the customer is
-    there, `since`, so that it never counts over what was said later, and without that it is none.
+    An opt-in that does not say its time may be of any time. One that `is_repeated` with every change of the customer counts
+    where nothing else was ever said; told by itself it is none.
     """
     try:
         given = msgspec.convert(told, _Consent)
@@ -43,8 +45,8 @@ def read(channel: ConsentChannel, told: Any, address: str | None, since: Any = N
         return None
     state = _STATES.get(given.state.lower()) if isinstance(given.state, str) else None
     at = _time(given.consent_updated_at)
-    if state in ("SUBSCRIBED", "PENDING") and at is None:
-        at = _time(since)
+    if state in ("SUBSCRIBED", "PENDING") and at is None and is_repeated:
+        at = UNTOLD
     if state is None or (at is None and state in ("SUBSCRIBED", "PENDING")):
         return None
     level = _LEVELS.get(given.opt_in_level.lower()) if isinstance(given.opt_in_level, str) else None

@@ -294,8 +294,8 @@ def _read_customer(body: bytes, shop: str) -> Said:
     place = _place(given.default_address)
     email, phone = _contact(given.email, 320), _contact(given.phone, 64)
     told = (
-        consent.read("email", given.email_marketing_consent, email, given.created_at),
-        consent.read("sms", given.sms_marketing_consent, phone, given.created_at),
+        consent.read("email", given.email_marketing_consent, email, is_repeated=True),
+        consent.read("sms", given.sms_marketing_consent, phone, is_repeated=True),
     )
     return ChannelCustomer(
         contact=Contact(

@@ -8,12 +8,13 @@ it to fields and values, `compile` makes one parameterised condition of it, `wor
 Two-valued: a comparison with a value that is not there is false, and NOT makes it true.
 """
 
-from supover.kit.filters.check import parse
+from supover.kit.filters.check import operators, parse
 from supover.kit.filters.compile import condition, conditions
-from supover.kit.filters.model import Field, FilterInvalid, Function, Kind, Scope, Tree, register, registered
+from supover.kit.filters.model import Asked, Field, FilterInvalid, Function, Kind, Scope, Tree, register, registered
 from supover.kit.filters.words import describe
 
 __all__ = [
+    "Asked",
     "Field",
     "FilterInvalid",
     "Function",
@@ -23,6 +24,7 @@ __all__ = [
     "condition",
     "conditions",
     "describe",
+    "operators",
     "parse",
     "register",
     "registered",

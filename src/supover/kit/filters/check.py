@@ -30,12 +30,17 @@ from supover.kit.filters.model import (
     Tree,
     Value,
 )
+from supover.kit.text import lower
 
 Error = tuple[int, str, str]
 
 YEARS: Final = (1000, 9000)
 """Between them a day has a next one, and moments in every zone."""
 MAX_DIGITS: Final = 30
+MAX_ERRORS: Final = 50
+MAX_HINTS: Final = 3
+"""So many suggestions are made: to look for the nearest name takes a thousand times as long as to read it."""
+LONGEST_HINTED: Final = 60
 
 _OPS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"=", "in", "contains", "null"}),
@@ -54,18 +59,25 @@ _SHOWN: Final = {
 }
 
 
+def operators(field: Field) -> list[str]:
+    """What a field is compared by, as it is written; each also the other way round."""
+    found = [op for op in ("=", "<", "<=", ">", ">=", "between", "in", "contains") if op in _OPS[field.kind]]
+    return [op.upper() for op in found] + ([] if field.absent is not None else ["IS NULL"])
+
+
 def parse(text: str, scope: Scope, pointer: str = "/filter") -> Tree:
     """What a text asks. Raises FilterInvalid with everything that is wrong, each at its character."""
     try:
         read = grammar.read(text)
     except Unreadable as wrong:
         raise FilterInvalid.told([(wrong.position, wrong.code, wrong.why)], pointer) from None
+    if grammar.count(read) > grammar.MAX_CONDITIONS:
+        error = (0, "length", f"can have at most {grammar.MAX_CONDITIONS} conditions")
+        raise FilterInvalid.told([error], pointer)
     binder = _Binder(scope)
     root = binder.node(read)
-    if binder.count > grammar.MAX_CONDITIONS:
-        binder.errors.insert(0, (0, "length", f"can have at most {grammar.MAX_CONDITIONS} conditions"))
     if binder.errors or root is None:
-        raise FilterInvalid.told(binder.errors[: grammar.MAX_CONDITIONS], pointer)
+        raise FilterInvalid.told(binder.errors[:MAX_ERRORS], pointer)
     return Tree(text, root, scope.zone, binder.is_relative)
 
 
@@ -83,7 +95,6 @@ class _Binder:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.errors: list[Error] = []
-        self.count = 0
         self.is_relative = False
 
     def node(self, read: Compared | Joined) -> Node | None:
@@ -92,8 +103,11 @@ class _Binder:
             if None in parts:
                 return None
             found = cast("tuple[Node, ...]", tuple(parts))
-            return Not(found[0]) if read.by == "not" else All(found) if read.by == "and" else Some(found)
-        self.count += 1
+            if len(found) == 1 and read.by != "not":
+                return found[0]
+            if read.by == "not":
+                return found[0].part if isinstance(found[0], Not) else Not(found[0])
+            return All(found) if read.by == "and" else Some(found)
         asked = self._named(read, self._scope.asked, "")
         if asked is None:
             return None
@@ -104,8 +118,8 @@ class _Binder:
     def _named(self, read: Compared, asked: Mapping[str, Asked], of: str) -> Asked | None:
         found = asked.get(read.name)
         if found is None:
-            near = difflib.get_close_matches(read.name, list(asked), 1, 0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = _nearest(read.name, asked) if len(self.errors) < MAX_HINTS else None
+            hint = f"; did you mean {near}?" if near else ""
             self.errors.append((read.start, "unknown", f"{_short(read.name)} is not a field{of}{hint}"))
         return found
 
@@ -116,7 +130,6 @@ class _Binder:
         fields: dict[str, Asked] = {field.name: field for field in (*function.fields, *function.sums)}
         conditions: list[Condition | None] = []
         for inner in read.inner:
-            self.count += 1
             field = self._named(inner, fields, f" of {function.name}")
             conditions.append(self._condition(inner, field) if isinstance(field, Field) else None)
         if None in conditions:
@@ -132,7 +145,13 @@ class _Binder:
     def _condition(self, read: Compared, field: Field) -> Condition | None:
         if read.op == "matches" or read.op not in _OPS[field.kind]:
             ways = ", ".join(shown for op, shown in _SHOWN.items() if op in _OPS[field.kind])
-            self.errors.append((read.op_at, "operator", f"{field.name} is asked with {ways}"))
+            such = f", as in {field.example}" if field.example else ""
+            self.errors.append((read.op_at, "operator", f"{field.name} is asked with {ways}{such}"))
+            return None
+        if read.op == "null" and field.absent is not None:
+            self.errors.append(
+                (read.op_at, "operator", f"{field.name} is never missing: who has none has {field.absent}")
+            )
             return None
         values: list[Value] = []
         for written in read.values:
@@ -141,6 +160,12 @@ class _Binder:
             except _Wrong as wrong:
                 self.errors.append(wrong.error)
         if len(values) < len(read.values):
+            return None
+        if read.op == "contains" and values[0] == "":
+            self.errors.append((read.values[0].position, "empty", "every text contains the empty one"))
+            return None
+        if read.op == "between" and _is_reversed(values[0], values[1]):
+            self.errors.append((read.values[0].position, "range", "BETWEEN begins with the smaller one"))
             return None
         return Condition(
             field=field,
@@ -154,14 +179,34 @@ class _Binder:
     def _value(self, written: Written, field: Field) -> Value:
         if written.kind == "NULL":
             raise _Wrong(written.position, "null", "nothing is compared with NULL: write IS NULL or IS NOT NULL")
+        if field.kind == "choice":
+            return _choice(written, field, with_hint=len(self.errors) < MAX_HINTS)
         found = _READERS[field.kind](written, field, self._scope.today)
         if isinstance(found, Day) and found.offset is not None:
             self.is_relative = True
         return found
 
 
+def _nearest(name: str, asked: Mapping[str, Asked]) -> str | None:
+    """What was probably meant: by another name that people know, with or without the prefix, or by a slip."""
+    for one in asked.values():
+        if isinstance(one, Field) and name in one.aka:
+            return one.name
+    for guess in (f"customer_{name}", f"custom.{name}"):
+        if guess in asked:
+            return guess
+    near = difflib.get_close_matches(name, asked, 1, 0.5) if len(name) <= LONGEST_HINTED else []
+    return near[0] if near else None
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _is_reversed(low: Value, high: Value) -> bool:
+    if isinstance(low, Day) and isinstance(high, Day):
+        return low.date > high.date
+    return isinstance(low, Decimal) and isinstance(high, Decimal) and low > high
 
 
 # --- values --------------------------------------------------------------------------------------------------------------
@@ -184,14 +229,16 @@ def _text(written: Written, field: Field, today: date) -> str:
     return written.text
 
 
-def _choice(written: Written, field: Field, today: date) -> str:
-    asked = _text(written, field, today)
-    for choice in field.choices:
-        if choice.casefold() == asked.strip().casefold():
-            return choice
-    near = difflib.get_close_matches(asked.upper(), [c.upper() for c in field.choices], 1, 0.5)
-    hint = f"; did you mean '{next(c for c in field.choices if c.upper() == near[0])}'?" if near else ""
-    known = ", ".join(field.choices[:20])
+def _choice(written: Written, field: Field, *, with_hint: bool) -> str:
+    asked = _text(written, field, date.min).strip()
+    if asked in field.choices:
+        return asked
+    folded = {lower(choice): choice for choice in field.choices}
+    if (found := folded.get(lower(asked))) is not None:
+        return found
+    near = difflib.get_close_matches(lower(asked), folded, 1, 0.5) if with_hint and len(asked) <= LONGEST_HINTED else []
+    hint = f"; did you mean '{folded[near[0]]}'?" if near else ""
+    known = ", ".join(_short(choice) for choice in field.choices[:20])
     raise _Wrong(written.position, "choice", f"{field.name} is never '{_short(asked)}', but one of {known}{hint}")
 
 
@@ -201,7 +248,7 @@ def _number(written: Written, field: Field, today: date) -> Decimal:
         raise _Wrong(written.position, "type", f"{field.name} is a number, such as 5 or 1999.50")
     if len(written.text) > MAX_DIGITS:
         raise _Wrong(written.position, "range", f"can have at most {MAX_DIGITS} digits")
-    return Decimal(written.text)
+    return Decimal(written.text) + 0  # -0 is 0
 
 
 def _day(written: Written, field: Field, today: date) -> Day:
@@ -245,7 +292,6 @@ def _flag(written: Written, field: Field, today: date) -> bool:
 
 _READERS: Final[Mapping[Kind, Callable[[Written, Field, date], Value]]] = {
     "text": _text,
-    "choice": _choice,
     "whole": _number,
     "number": _number,
     "moment": _day,

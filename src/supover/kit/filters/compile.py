@@ -61,7 +61,12 @@ def conditions(tree: Tree) -> Iterator[tuple[Condition | Matches, Tree]]:
                 yield node
 
     for found in below(tree.root):
-        yield found, Tree(tree.text[found.start : found.end], found, tree.zone, tree.is_relative)
+        yield found, Tree(tree.text[found.start : found.end], found, tree.zone, _is_relative(found))
+
+
+def _is_relative(node: Condition | Matches) -> bool:
+    inner = node.conditions if isinstance(node, Matches) else (node,)
+    return any(isinstance(value, Day) and value.offset is not None for one in inner for value in one.values)
 
 
 class _Compiler:
@@ -91,7 +96,8 @@ class _Compiler:
             return _is_empty(field, is_asked=is_asked)
         test = self._test(asked)
         if field.within:
-            found = field.within.replace("{}", test)
+            within = field.within_few if self._customers and field.within_few else field.within
+            found = within.replace("{}", test)
             if field.absent is None or not _holds(asked, field.absent):
                 return found if is_asked else f"not {found}"
             any_row = field.within.replace("{}", _ALWAYS)

@@ -155,6 +155,13 @@ def _misplaced(text: str, token: "Token", expected: "set[str]") -> Unreadable:
         hint = ": a comparison such as =, >=, IN, BETWEEN, CONTAINS, IS NULL or MATCHES is expected"
     if token.type == "$END":
         return Unreadable(len(text.rstrip()), "incomplete", f"something is missing at the end{hint}")
+    before = text[: token.start_pos].rstrip() if token.start_pos else ""
+    if token.type == "OP" and before.endswith(("=", "<", ">", "!")):
+        hint = ": one sign is enough, as in ="
+    elif token.type == "NAME" and "TEXT" in expected:
+        hint = f": texts stand in quotes, as in '{token[:_ECHO]}'"
+    elif token.type == "_COMMA" and before[-1:].isdigit():
+        hint = ": numbers are written without commas"
     found = str(token) if len(token) <= _ECHO else f"{token[:_ECHO]}…"
     return Unreadable(token.start_pos or 0, "syntax", f"{found} cannot stand here{hint}")
 
@@ -229,7 +236,7 @@ def _parser() -> "Lark":
         def group(self, part: Any, _close: Any) -> Any:
             # The brackets themselves are gone, so the place told is where what they hold begins.
             depth = deeper(part, _start(part))
-            return Joined(part.by, part.parts, depth) if isinstance(part, Joined) else part
+            return Joined(part.by, part.parts, depth) if isinstance(part, Joined) else Joined("and", (part,), depth)
 
         def value(self, token: Any) -> Any:
             return value(token)
@@ -270,6 +277,12 @@ def _parser() -> "Lark":
             return matched(name, op, inner[:-1], inner[-1], negated=True)
 
     return Lark(GRAMMAR, parser="lalr", transformer=inline(Builder)())
+
+
+def count(part: "Compared | Joined") -> int:
+    """How many conditions it has, those within functions too."""
+    inner = part.parts if isinstance(part, Joined) else part.inner
+    return sum(count(one) for one in inner) + (0 if isinstance(part, Joined) else 1)
 
 
 def _depth(part: "Compared | Joined") -> int:

@@ -26,9 +26,11 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that can be asked.
 
     `sql` is the value, over `c` (customer) and `m` (customer_metrics, which may have no row). `within` stands around a
-    condition where the value is in a table of its own, as in `exists (select 1 from consent k where … and {})`. `absent` is
+    condition where the value is in a table of its own, as in `exists (select 1 from consent k where … and {})`; `within_few`
+    does where only a few customers are looked at, if another way is quicker then. `absent` is
     the value of a customer of whom `m`, or that table, knows nothing; without it they have none. `equals` is the test of
     equality where it is not plain, with `{0}` for the value; `empty` is the test of having none where it is not `sql is null`.
+    `aka` are other names that people may try.
     """
 
     name: str
@@ -36,17 +38,19 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     sql: str = ""
     within: str = ""
+    within_few: str = ""
     absent: str | Decimal | None = None
     equals: str = ""
     empty: str = ""
     choices: tuple[str, ...] = ()
     example: str = ""
+    aka: tuple[str, ...] = ()
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """Things of a customer of which one is looked for that fits all conditions: `name MATCHES (field = …, field > …)`.
 
-    `words` go on after "who have", as in "bought a product".
+    `words` go on after "who have", as in "bought a product"; `many` are the things, as in "products bought".
 
     `rows` reads them, from FROM on and with all conditions but the customer; `customer` is the column that says whose they
     are. `sums` are asked about all that fit: their `sql` is an aggregate, 0 of none.
@@ -54,6 +58,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     words: str
+    many: str
     rows: str
     customer: str
     fields: tuple[Field, ...]

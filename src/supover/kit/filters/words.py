@@ -6,6 +6,7 @@ from typing import Final
 
 from supover.kit.filters.model import DATES, All, Condition, Day, Matches, Node, Not, Some, Tree, Value
 
+TODAY: Final = "today"
 _UNITS: Final = {"d": "day", "w": "week", "m": "month", "y": "year"}
 _SIGNS: Final = {"<": "less than", "<=": "at most", ">": "more than", ">=": "at least"}
 _DAYS: Final = {"<": "before", "<=": "on or before", ">": "after", ">=": "on or after"}
@@ -25,10 +26,19 @@ def _node(node: Node, *, is_inner: bool) -> str:
         case Not():
             return f"who are not among those {_node(node.part, is_inner=True)}"
         case Matches():
-            held = ", ".join(_test(one) for one in node.conditions)
-            return f"who have {'not ' if node.negated else ''}{node.function.words} with: {held}"
+            return _matches(node)
         case Condition():
             return f"whose {_test(node)}"
+
+
+def _matches(node: Matches) -> str:
+    summed = {field.name for field in node.function.sums}
+    rows = ", ".join(_test(one) for one in node.conditions if one.field.name not in summed)
+    sums = " and ".join(f"the {_test(one)}" for one in node.conditions if one.field.name in summed)
+    if not sums:
+        return f"who have {'not ' if node.negated else ''}{node.function.words} with: {rows}"
+    of = f"{node.function.many} with: {rows}" if rows else node.function.many
+    return f"for whom {'it is not so that ' if node.negated else ''}{sums} (of {of})"
 
 
 def _test(asked: Condition) -> str:
@@ -49,7 +59,8 @@ def _test(asked: Condition) -> str:
         case "in":
             return f"{field.words} is {nay}{' or '.join(map(_value, values))}"
         case "=":
-            return f"{field.words} is {nay}{'on ' if is_date else ''}{_value(values[0])}"
+            value = _value(values[0])
+            return f"{field.words} is {nay}{'on ' if is_date and value != TODAY else ''}{value}"
         case _:
             return f"{field.words} is {(_DAYS if is_date else _SIGNS)[asked.op]} {_value(values[0])}"
 
@@ -71,7 +82,7 @@ def _day(day: Day) -> str:
         return _shown(day.date)
     count = int(day.offset[:-1])
     if count == 0:
-        return "today"
+        return TODAY
     unit = _UNITS[day.offset[-1]]
     much = f"{abs(count)} {unit}{'' if abs(count) == 1 else 's'}"
     return f"the day {much} {'ago' if count < 0 else 'from now'}"
