@@ -1246,7 +1246,7 @@ CREATE TABLE data.consent_entry (
 
 COMMENT ON TABLE data.consent_entry IS 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
 
-COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said, and of which contact, but when: the same said twice is one entry, and decides between two of one time.';
+COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said but when, a no also of which contact: the same said twice is one entry, and decides between two of one time.';
 
 COMMENT ON COLUMN data.consent_entry.contact IS 'What would have been written to, as it was then.';
 

@@ -21,7 +21,7 @@ create table data.consent_entry (
     foreign key (workspace_id, customer_id) references data.customer
 );
 comment on table data.consent_entry is 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
-comment on column data.consent_entry.fingerprint is 'SHA-256 of all that was said, and of which contact, but when: the same said twice is one entry, and decides between two of one time.';
+comment on column data.consent_entry.fingerprint is 'SHA-256 of all that was said but when, a no also of which contact: the same said twice is one entry, and decides between two of one time.';
 comment on column data.consent_entry.contact is 'What would have been written to, as it was then.';
 comment on column data.consent_entry.contact_hash is 'The contact under the workspace''s key of suppression_key; it stays when the contact is forgotten.';
 create unique index consent_entry_once on data.consent_entry (workspace_id, customer_id, channel, topic, at, fingerprint);

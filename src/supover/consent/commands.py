@@ -232,7 +232,10 @@ async def _add(tx: Tx, written: dict[int, _Ready]) -> set[int]:
     for id, n in made.items():
         one = written[n]
         entry = one.entry
-        said = (entry.state, entry.opt_in_level, entry.source, entry.proof, entry.policy_version, one.hash)
+        said: tuple[object, ...] = (entry.state, entry.opt_in_level, entry.source, entry.proof, entry.policy_version)
+        if entry.state not in rules.OPT_INS:
+            # A no that is told again with its contact is a no for that contact; a yes of the same time is the same yes.
+            said = (*said, one.hash)
         rows.append(
             (
                 id,

@@ -177,7 +177,10 @@ def _say_what_they_are(schemas: Mapping[str, Any]) -> None:
     """A struct's docstring is its schema's description; the schema has the struct's name."""
     for kind in _below(msgspec.Struct):
         schema = schemas.get(kind.__name__)
-        if schema is not None and kind.__doc__ and kind.__module__.startswith("supover."):
+        # Of two rooms' structs of one name only one is in the document.
+        if schema is None or set(schema.get("properties", ())) != set(kind.__struct_encode_fields__):
+            continue
+        if kind.__doc__ and kind.__module__.startswith("supover."):
             schema.setdefault("description", inspect.cleandoc(kind.__doc__))
 
 
