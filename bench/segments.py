@@ -1,6 +1,5 @@
 """Segments: how long a preview takes, and how long members take to be right again after many orders."""
 
-import asyncio
 import statistics
 from uuid import UUID
 
@@ -90,7 +89,6 @@ async def after_orders(house: House, count: int) -> float:
         some = [seed.channel_order(n, buyer) for n, buyer in enumerate(buyers[start : start + 1_000], start)]
         async with house.database.tx(house.workspace_id, actor="cli") as tx:
             await orders.take_in(tx, some)
-    await asyncio.sleep(0)
     return await settle(house)
 
 
