@@ -15,8 +15,9 @@ import msgspec
 
 from supover import __version__, up
 from supover import settings as configuration
-from supover.kit import embedded, migrate
+from supover.kit import embedded, migrate, storage
 from supover.kit.db import APP_ROLE
+from supover.kit.storage import StorageUnavailable
 from supover.settings import Settings, SettingsError
 
 LEAST_FREE_BYTES: Final = 1 << 30
@@ -59,7 +60,7 @@ def examine() -> list[Finding]:
         return [*found, Finding("settings", False, str(error))]
     given = [name for name, origin in origins.items() if origin != "default"]
     found.append(Finding("settings", True, f"given: {', '.join(given) or 'none, all defaults'}"))
-    looks: Sequence[Callable[[Settings], Iterator[Finding]]] = (_folder, _secrets, _database, _port, _assets)
+    looks: Sequence[Callable[[Settings], Iterator[Finding]]] = (_folder, _storage, _secrets, _database, _port, _assets)
     return found + [finding for look in looks for finding in look(settings)]
 
 
@@ -71,6 +72,13 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     yield Finding("data", os.access(folder, os.W_OK | os.X_OK), f"{folder}, to be read and written")
     free = shutil.disk_usage(folder).free
     yield Finding("disk", free >= LEAST_FREE_BYTES, f"{free / (1 << 30):.1f} GiB free there, 1 GiB needed")
+
+
+def _storage(settings: Settings) -> Iterator[Finding]:
+    try:
+        yield Finding("storage", True, asyncio.run(storage.of(settings.storage_url).look()))
+    except (ValueError, StorageUnavailable) as error:
+        yield Finding("storage", False, str(error))
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

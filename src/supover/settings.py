@@ -36,8 +36,8 @@ KUBERNETES: Final = re.compile(r"SUPOVER_(?:SERVICE_(?:HOST|PORT)(?:_\w+)?|PORT_
 
 SECRET: Final = {"secret": True}
 
-# What a database address may show after its question mark.
-HARMLESS: Final = frozenset({"host", "port", "dbname", "sslmode", "application_name"})
+# What an address may show after its question mark.
+HARMLESS: Final = frozenset({"host", "port", "dbname", "sslmode", "application_name", "endpoint", "region", "style"})
 
 Network = IPv4Network | IPv6Network
 
@@ -104,7 +104,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: Annotated[
         str | None, Meta(description="Bearer token that /metrics asks for. Unset: asks for none.", extra=SECRET)
     ] = None
-    storage_url: Annotated[str, Meta(description="Where uploads and exports are kept. Unset: DATA_DIR/storage.")]
+    storage_url: Annotated[
+        str,
+        Meta(
+            description="Where uploads and exports are kept: file:///FOLDER or s3://KEY:SECRET@BUCKET/PREFIX. "
+            "Unset: DATA_DIR/storage.",
+            extra=SECRET,
+        ),
+    ]
     allow_private_hosts: Annotated[
         bool, Meta(description="Let our requests reach private addresses, plain http and any port: development only.")
     ] = False
@@ -474,7 +481,9 @@ def _shown(value: object) -> str:
 def _masked(value: object) -> str:
     if not isinstance(value, str) or not value:
         return ""
-    if not value.startswith(("postgres://", "postgresql://")):
+    if value.startswith("file://"):
+        return value
+    if not value.startswith(("postgres://", "postgresql://", "s3://")):
         return "(set)"
     try:
         parts = urlsplit(value)
@@ -484,5 +493,5 @@ def _masked(value: object) -> str:
     except ValueError:
         return "(set)"
     who = f"{parts.username}{':***' if parts.password else ''}@" if parts.username else ""
-    query = urlencode([(k, v if k in HARMLESS else "***") for k, v in parse_qsl(parts.query)], safe="*/")
+    query = urlencode([(k, v if k in HARMLESS else "***") for k, v in parse_qsl(parts.query)], safe="*/:")
     return urlunsplit((parts.scheme, who + host, parts.path, query, ""))

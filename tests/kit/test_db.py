@@ -534,6 +534,19 @@ async def test_few_rows_and_many_are_written_by_the_same_statement(db: Database,
         assert await reader.rows(MARKED) == [(id, at or NOON) for id, at in rows]
 
 
+@pytest.mark.parametrize("count", [0, 1, 3 * doors.MANY])
+async def test_rows_that_are_csv_already_are_written_by_the_same_statement(
+    db: Database, shop: Workspace, count: int
+) -> None:
+    rows = marks(count)
+    csv = "".join(f"{id},{'' if at is None else at.isoformat()}\n" for id, at in rows).encode()
+    async with db.tx(shop.id) as tx:
+        assert await tx.load(MARK_MANY, csv, NOON) == count
+        assert await tx.load(MARK_MANY, b"", NOON) == 0
+    async with db.reader(shop.id) as reader:
+        assert await reader.rows(MARKED) == [(id, at or NOON) for id, at in rows]
+
+
 async def test_many_rows_twice_in_a_transaction_and_again_in_the_next_are_each_written_once(
     one: Database, shop: Workspace
 ) -> None:

@@ -82,3 +82,9 @@ def test_a_tag_is_told_once_by_all_processes() -> None:
     tags = [tag for one in said for tag in one.stdout.split()] + [ids.tag(), ids.tag()]
     assert len(set(tags)) == len(tags) == 8
     assert all(re.fullmatch(r"[0-9a-f]{32}", tag) for tag in tags)
+
+
+def test_ids_as_texts_are_the_same_kind_and_in_one_order_with_the_others() -> None:
+    found = [ids.new().hex, *ids.texts(5_000), ids.new().hex]
+    assert found == sorted(set(found))
+    assert all(re.fullmatch("[0-9a-f]{32}", one) and one[12] == "7" for one in found)

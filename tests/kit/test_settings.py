@@ -216,12 +216,14 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         "SUPOVER_METRICS_TOKEN": CANARY,
         "SUPOVER_DATABASE_URL": f"postgresql://me:{CANARY}@[::1]:5/db?password={CANARY}&host=/tmp",
         "SUPOVER_APP_DATABASE_URL": f"postgres://h/db?sslpassword={CANARY}#{CANARY}",
+        "SUPOVER_STORAGE_URL": f"s3://me:{CANARY}@bucket/in?endpoint=https://h:9000&region=x&token={CANARY}",
     }
     found, origins = load_with_origins(environ, tmp_path)
     lines = {line.name: line for line in show(found, origins)}
     assert CANARY not in repr(found) + str(lines)
     assert lines["database_url"].value == "postgresql://me:***@[::1]:5/db?password=***&host=/tmp"
     assert lines["app_database_url"].value == "postgres://h/db?sslpassword=***"
+    assert lines["storage_url"].value == "s3://me:***@bucket/in?endpoint=https://h:9000&region=x&token=***"
     assert lines["secret_key"].value == lines["metrics_token"].value == "(set)"
     assert lines["secret_key"].origin == "environment SUPOVER_SECRET_KEY"
     assert lines["trusted_proxies"].value == ""
@@ -251,6 +253,7 @@ def test_the_reference_documents_every_setting() -> None:
         "app_database_url",
         "secret_key",
         "metrics_token",
+        "storage_url",
     }
     by_name = {doc.name: doc for doc in docs}
     assert (by_name["port"].type, by_name["port"].default) == ("integer", "8000")

@@ -82,8 +82,6 @@ def test_what_is_guarded_on_the_way_out_is_itself_on_the_way_in(tmp_path: Path, 
     text = text.strip()
     shown = tables.guarded(text)
     assert shown[:1] not in set("=+-@\t\r\uff1d")
-    if text[:1] == "'":
-        return  # an apostrophe of the cell's own may be taken for a guard
     out = io.StringIO()
     csv.writer(out).writerows([["a", "b"], [shown, "x"]])
     assert cells(tmp_path, out.getvalue().encode())[0][0] == text
@@ -174,9 +172,7 @@ def test_what_a_csv_writer_wrote_is_read_back(tmp_path: Path, given_rows: list[l
 # --- its facts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"a\r\nb\r\n", 2), (b"\n\n", 2)]
-)
+@pytest.mark.parametrize(("content", "lines"), [(b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"a\r\nb\r\n", 2), (b"\n\n", 2)])
 def test_the_facts_are_a_fingerprint_and_a_count_of_lines(tmp_path: Path, content: bytes, lines: int) -> None:
     path = write(tmp_path, content)
     assert tables.facts(path) == tables.TableFacts(hashlib.sha256(content).digest(), lines)

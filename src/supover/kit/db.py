@@ -6,6 +6,7 @@ workspace in as $1 of every statement and set `app.workspace`, by which the fenc
 
 import asyncio
 import hashlib
+import io
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -28,7 +29,13 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 APP_ROLE: Final = "supover_app"
 UNHURRIED: Final = "set local statement_timeout = 0"
-RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+RACES: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    # Whom a row is of was unmade a moment ago, with the import that made them.
+    asyncpg.ForeignKeyViolationError,
+)
 """What a transaction may meet that another one beat; tried again, it sees what the other did."""
 
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -86,6 +93,23 @@ def _staged(sql: str) -> _Staged:
     table = f"stage_{hashlib.sha256(defined.encode()).hexdigest()[:12]}"
     create = f"create temporary table if not exists {table} ({defined}) on commit delete rows"
     return _Staged(table, columns, create, f"{sql[: found.start()]}pg_temp.{table} as {found[2]}{sql[found.end() :]}")
+
+
+async def _inlined(con: "Connection", sql: str, args: Sequence[object]) -> str:
+    """A statement with its arguments in their places, quoted by PostgreSQL and cast to their types: COPY takes none."""
+    prepared = await con.prepare(sql)
+    kinds = [
+        f"{_name(k.schema)}.{_name('_' + k.name[:-2] if k.name.endswith('[]') else k.name)}"
+        for k in prepared.get_parameters()
+    ]
+    texts = ", ".join(f"quote_nullable(${n}::{kind}::text)" for n, kind in enumerate(kinds, 1))
+    quoted = await con.fetchrow(f"values ({texts})", *args)
+    assert quoted is not None
+    return re.sub(r"\$(\d+)\b", lambda found: f"{quoted[int(found[1]) - 1]}::{kinds[int(found[1]) - 1]}", sql)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
 
 
 _Place = tuple[UUID | None, str]
@@ -192,6 +216,38 @@ class Reader:
         """Every row as a plain tuple, for commands that work on sets."""
         return cast("list[tuple[Any, ...]]", await self._con.fetch(sql, self.workspace_id, *args))
 
+    async def copy_out(self, sql: str, *args: object, lines: bool = False) -> AsyncGenerator[bytes]:
+        """The rows of a question as CSV without a header, as they come; null is nothing between commas.
+
+        `lines`: of one column of JSON, a line a row. One block is held at a time: who reads slowly slows the database down.
+        Who stops reading must close the generator, which cancels the question. What goes wrong in the middle is raised.
+        Nothing else can be asked of this handle meanwhile.
+        """
+        statement = await _inlined(self._con, sql, (self.workspace_id, *args))
+        # JSON holds neither of these characters, so nothing in a line is quoted.
+        delimiter, quote = ("\x02", "\x01") if lines else (None, None)
+        blocks: asyncio.Queue[bytes] = asyncio.Queue(1)
+        failed: list[Exception] = []
+
+        async def copy() -> None:
+            try:
+                await self._con.copy_from_query(
+                    statement, output=blocks.put, format="csv", delimiter=delimiter, quote=quote
+                )
+            except Exception as error:
+                failed.append(error)
+            await blocks.put(b"")
+
+        task = asyncio.create_task(copy())
+        try:
+            while block := await blocks.get():
+                yield block
+            if failed:
+                raise failed[0]
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
     """A field's old and new value, for the audit log."""
@@ -250,15 +306,26 @@ class Tx(Reader):
         finally:
             await task
 
+    async def load(self, sql: str, csv: bytes, *args: object) -> int:
+        """As `many`, over rows that are CSV already: the columns in their order, where nothing between commas is null."""
+        staged = await self._empty(sql)
+        await self._con.copy_to_table(staged.table, source=io.BytesIO(csv), columns=staged.columns, format="csv")
+        return await self.run(staged.sql, *args)
+
     async def _stage(self, sql: str, rows: Sequence[Sequence[object]]) -> str:
+        staged = await self._empty(sql)
+        await self._con.copy_records_to_table(staged.table, records=rows, columns=staged.columns)
+        return staged.sql
+
+    async def _empty(self, sql: str) -> _Staged:
+        """The statement's temporary table, there and empty."""
         staged = _staged(sql)
         if staged.table in self._filled:
             await self._con.execute(f"truncate pg_temp.{staged.table}")
         else:
             await self._con.execute(staged.create)
             self._filled.add(staged.table)
-        await self._con.copy_records_to_table(staged.table, records=rows, columns=staged.columns)
-        return staged.sql
+        return staged
 
     def changed(
         self, subject: str, id: UUID, old: msgspec.Struct | None, new: msgspec.Struct | None, fields: Sequence[str]
@@ -354,6 +421,8 @@ class Database:
             "application_name": "supover",
             "client_min_messages": "warning",
             "jit": "off",
+            # A search looks through what the index has pending: who adds a customer keeps that short.
+            "gin_pending_list_limit": "1024",
         }
         if as_app:
             settings["role"] = APP_ROLE

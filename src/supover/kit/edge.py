@@ -316,7 +316,12 @@ def as_problem(error: Exception, names: Mapping[str, str] = MappingProxyType({})
             return ClientGone()
         case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return TookTooLong(headers={"Retry-After": "5"})
-        case asyncpg.UniqueViolationError() | asyncpg.DeadlockDetectedError() | asyncpg.SerializationError():
+        case (
+            asyncpg.UniqueViolationError()
+            | asyncpg.DeadlockDetectedError()
+            | asyncpg.SerializationError()
+            | asyncpg.ForeignKeyViolationError()
+        ):
             return Raced(headers={"Retry-After": "1"})
         case asyncpg.DataError():
             return ValueOutOfRange()

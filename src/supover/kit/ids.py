@@ -49,8 +49,17 @@ def new() -> UUID:
 
 def many(count: int) -> list[UUID]:
     """So many new ids, in order; for a thousand this takes a quarter of the time of a thousand times one."""
+    return [cast("UUID", QuickUUID(value.to_bytes(16))) for value in _values(count)]
+
+
+def texts(count: int) -> list[str]:
+    """So many new ids as 32 hexadecimal digits, which the database reads as well."""
+    return [f"{value:032x}" for value in _values(count)]
+
+
+def _values(count: int) -> list[int]:
     global _last_ms, _counter, _random
-    found: list[UUID] = []
+    found: list[int] = []
     with _lock:
         if len(_random) < count:
             size = max(count, _BATCH)
@@ -62,8 +71,7 @@ def many(count: int) -> list[UUID]:
             _counter += 1
             if _counter > 0xFFF:
                 _last_ms, _counter = _last_ms + 1, 0
-            value = _last_ms << 80 | (0x7000 | _counter) << 64 | _VARIANT | _random.pop() & _TAIL
-            found.append(cast("UUID", QuickUUID(value.to_bytes(16))))
+            found.append(_last_ms << 80 | (0x7000 | _counter) << 64 | _VARIANT | _random.pop() & _TAIL)
     return found
 
 

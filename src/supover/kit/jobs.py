@@ -88,6 +88,16 @@ class JobContext:
                 raise LeaseLost(f"Job {self.id} was given to another worker.")
             yield tx
 
+    async def advanced(self) -> None:
+        """Says that this attempt committed something that lasts: those before it, which got less far, count no more.
+
+        So a long job may lose any number of workers as long as each gets it further. Cheap: only the first call asks.
+        """
+        if self.attempt > 1:
+            async with self.tx() as tx:
+                self.is_last_attempt = await tx.value(COUNT_ANEW, self.id) == 1
+            self.attempt = 1
+
     @property
     def unsaved(self) -> bytes | None:
         """For the worker: progress that is not stored yet, as JSON."""
@@ -113,6 +123,7 @@ OWN: Final = """
     select true from job
      where workspace_id = $1 and id = $2 and worker = $3 and state = 'running'
        for key share"""
+COUNT_ANEW: Final = "update job set attempts = 1 where workspace_id = $1 and id = $2 returning max_attempts"
 
 
 # --- registration ----------------------------------------------------------------------------------------------------

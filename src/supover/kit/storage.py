@@ -16,13 +16,13 @@ from typing import BinaryIO, Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from supover.kit import clock, crypto, ids
-from supover.kit.problems import Forbidden, NotFound, TooLarge
+from supover.kit.problems import Forbidden, NotFound, TooLarge, Unavailable
 
 T = TypeVar("T")
 
 BLOCK: Final = 1 << 18
-_KIND: Final = re.compile(r"[a-z]{1,20}", re.ASCII)
-_KEY: Final = re.compile(r"[a-z]{1,20}/[0-9a-f]{32}", re.ASCII)
+KIND: Final = re.compile(r"[a-z]{1,20}", re.ASCII)
+KEY: Final = re.compile(r"[a-z]{1,20}/[0-9a-f]{32}", re.ASCII)
 
 
 class FileGone(NotFound):
@@ -31,6 +31,10 @@ class FileGone(NotFound):
 
 class FileTooLarge(TooLarge):
     """The file is larger than is taken here."""
+
+
+class StorageUnavailable(Unavailable):
+    """The storage of files cannot be reached."""
 
 
 class LinkRefused(Forbidden):
@@ -64,17 +68,36 @@ class Storage(Protocol):
         """Removes what streams that broke off before this time have left; how many there were."""
         ...
 
+    async def look(self) -> str:
+        """Whether files can be kept here, asked without keeping one: what it is. Raises StorageUnavailable saying why not."""
+        ...
+
 
 def of(url: str) -> Storage:
-    """The storage that a setting names: `file:///folder`, or a folder's path. Raises ValueError for any other."""
+    """The storage that a setting names: `file:///folder`, a folder's path, or `s3://…` (see `kit/s3`).
+
+    Raises ValueError for any other.
+    """
     if "://" not in url and url:
         return FileStorage(Path(url))
+    if url.startswith("s3://"):
+        # Its library is large, and most have no use for it.
+        from supover.kit import s3
+
+        return s3.S3Storage(s3.place(url))
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise ValueError(
-            f"SUPOVER_STORAGE_URL: {parts.scheme}:// is not a storage that is known here; file:///FOLDER is."
+            f"SUPOVER_STORAGE_URL: {parts.scheme}:// is not a storage that is known here; file:///FOLDER and s3://BUCKET are."
         )
     return FileStorage(Path(unquote(parts.path)))
+
+
+def new_key(kind: str) -> str:
+    """A key of a file to be."""
+    if not KIND.fullmatch(kind):
+        raise ValueError("a kind of file is a word of 1 to 20 letters a to z")
+    return f"{kind}/{ids.new().hex}"
 
 
 class FileStorage:
@@ -87,21 +110,18 @@ class FileStorage:
 
     async def put(self, kind: str, blocks: AsyncIterable[bytes], *, max_bytes: int) -> str:
         """Keeps a stream, whole or not at all, whatever it breaks off by; returns its key. Raises FileTooLarge."""
-        if not _KIND.fullmatch(kind):
-            raise ValueError("a kind of file is a word of 1 to 20 letters a to z")
-        name = ids.new().hex
-        key = f"{kind}/{name}"
-        part, path = self._parts / name, self.folder / key
+        key = new_key(kind)
+        part, path = self._parts / key.partition("/")[2], self.folder / key
         opened: list[BinaryIO] = []
         is_kept = False
         try:
-            await _in_thread(lambda: opened.append(self._begin(part, path)))
+            await in_thread(lambda: opened.append(self._begin(part, path)))
             await _write(opened[0], blocks, max_bytes)
-            await _in_thread(lambda: _settle(opened[0], part, path))
+            await in_thread(lambda: _settle(opened[0], part, path))
             is_kept = True
         finally:
             if not is_kept:
-                await _in_thread(lambda: _discard(opened, part, path))
+                await in_thread(lambda: _discard(opened, part, path))
         return key
 
     async def get(self, key: str) -> AsyncGenerator[bytes]:
@@ -109,8 +129,8 @@ class FileStorage:
         path = self._path(key)
         opened: list[BinaryIO] = []
         try:
-            await _in_thread(lambda: opened.append(_opened(path)))
-            while block := await _in_thread(lambda: opened[0].read(BLOCK)):
+            await in_thread(lambda: opened.append(_opened(path)))
+            while block := await in_thread(lambda: opened[0].read(BLOCK)):
                 yield block
         finally:
             for file in opened:
@@ -126,25 +146,32 @@ class FileStorage:
 
     async def size(self, key: str) -> int | None:
         """The file's length in bytes, None when there is none."""
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             return None
         path = self._path(key)
         try:
-            return (await _in_thread(lambda: path.stat(follow_symlinks=False))).st_size
+            return (await in_thread(lambda: path.stat(follow_symlinks=False))).st_size
         except FileNotFoundError:
             return None
 
     async def delete(self, key: str) -> None:
         """Forgets a file; one that is gone already is fine."""
         path = self._path(key)
-        await _in_thread(lambda: path.unlink(missing_ok=True))
+        await in_thread(lambda: path.unlink(missing_ok=True))
 
     async def sweep(self, before: datetime) -> int:
         """Removes what streams that broke off before this time have left; how many there were."""
-        return await _in_thread(lambda: self._swept(before))
+        return await in_thread(lambda: self._swept(before))
+
+    async def look(self) -> str:
+        """Whether files can be kept here, asked without keeping one: what it is. Raises StorageUnavailable saying why not."""
+        made = next(place for place in (self.folder, *self.folder.parents) if place.exists())
+        if not made.is_dir() or not os.access(made, os.R_OK | os.W_OK | os.X_OK):
+            raise StorageUnavailable(f"{made} cannot be read and written")
+        return f"{self.folder}, to be read and written"
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise FileGone
         return self.folder / key
 
@@ -180,9 +207,9 @@ async def _write(file: BinaryIO, blocks: AsyncIterable[bytes], max_bytes: int) -
             raise FileTooLarge(f"It has more than {max_bytes:,} bytes.")
         pending += block
         if len(pending) >= BLOCK:
-            await _in_thread(flush)
+            await in_thread(flush)
     if pending:
-        await _in_thread(flush)
+        await in_thread(flush)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -210,7 +237,8 @@ def _discard(opened: list[BinaryIO], part: Path, path: Path) -> None:
         name.unlink(missing_ok=True)
 
 
-async def _in_thread(call: Callable[[], T]) -> T:
+async def in_thread(call: Callable[[], T]) -> T:
+    """Runs it in a thread; who is cancelled waits for its end all the same."""
     # A thread cannot be cancelled. Who is cancelled while it works waits for its end, or would close the file under
     # its hands, and the number of a closed file may already be another's. What it returns is lost then.
     working = asyncio.ensure_future(asyncio.to_thread(call))
@@ -226,7 +254,7 @@ async def _in_thread(call: Callable[[], T]) -> T:
 
 def link_token(secret: str | bytes, key: str, expires_at: datetime) -> str:
     """A token for an address by which anybody may fetch this one file until then."""
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise FileGone
     said = f"{key}/{int(expires_at.timestamp())}"
     return f"{_packed(said.encode())}.{crypto.sign(secret, _message(said), 'base64url')}"

@@ -160,6 +160,8 @@ class _Domain(msgspec.Struct, frozen=True):
 _NO_DOMAIN: Final = _Domain("", Quality.PLACEHOLDER)
 _EVERY_COUNTRY: Final = tuple(f".{start}." for start in _CONTACTS.relay.every_country)
 _PLACEHOLDER_STARTS: Final = frozenset(address.partition("@")[0] for address in _CONTACTS.placeholder.addresses)
+ODD_LOCALS: Final = _CONTACTS.placeholder.locals | _PLACEHOLDER_STARTS
+"""Small local parts, without dots, hyphens and underscores, that may make an address nobody's own at a domain that is."""
 
 
 def email_shown(raw: str) -> str | None:
@@ -268,6 +270,8 @@ _NANP_REGIONS: Final = frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1])
 _REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _PUNCTUATION: Final = str.maketrans("", "", " -.()/\t\xa0")
 _PHONE_MASK: Final = re.compile(r"[*•…#]|[xX]{3,}")
+RELAY_NUMBERS: Final = _CONTACTS.phone.relays
+"""In E.164."""
 
 
 def phone_e164(raw: str, country: str | None = None) -> str | None:
