@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 from supover.customers.custom_field_model import Definition, Definitions, FieldType
-from supover.kit import patterns, text
+from supover.kit import patterns, tables, text
 from supover.kit.problems import FieldError, Invalid
 
 T = TypeVar("T")
@@ -33,7 +33,6 @@ _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _NUMBER: Final = re.compile(rf"(-?)0*([0-9]{{1,{DIGITS}}}(?:\.[0-9]{{1,{DIGITS}}})?)")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LIMIT: Final = Decimal(10) ** DIGITS
-_SPLIT: Final = re.compile(r"[,;]")
 
 
 class _Wrong(Exception):
@@ -310,7 +309,7 @@ _SAID: Final = {"yes": True, "true": True, "1": True, "no": False, "false": Fals
 def read(definitions: Definitions, row: Mapping[str, str]) -> tuple[dict[str, Any], list[FieldError]]:
     """The cells of a row, by key, as values, and what is wrong with them; an empty cell says nothing.
 
-    Numbers have a point, dates are ISO, booleans yes, no, true, false, 1 or 0, and a list's items have , or ; between.
+    Numbers have a point, dates are ISO, booleans yes, no, true, false, 1 or 0, and a list stands as tags do.
     A key that is declared in another case is the declared one; one that is not declared keeps its cell as a text. Whether a
     required one is there is for who makes a customer of it.
     """
@@ -330,7 +329,7 @@ def read(definitions: Definitions, row: Mapping[str, str]) -> tuple[dict[str, An
                 errors.append(FieldError(_pointer(definition), "boolean", "must be yes, no, true, false, 1 or 0"))
                 continue
         elif definition.type == "list":
-            value = [item.strip() for item in _SPLIT.split(given) if item.strip()]
+            value = tables.items(given)
         _take(definition, value, values, errors)
         if definition.type == "number" and key in values:
             values[key] = _as_json(values[key])

@@ -13,6 +13,20 @@ class CustomerCreated(Event, frozen=True):
     source: str
 
 
+class CustomersAdded(Event, frozen=True):
+    """Many customers are new, from a file; the file's own event tells the world."""
+
+    logged = False
+    customer_ids: list[UUID]
+
+
+class CustomersRemoved(Event, frozen=True):
+    """Customers are gone as if they had never been: the file that brought them was taken back."""
+
+    logged = False
+    customer_ids: list[UUID]
+
+
 class CustomerChanged(Event, frozen=True):
     """Fields of a profile changed: name → [old, new]."""
 

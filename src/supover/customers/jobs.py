@@ -5,13 +5,15 @@ from typing import Final
 from uuid import UUID
 
 from supover import settings as configuration
-from supover.customers import avatars, tag_changes, tags
+from supover.customers import avatars, journal, tag_changes, tags
 from supover.customers import custom_field_index as index
-from supover.kit import storage
+from supover.kit import clock, storage
 from supover.kit.jobs import JobContext, LeaseLost, job, periodic, reason
 
 WORKSPACES: Final = "select all_workspaces()"
 FIRST: Final = UUID(int=0)
+FORGOTTEN: Final = 5_000
+"""Rows of the journal that a transaction removes."""
 TRIES: Final = 5
 """So often a batch gives way to writers before the job is tried again as a whole."""
 
@@ -58,6 +60,18 @@ async def change_tags(ctx: JobContext) -> None:
             step = await tag_changes.apply(tx, change, after, ctx.id)
         after = step.last or after
         ctx.progress({"change": str(change.id), "done": step.done, "total": step.total})
+
+
+@periodic("47 4 * * *", "customers.forget_journal")
+async def forget_journal(ctx: JobContext) -> None:
+    """Forgets what acts did that are too long ago to be undone."""
+    async with ctx.database.across() as con:
+        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
+    for workspace_id in workspaces:
+        gone = 1
+        while gone and not ctx.cancelled():
+            async with ctx.database.tx(workspace_id) as tx:
+                gone = await journal.forget(tx, clock.now() - journal.KEPT, FORGOTTEN)
 
 
 # --- custom fields -------------------------------------------------------------------------------------------------------

@@ -50,9 +50,10 @@ class CustomerIdentity(msgspec.Struct, frozen=True, rename="camel"):
 
     `value` is what stands in `externalId`, `email` or `phone`; `source` and `shop` are a channel's. Only a `quality` of real
     matches: a relay, masked or placeholder contact is kept and leads nowhere, nor does a hub, a contact that many people
-    seem to share. `matchedBy` says how it came to this customer: profile, given or moved by hand; or by the rule that
-    mapped the order which it came with (new, email, phone, channel_identity, customer_id). `isOwn`: it stands in the
-    profile. `lastSeenAt`: when the newest of the customer's last 500 orders that came with it was placed.
+    seem to share. `matchedBy` says how it came to this customer: profile, given or moved by hand; import, when a file said it
+    and the profile says another, or somebody else's profile has it; or by the rule that mapped the order which it came with
+    (new, email, phone, channel_identity, customer_id). `isOwn`: it stands in the profile. `lastSeenAt`: when the newest of
+    the customer's last 500 orders that came with it was placed.
     """
 
     id: UUID

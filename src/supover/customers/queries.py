@@ -239,7 +239,8 @@ _MEMBER: Final = (
 )
 
 
-def _where(f: Filters) -> Where:
+def where_of(f: Filters) -> Where:
+    """The conditions that narrow a list so, on the customers as `c` and their figures as `m`."""
     where = Where("c.workspace_id = $1", "c.merged_into_id is null" if f.deleted else "c.deleted_at is null")
     for term in f.terms:
         _add_term(where, term)
@@ -294,7 +295,7 @@ async def search(
 
     A list sorted by a figure has no customer without figures: each gets them when created, or from history when counted.
     """
-    where = _where(asked)
+    where = where_of(asked)
     by_figure = page.sort.id == "m.customer_id"
     if by_figure:
         where.add("m.workspace_id = $1")
