@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 00d5061f51d2c278.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: d91aa72c9273eda7.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -17,6 +17,27 @@ COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching
 CREATE EXTENSION IF NOT EXISTS unaccent WITH SCHEMA ext;
 
 COMMENT ON EXTENSION unaccent IS 'text search dictionary that removes accents';
+
+CREATE FUNCTION ext.custom_cell(value jsonb, guard boolean, is_number boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+begin
+    case jsonb_typeof(value)
+        when 'string' then
+            return nullif(case when guard then ext.guarded(value #>> '{}') else value #>> '{}' end, '');
+        when 'number' then
+            return case when guard and not is_number then ext.guarded(value::text) else value::text end;
+        when 'null' then
+            return null;
+        when 'array' then
+            if not jsonb_path_exists(value, 'strict $[*] ? (@.type() <> "string")') then
+                return ext.tags_cell(array(select jsonb_array_elements_text(value)), guard);
+            end if;
+            return value::text;
+        else
+            return value::text;
+    end case;
+end $_$;
 
 CREATE FUNCTION ext.custom_choice(value jsonb, choices text[]) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -83,6 +104,10 @@ CREATE FUNCTION ext.fold(value text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ begin return lower(ext.unaccent('ext.unaccent'::regdictionary, value)); end $$;
 
+CREATE FUNCTION ext.guarded(cell text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (cell = ''::text) THEN NULL::text WHEN (ascii(cell) = ANY ('{9,13,39,43,45,61,64,65291,65293,65309,65312}'::integer[])) THEN (''''::text || cell) ELSE cell END;
+
 CREATE FUNCTION ext.lower_all(tags text[]) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -93,9 +118,31 @@ begin
     return array(select lower(t.tag) from unnest(tags) with ordinality as t (tag, n) order by t.n);
 end $$;
 
+CREATE FUNCTION ext.phone_cell(phone text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (phone ~ '[^-+0-9 ().]'::text) THEN ext.guarded(phone) ELSE NULLIF(phone, ''::text) END;
+
 CREATE FUNCTION ext.search_pattern(term text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (('%'::text || replace(replace(replace(ext.fold(term), '\'::text, '\\'::text), '%'::text, '\%'::text), '_'::text, '\_'::text)) || '%'::text);
+
+CREATE FUNCTION ext.tags_cell(tags text[], guard boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+declare
+    cell text := array_to_string(tags, ';');
+begin
+    if array_to_string(tags, '') ~ '[,;"]' then
+        cell := array_to_string(array(
+            select case when t.tag ~ '[,;"]' then '"' || replace(t.tag, '"', '""') || '"' else t.tag end
+              from unnest(tags) with ordinality as t (tag, n) order by t.n), ';');
+    end if;
+    return nullif(case when guard then ext.guarded(cell) else cell end, '');
+end $$;
+
+CREATE FUNCTION ext.time_cell(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (rtrim(rtrim(to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US'::text), '0'::text), '.'::text) || 'Z'::text);
 
 CREATE TABLE data.workspace (
     workspace_id uuid NOT NULL,
@@ -156,13 +203,80 @@ CREATE FUNCTION fence.channel_by_id(wanted uuid) RETURNS TABLE(workspace_id uuid
    WHERE ((c.id = channel_by_id.wanted) AND (c.disconnected_at IS NULL));
 END;
 
-CREATE FUNCTION fence.currency_digits(currency text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (currency = ANY ('{BIF,CLP,DJF,GNF,ISK,JPY,KMF,KRW,PYG,RWF,UGX,UYI,VND,VUV,XAF,XOF,XPF}'::text[])) THEN 0 WHEN (currency = ANY ('{BHD,IQD,JOD,KWD,LYD,OMR,TND}'::text[])) THEN 3 WHEN (currency = ANY ('{CLF,UYW}'::text[])) THEN 4 ELSE 2 END;
+CREATE FUNCTION fence.check_references() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+begin
+    perform set_config('session_replication_role', 'origin', true);
+exception when insufficient_privilege then
+    return;
+end $$;
 
 CREATE FUNCTION fence.current_workspace() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN (NULLIF(current_setting('app.workspace'::text, true), ''::text))::uuid;
+
+CREATE TABLE data.consent_entry (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    channel text NOT NULL,
+    topic text NOT NULL,
+    state text NOT NULL,
+    opt_in_level text NOT NULL,
+    source text,
+    at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    proof jsonb,
+    policy_version text,
+    fingerprint bytea NOT NULL,
+    contact text,
+    contact_hash bytea,
+    actor text NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT consent_entry_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'phone'::text, 'post'::text]))),
+    CONSTRAINT consent_entry_opt_in_level_check CHECK ((opt_in_level = ANY (ARRAY['SINGLE_OPT_IN'::text, 'CONFIRMED_OPT_IN'::text, 'UNKNOWN'::text]))),
+    CONSTRAINT consent_entry_origin_check CHECK ((origin = ANY (ARRAY['live'::text, 'import'::text]))),
+    CONSTRAINT consent_entry_state_check CHECK ((state = ANY (ARRAY['SUBSCRIBED'::text, 'PENDING'::text, 'UNSUBSCRIBED'::text, 'INVALID'::text, 'REDACTED'::text]))),
+    CONSTRAINT consent_entry_topic_check CHECK ((topic = ANY (ARRAY['marketing'::text, 'transactional'::text, 'review_requests'::text, 'surveys'::text])))
+);
+
+COMMENT ON TABLE data.consent_entry IS 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
+
+COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said but when, a no also of which contact: the same said twice is one entry, and decides between two of one time.';
+
+COMMENT ON COLUMN data.consent_entry.contact IS 'What would have been written to, as it was then.';
+
+COMMENT ON COLUMN data.consent_entry.contact_hash IS 'The contact under the workspace''s key of suppression_key; it stays when the contact is forgotten.';
+
+CREATE FUNCTION fence.consent_unmake(customer_ids uuid[]) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.consent_entry e
+           WHERE ((e.workspace_id = fence.current_workspace()) AND (e.customer_id = ANY (consent_unmake.customer_ids)))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
+CREATE FUNCTION fence.consent_unsay(entry_ids uuid[]) RETURNS TABLE(customer_id uuid, channel text, topic text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ DELETE FROM data.consent_entry e
+   WHERE ((e.workspace_id = fence.current_workspace()) AND (e.id = ANY (consent_unsay.entry_ids)) AND (e.state = 'SUBSCRIBED'::text) AND (e.origin = 'import'::text))
+   RETURNING e.customer_id,
+     e.channel,
+     e.topic;
+END;
+
+CREATE FUNCTION fence.currency_digits(currency text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (currency = ANY ('{BIF,CLP,DJF,GNF,ISK,JPY,KMF,KRW,PYG,RWF,UGX,UYI,VND,VUV,XAF,XOF,XPF}'::text[])) THEN 0 WHEN (currency = ANY ('{BHD,IQD,JOD,KWD,LYD,OMR,TND}'::text[])) THEN 3 WHEN (currency = ANY ('{CLF,UYW}'::text[])) THEN 4 ELSE 2 END;
 
 CREATE TABLE data.event_log (
     workspace_id uuid NOT NULL,
@@ -191,6 +305,46 @@ CREATE FUNCTION fence.event_log_rebase() RETURNS bigint
          )
   SELECT count(*) AS count
     FROM moved;
+END;
+
+CREATE TABLE data.export_run (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    format text NOT NULL,
+    status text NOT NULL,
+    asked jsonb NOT NULL,
+    file_name text NOT NULL,
+    file_key text,
+    rows bigint DEFAULT 0 NOT NULL,
+    bytes bigint,
+    error text,
+    actor text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    CONSTRAINT export_run_format_check CHECK ((format = ANY (ARRAY['csv'::text, 'xlsx'::text, 'jsonl'::text, 'parquet'::text]))),
+    CONSTRAINT export_run_kind_check CHECK ((kind = ANY (ARRAY['customers'::text, 'addresses'::text, 'orders'::text]))),
+    CONSTRAINT export_run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON COLUMN data.export_run.asked IS 'What was asked for, as it came.';
+
+COMMENT ON COLUMN data.export_run.deleted_at IS 'Nobody sees it any more; a job forgets its file, then the row.';
+
+CREATE FUNCTION fence.export_of_file(wanted text) RETURNS TABLE(workspace_id uuid, id uuid, format text, file_name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    SET enable_seqscan TO 'off'
+    BEGIN ATOMIC
+ SELECT r.workspace_id,
+     r.id,
+     r.format,
+     r.file_name
+    FROM (data.workspace w
+      JOIN data.export_run r ON (((r.workspace_id = w.workspace_id) AND (r.file_key = export_of_file.wanted))))
+   WHERE (r.deleted_at IS NULL);
 END;
 
 CREATE TABLE data.idempotency (
@@ -678,6 +832,14 @@ CREATE FUNCTION fence.members(workspace uuid) RETURNS TABLE(staff_id uuid, email
    ORDER BY p.name, p.id;
 END;
 
+CREATE FUNCTION fence.search_catch_up() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+begin
+    perform gin_clean_pending_list('data.customer_search');
+end $$;
+
 CREATE TABLE data.session (
     id uuid NOT NULL,
     token_hash bytea NOT NULL,
@@ -925,6 +1087,17 @@ CREATE FUNCTION fence.throttle_forget(how_many integer) RETURNS bigint
   SELECT count(*) AS count
     FROM gone;
 END;
+
+CREATE FUNCTION fence.trust_references() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+begin
+    perform set_config('session_replication_role', 'replica', true);
+    return true;
+exception when insufficient_privilege then
+    return false;
+end $$;
 
 CREATE FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -1184,6 +1357,64 @@ CREATE TABLE data.audit_log (
 
 COMMENT ON TABLE data.audit_log IS 'append only: every write, by whom, with old and new values.';
 
+CREATE TABLE data.bulk_action (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    action text NOT NULL,
+    deed jsonb NOT NULL,
+    selection jsonb NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    on_error text NOT NULL,
+    status text NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    is_checked boolean NOT NULL,
+    next_chunk integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    unchanged integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    undone integer DEFAULT 0 NOT NULL,
+    kept integer DEFAULT 0 NOT NULL,
+    error text,
+    actor text NOT NULL,
+    actor_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT bulk_action_action_check CHECK ((action = ANY (ARRAY['tag'::text, 'untag'::text, 'status'::text, 'block'::text, 'unblock'::text, 'customField'::text, 'delete'::text, 'restore'::text]))),
+    CONSTRAINT bulk_action_on_error_check CHECK ((on_error = ANY (ARRAY['rejectAll'::text, 'rejectFailed'::text]))),
+    CONSTRAINT bulk_action_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text, 'undoing'::text, 'undone'::text])))
+);
+
+COMMENT ON COLUMN data.bulk_action.deed IS 'What is done to each: the tags, the status, or the key and the value.';
+
+COMMENT ON COLUMN data.bulk_action.is_checked IS 'Whether customers are changed now: false while all of them are looked at first, as rejectAll asks.';
+
+COMMENT ON COLUMN data.bulk_action.next_chunk IS 'The checkpoint: chunks before this one are settled, committed with them.';
+
+CREATE TABLE data.bulk_chunk (
+    workspace_id uuid NOT NULL,
+    bulk_id uuid NOT NULL,
+    number integer NOT NULL,
+    first_id uuid NOT NULL,
+    customer_ids uuid[] NOT NULL
+);
+
+COMMENT ON TABLE data.bulk_chunk IS 'Who is meant: so many ids at a time, in their order. They may be of nobody: it is as they were asked for.';
+
+CREATE TABLE data.bulk_result (
+    workspace_id uuid NOT NULL,
+    bulk_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    outcome text NOT NULL,
+    field text,
+    code text,
+    message text,
+    CONSTRAINT bulk_result_outcome_check CHECK ((outcome = ANY (ARRAY['unchanged'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE data.bulk_result IS 'Who was not changed, and why. Of those who are settled, all others were.';
+
 CREATE TABLE data.communication_preference (
     workspace_id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -1218,39 +1449,6 @@ CREATE TABLE data.consent (
 COMMENT ON TABLE data.consent IS 'What the ledger amounts to; who is not here was never asked.';
 
 COMMENT ON COLUMN data.consent.contact_hash IS 'Of the entry that decides: a yes for one contact is none for another.';
-
-CREATE TABLE data.consent_entry (
-    workspace_id uuid NOT NULL,
-    id uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    channel text NOT NULL,
-    topic text NOT NULL,
-    state text NOT NULL,
-    opt_in_level text NOT NULL,
-    source text,
-    at timestamp with time zone NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    proof jsonb,
-    policy_version text,
-    fingerprint bytea NOT NULL,
-    contact text,
-    contact_hash bytea,
-    actor text NOT NULL,
-    origin text NOT NULL,
-    CONSTRAINT consent_entry_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'whatsapp'::text, 'phone'::text, 'post'::text]))),
-    CONSTRAINT consent_entry_opt_in_level_check CHECK ((opt_in_level = ANY (ARRAY['SINGLE_OPT_IN'::text, 'CONFIRMED_OPT_IN'::text, 'UNKNOWN'::text]))),
-    CONSTRAINT consent_entry_origin_check CHECK ((origin = ANY (ARRAY['live'::text, 'import'::text]))),
-    CONSTRAINT consent_entry_state_check CHECK ((state = ANY (ARRAY['SUBSCRIBED'::text, 'PENDING'::text, 'UNSUBSCRIBED'::text, 'INVALID'::text, 'REDACTED'::text]))),
-    CONSTRAINT consent_entry_topic_check CHECK ((topic = ANY (ARRAY['marketing'::text, 'transactional'::text, 'review_requests'::text, 'surveys'::text])))
-);
-
-COMMENT ON TABLE data.consent_entry IS 'append only: of one customer, channel and topic the entry with the latest time says what holds.';
-
-COMMENT ON COLUMN data.consent_entry.fingerprint IS 'SHA-256 of all that was said but when, a no also of which contact: the same said twice is one entry, and decides between two of one time.';
-
-COMMENT ON COLUMN data.consent_entry.contact IS 'What would have been written to, as it was then.';
-
-COMMENT ON COLUMN data.consent_entry.contact_hash IS 'The contact under the workspace''s key of suppression_key; it stays when the contact is forgotten.';
 
 CREATE TABLE data.custom_field (
     workspace_id uuid NOT NULL,
@@ -1360,6 +1558,21 @@ COMMENT ON COLUMN data.customer_identity.key IS 'What orders are matched by: the
 
 COMMENT ON COLUMN data.customer_identity.other_names IS 'First names, unlike the customer''s own, that came with this contact; many make it a hub.';
 
+CREATE TABLE data.customer_journal (
+    workspace_id uuid NOT NULL,
+    act_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    changes jsonb NOT NULL,
+    kept jsonb,
+    undone_at timestamp with time zone
+);
+
+COMMENT ON TABLE data.customer_journal IS 'One row an act and customer. An act''s id begins with when it began, so that what is old is found by the primary key.';
+
+COMMENT ON COLUMN data.customer_journal.changes IS 'Field → [old, new], as customers/journal.py describes.';
+
+COMMENT ON COLUMN data.customer_journal.kept IS 'Once undone: the fields that stayed as they are, because somebody changed them after the act, or somebody else has the old value by now.';
+
 CREATE TABLE data.customer_metrics (
     workspace_id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -1444,6 +1657,34 @@ CREATE TABLE data.exchange_rate (
 
 COMMENT ON COLUMN data.exchange_rate.rate IS 'Units of the workspace''s currency for one unit of this one.';
 
+CREATE TABLE data.import_chunk (
+    workspace_id uuid NOT NULL,
+    import_id uuid NOT NULL,
+    number integer NOT NULL,
+    first_row bigint NOT NULL,
+    last_row bigint NOT NULL,
+    rows integer NOT NULL,
+    created integer NOT NULL,
+    updated integer NOT NULL,
+    skipped integer NOT NULL,
+    failed integer NOT NULL,
+    consents_refused integer DEFAULT 0 NOT NULL,
+    first_id uuid,
+    last_id uuid,
+    created_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    added jsonb DEFAULT '{}'::jsonb NOT NULL,
+    committed_at timestamp with time zone DEFAULT now() NOT NULL,
+    reverted_at timestamp with time zone,
+    removed integer DEFAULT 0 NOT NULL,
+    kept jsonb DEFAULT '[]'::jsonb NOT NULL
+);
+
+COMMENT ON COLUMN data.import_chunk.created_ids IS 'The customers that it made; forgotten when it can be reverted no more.';
+
+COMMENT ON COLUMN data.import_chunk.added IS 'What it added to customers that were there: kind of row → ids.';
+
+COMMENT ON COLUMN data.import_chunk.kept IS 'What could not be taken back because somebody has used or changed it since: [{customerId, why}].';
+
 CREATE TABLE data.import_error (
     workspace_id uuid NOT NULL,
     import_id uuid NOT NULL,
@@ -1476,11 +1717,26 @@ CREATE TABLE data.import_run (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    dry_run boolean DEFAULT false NOT NULL,
+    preset text,
+    ignored_columns text[] DEFAULT '{}'::text[] NOT NULL,
+    encoding text,
+    format text,
+    header text[],
+    chunk_rows integer,
+    revert_wanted_at timestamp with time zone,
+    reverted_at timestamp with time zone,
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'customers'::text, 'rates'::text]))),
     CONSTRAINT import_run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text, 'reverted'::text])))
 );
 
 COMMENT ON COLUMN data.import_run.rows_read IS 'The checkpoint: rows of the file that are settled, committed with them.';
+
+COMMENT ON COLUMN data.import_run.preset IS 'Whose export the header is, where it could be told.';
+
+COMMENT ON COLUMN data.import_run.header IS 'The file''s own columns, for the list of its refused rows.';
+
+COMMENT ON COLUMN data.import_run.chunk_rows IS 'How many rows a chunk has: a run goes on with the chunks that it began with.';
 
 CREATE TABLE data.migration (
     version integer NOT NULL,
@@ -1752,6 +2008,56 @@ CREATE VIEW fence.audit_log WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.bulk_action WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    action,
+    deed,
+    selection,
+    dry_run,
+    on_error,
+    status,
+    total,
+    is_checked,
+    next_chunk,
+    done,
+    changed,
+    unchanged,
+    failed,
+    undone,
+    kept,
+    error,
+    actor,
+    actor_name,
+    created_at,
+    started_at,
+    ended_at
+   FROM data.bulk_action
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.bulk_chunk WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    bulk_id,
+    number,
+    first_id,
+    customer_ids
+   FROM data.bulk_chunk
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.bulk_result WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    bulk_id,
+    customer_id,
+    outcome,
+    field,
+    code,
+    message
+   FROM data.bulk_result
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.channel_connection WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -1913,6 +2219,17 @@ CREATE VIEW fence.customer_identity WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.customer_journal WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    act_id,
+    customer_id,
+    changes,
+    kept,
+    undone_at
+   FROM data.customer_journal
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.customer_metrics WITH (security_barrier='false') AS
  SELECT workspace_id,
     customer_id,
@@ -2005,6 +2322,27 @@ CREATE VIEW fence.exchange_rate WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.export_run WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    kind,
+    format,
+    status,
+    asked,
+    file_name,
+    file_key,
+    rows,
+    bytes,
+    error,
+    actor,
+    created_at,
+    started_at,
+    finished_at,
+    deleted_at
+   FROM data.export_run
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.idempotency WITH (security_barrier='false') AS
  SELECT workspace_id,
     caller,
@@ -2015,6 +2353,30 @@ CREATE VIEW fence.idempotency WITH (security_barrier='false') AS
     body,
     created_at
    FROM data.idempotency
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.import_chunk WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    import_id,
+    number,
+    first_row,
+    last_row,
+    rows,
+    created,
+    updated,
+    skipped,
+    failed,
+    consents_refused,
+    first_id,
+    last_id,
+    created_ids,
+    added,
+    committed_at,
+    reverted_at,
+    removed,
+    kept
+   FROM data.import_chunk
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -2051,7 +2413,16 @@ CREATE VIEW fence.import_run WITH (security_barrier='false') AS
     actor,
     created_at,
     started_at,
-    finished_at
+    finished_at,
+    dry_run,
+    preset,
+    ignored_columns,
+    encoding,
+    format,
+    header,
+    chunk_rows,
+    revert_wanted_at,
+    reverted_at
    FROM data.import_run
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -2394,6 +2765,15 @@ ALTER TABLE ONLY data.api_key
 ALTER TABLE ONLY data.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY data.bulk_action
+    ADD CONSTRAINT bulk_action_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.bulk_chunk
+    ADD CONSTRAINT bulk_chunk_pkey PRIMARY KEY (workspace_id, bulk_id, number);
+
+ALTER TABLE ONLY data.bulk_result
+    ADD CONSTRAINT bulk_result_pkey PRIMARY KEY (workspace_id, bulk_id, customer_id);
+
 ALTER TABLE ONLY data.channel_connection
     ADD CONSTRAINT channel_connection_pkey PRIMARY KEY (workspace_id, id);
 
@@ -2417,6 +2797,9 @@ ALTER TABLE ONLY data.custom_field_value
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_journal
+    ADD CONSTRAINT customer_journal_pkey PRIMARY KEY (workspace_id, act_id, customer_id);
 
 ALTER TABLE ONLY data.customer_metrics
     ADD CONSTRAINT customer_metrics_pkey PRIMARY KEY (workspace_id, customer_id);
@@ -2445,8 +2828,14 @@ ALTER TABLE ONLY data.event_log
 ALTER TABLE ONLY data.exchange_rate
     ADD CONSTRAINT exchange_rate_pkey PRIMARY KEY (workspace_id, currency, on_date);
 
+ALTER TABLE ONLY data.export_run
+    ADD CONSTRAINT export_run_pkey PRIMARY KEY (workspace_id, id);
+
 ALTER TABLE ONLY data.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (workspace_id, caller, key);
+
+ALTER TABLE ONLY data.import_chunk
+    ADD CONSTRAINT import_chunk_pkey PRIMARY KEY (workspace_id, import_id, number);
 
 ALTER TABLE ONLY data.import_error
     ADD CONSTRAINT import_error_pkey PRIMARY KEY (workspace_id, import_id, row_number);
@@ -2543,6 +2932,10 @@ CREATE INDEX audit_log_actor ON data.audit_log USING btree (workspace_id, actor,
 
 CREATE INDEX audit_log_subject ON data.audit_log USING btree (workspace_id, subject_id, id DESC) WHERE (subject_id IS NOT NULL);
 
+CREATE INDEX bulk_chunk_first ON data.bulk_chunk USING btree (workspace_id, bulk_id, first_id);
+
+CREATE INDEX bulk_result_outcome ON data.bulk_result USING btree (workspace_id, bulk_id, outcome, customer_id);
+
 CREATE INDEX channel_connection_id ON data.channel_connection USING btree (id);
 
 CREATE UNIQUE INDEX channel_connection_living ON data.channel_connection USING btree (workspace_id, platform, shop) WHERE (disconnected_at IS NULL);
@@ -2589,6 +2982,10 @@ CREATE INDEX customer_identity_key ON data.customer_identity USING btree (worksp
 
 CREATE UNIQUE INDEX customer_identity_once ON data.customer_identity USING btree (workspace_id, customer_id, kind, source, shop, value);
 
+CREATE INDEX customer_journal_customer ON data.customer_journal USING btree (workspace_id, customer_id);
+
+CREATE INDEX customer_journal_left ON data.customer_journal USING btree (workspace_id, act_id, customer_id) WHERE (undone_at IS NULL);
+
 CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NULL);
 
 COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of.';
@@ -2609,7 +3006,7 @@ CREATE INDEX customer_name ON data.customer USING btree (workspace_id, "left"(CO
 
 CREATE INDEX customer_note_customer ON data.customer_note USING btree (workspace_id, customer_id, pinned DESC, id DESC);
 
-CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops) WITH (gin_pending_list_limit='1024');
+CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops);
 
 CREATE INDEX customer_stale_customer ON data.customer_stale USING btree (workspace_id, customer_id);
 
@@ -2631,7 +3028,11 @@ CREATE INDEX event_log_segment ON data.event_log USING btree (workspace_id, ((da
 
 CREATE INDEX exchange_rate_day ON data.exchange_rate USING btree (workspace_id, on_date DESC, currency);
 
+CREATE UNIQUE INDEX export_run_file ON data.export_run USING btree (workspace_id, file_key);
+
 CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, created_at);
+
+CREATE INDEX import_chunk_created ON data.import_chunk USING btree (workspace_id, last_id, first_id) WHERE (first_id IS NOT NULL);
 
 CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
 
@@ -2726,6 +3127,15 @@ ALTER TABLE ONLY data.api_key
 ALTER TABLE ONLY data.audit_log
     ADD CONSTRAINT audit_log_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
+ALTER TABLE ONLY data.bulk_action
+    ADD CONSTRAINT bulk_action_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.bulk_chunk
+    ADD CONSTRAINT bulk_chunk_workspace_id_bulk_id_fkey FOREIGN KEY (workspace_id, bulk_id) REFERENCES data.bulk_action(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.bulk_result
+    ADD CONSTRAINT bulk_result_workspace_id_bulk_id_fkey FOREIGN KEY (workspace_id, bulk_id) REFERENCES data.bulk_action(workspace_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY data.channel_connection
     ADD CONSTRAINT channel_connection_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
@@ -2750,6 +3160,9 @@ ALTER TABLE ONLY data.custom_field
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.customer_journal
+    ADD CONSTRAINT customer_journal_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
+
 ALTER TABLE ONLY data.customer_metrics
     ADD CONSTRAINT customer_metrics_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
@@ -2771,8 +3184,14 @@ ALTER TABLE ONLY data.duplicate_pair
 ALTER TABLE ONLY data.exchange_rate
     ADD CONSTRAINT exchange_rate_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
+ALTER TABLE ONLY data.export_run
+    ADD CONSTRAINT export_run_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.idempotency
     ADD CONSTRAINT idempotency_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.import_chunk
+    ADD CONSTRAINT import_chunk_workspace_id_import_id_fkey FOREIGN KEY (workspace_id, import_id) REFERENCES data.import_run(workspace_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY data.import_error
     ADD CONSTRAINT import_error_workspace_id_import_id_fkey FOREIGN KEY (workspace_id, import_id) REFERENCES data.import_run(workspace_id, id) ON DELETE CASCADE;
@@ -2844,14 +3263,26 @@ GRANT ALL ON FUNCTION fence.all_workspaces() TO supover_app;
 REVOKE ALL ON FUNCTION fence.channel_by_id(wanted uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.channel_by_id(wanted uuid) TO supover_app;
 
-REVOKE ALL ON FUNCTION fence.currency_digits(currency text) FROM PUBLIC;
-GRANT ALL ON FUNCTION fence.currency_digits(currency text) TO supover_app;
+REVOKE ALL ON FUNCTION fence.check_references() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.check_references() TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.current_workspace() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.current_workspace() TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.consent_unmake(customer_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.consent_unmake(customer_ids uuid[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.consent_unsay(entry_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.consent_unsay(entry_ids uuid[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.currency_digits(currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.currency_digits(currency text) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.event_log_rebase() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.event_log_rebase() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.export_of_file(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.export_of_file(wanted text) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.idempotency_forget(older_than interval, how_many integer) TO supover_app;
@@ -2901,6 +3332,9 @@ GRANT ALL ON FUNCTION fence.learn_sizes() TO supover_app;
 REVOKE ALL ON FUNCTION fence.members(workspace uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.members(workspace uuid) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.search_catch_up() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.search_catch_up() TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.session_by_token(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.session_by_token(token_hash bytea) TO supover_app;
 
@@ -2946,6 +3380,9 @@ GRANT ALL ON FUNCTION fence.staff_workspaces(staff uuid) TO supover_app;
 REVOKE ALL ON FUNCTION fence.throttle_forget(how_many integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.throttle_forget(how_many integer) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.trust_references() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.trust_references() TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.workspace_add(workspace uuid, new_name text, new_currency text, new_digits smallint, new_timezone text, new_counting_statuses text[]) TO supover_app;
 
@@ -2970,6 +3407,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.api_key TO supover_app;
 
 GRANT SELECT,INSERT ON TABLE fence.audit_log TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.bulk_action TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.bulk_chunk TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.bulk_result TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.channel_connection TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.communication_preference TO supover_app;
@@ -2988,6 +3431,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_identity TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_journal TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_metrics TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
@@ -3002,7 +3447,11 @@ GRANT SELECT,INSERT ON TABLE fence.event_log TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.exchange_rate TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.export_run TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.idempotency TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_chunk TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_error TO supover_app;
 

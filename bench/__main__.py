@@ -21,7 +21,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import load, overload, peers, seed, segments
+from bench import exports, load, overload, peers, seed, segments
+from bench import imports as files
 from bench.house import House, new_workspace, open_house, peak_mib, worker
 from bench.load import Post
 from supover import wiring
@@ -97,6 +98,18 @@ async def order_import(house: House, report: Report) -> None:
     )
     copied = IMPORTED / await peers.copy(house)
     report.add(beside("  the same", rate, copied, "rows/s", "COPY, same tables and indexes, nothing asked"))
+
+
+async def customer_files(house: House, report: Report, customers: int) -> None:
+    """A file of new customers with address and tags, beside COPY of the rows it becomes; all of a workspace sent, beside psql."""
+    taken = await files.measure(house, customers)
+    ours, copied = taken.customers / taken.seconds, taken.customers / taken.copy_seconds
+    name = f"COPY of the {taken.rows:,} rows, same tables and indexes, nothing asked"
+    report.add(beside("customers imported, with address and tags", ours, copied, "/s", name))
+    report.add(Row("  the importing process's peak memory", f"{taken.peak_mib:,.0f} MiB"))
+    sent = await exports.measure(house, customers)
+    ours, theirs = sent.customers / sent.seconds, sent.customers / sent.psql_seconds
+    report.add(beside(f"customers exported, {sent.bytes / 2**20:,.0f} MiB", ours, theirs, "/s", "psql's \\copy"))
 
 
 async def drained(database: Database, workspace_id: UUID) -> int:
@@ -331,6 +344,8 @@ async def measure(report: Report, customers: int) -> None:
             await seed.histories(house.owner_url, house.workspace_id)
         with report.step("asking for segments"):
             await wishes(house, report)
+        with report.step(f"importing and exporting {customers:,} customers"):
+            await customer_files(house, report, customers)
         report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
 
 

@@ -15,24 +15,45 @@ PLAIN: Final = None  # drawing boxes around the help takes longer than everythin
 
 
 class Lines(NamedTuple):
-    """Where a room's commands stand (`module:attribute`, a Typer) and what the overview says of them."""
+    """Where a noun's commands stand (`module:attribute`, a Typer) and what the overview says of them.
+
+    Rooms above may add theirs, with a blank between.
+    """
 
     where: str
     help: str
+
+    def commands(self) -> typer.Typer:
+        """All of them, imported: those of the first room, with what the others add."""
+        found: typer.Typer | None = None
+        for place in self.where.split():
+            module, _, attribute = place.partition(":")
+            added: typer.Typer = getattr(import_module(module), attribute)
+            if found is None:
+                found = added
+            else:
+                known = {one.callback for one in found.registered_commands}
+                found.registered_commands += [c for c in added.registered_commands if c.callback not in known]
+        assert found is not None
+        return found
 
 
 ROOMS: Final = {
     "workspaces": Lines("supover.access.cli:workspaces", "The sellers of this installation."),
     "staff": Lines("supover.access.cli:staff", "Who signs in to a workspace, and as what."),
     "keys": Lines("supover.access.cli:keys", "What programs sign in with."),
-    "customers": Lines("supover.customers.cli:customers", "Customers: found and shown."),
+    "customers": Lines(
+        "supover.customers.cli:customers supover.imports.customer_cli:customers supover.exports.cli:customers",
+        "Customers: found, shown, taken in and out.",
+    ),
+    "bulk": Lines("supover.bulk.cli:bulk", "One thing done to many customers, and undone."),
     "tags": Lines("supover.customers.cli:tags", "Tags in use, changed in all customers."),
     "custom-fields": Lines("supover.customers.cli:fields", "What values of customFields must be."),
     "consent": Lines("supover.consent.cli:consent", "What customers said about being written to."),
     "suppressions": Lines("supover.consent.cli:suppressions", "Contacts that are not written to."),
     "channels": Lines("supover.inbox.cli:channels", "Shops that send their orders here."),
     "inbox": Lines("supover.inbox.cli:inbox", "What they sent, and what became of it."),
-    "orders": Lines("supover.imports.cli:orders", "Order history from files."),
+    "orders": Lines("supover.imports.cli:orders supover.exports.cli:orders", "Orders from files and to files."),
     "segments": Lines("supover.segments.cli:segments", "Customers who fit a filter, and groups."),
     "rates": Lines("supover.orders.cli:rates", "What orders in other currencies count at."),
     "reconcile": Lines("supover.house:reconcile", "Prove what is stored by a recount."),
@@ -46,12 +67,11 @@ class Deferred(TyperGroup):
 
     def __init__(self, name: str, lines: Lines) -> None:
         super().__init__(name=name, help=lines.help)
-        self._where = lines.where
+        self._lines = lines
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Imports the room's commands and hands over to them."""
-        module, _, attribute = self._where.partition(":")
-        found: typer.Typer = getattr(import_module(module), attribute)
+        found = self._lines.commands()
         found.rich_markup_mode = PLAIN
         alone = [one.name for one in found.registered_commands] == [self.name]
         return (get_command(found) if alone else get_group(found)).make_context(info_name, args, parent, **extra)

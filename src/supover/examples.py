@@ -26,6 +26,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "tags": ["navy"],
         "customFields": {"size": "M"},
     },
+    "NewBulk": {"action": "tag", "filter": "amount_spent > 1000", "tags": ["VIP"], "dryRun": True},
     "CustomerChange": {"status": "VIP", "tags": ["navy", "wholesale"]},
     "Customer": {
         "id": _CUSTOMER,
@@ -175,6 +176,13 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "updatedAt": "2026-03-01T10:00:02Z",
         "version": 1,
     },
+    "CustomerExport": {
+        "filter": "amount_spent > 500",
+        "fields": ["externalId", "email", "name", "totalSpent", "customFields.size"],
+        "sort": "-totalSpent",
+    },
+    "AddressExport": {"addressCountry": "DE", "isDefault": True},
+    "OrderExport": {"placedFrom": "2026-01-01", "status": ["shipped", "delivered"], "format": "xlsx"},
     "OrderBatch": {"orders": [{"externalId": "5002", "total": "10.00", "email": "grace@hopper.example"}]},
     "OrderChange": {"status": "shipped", "note": "Left with the neighbour."},
     "NewRefund": {"amount": "10.00", "reason": "One mug was broken.", "externalId": "r-77"},

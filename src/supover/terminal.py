@@ -233,7 +233,8 @@ def _lines(value: object) -> str:
 
 def _fields(value: object) -> Mapping[str, object]:
     if isinstance(value, msgspec.Struct):
-        return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+        found = {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+        return {name: one for name, one in found.items() if one is not msgspec.UNSET}
     if isinstance(value, Mapping):
         return {str(name): found for name, found in cast("Mapping[object, object]", value).items()}
     return {"value": value}

@@ -19,6 +19,7 @@ def routes() -> "Sequence[api.Routes]":
     """Every room's routes. Only here is the web framework imported: workers and the command line start without it."""
     from supover.access import routes as access
     from supover.addresses import routes as addresses
+    from supover.bulk import routes as bulk
     from supover.channels import routes as channels
     from supover.consent import routes as consent
     from supover.consent import suppression_routes as suppressions
@@ -27,6 +28,7 @@ def routes() -> "Sequence[api.Routes]":
     from supover.customers import identity_routes as identities
     from supover.customers import routes as customers
     from supover.customers import tag_routes as tags
+    from supover.exports import routes as exports
     from supover.imports import routes as imports
     from supover.inbox import routes as inbox
     from supover.jobs import routes as jobs
@@ -54,7 +56,9 @@ def routes() -> "Sequence[api.Routes]":
         segments.routes,
         language.routes,
         views.routes,
+        bulk.routes,
         imports.routes,
+        exports.routes,
         orders.rate_routes,
         timeline.event_routes,
         channels.routes,
@@ -73,6 +77,9 @@ FIELDS: Final = (
     "supover.analytics.fields",
 )
 REACTIONS: Final = (
+    "supover.addresses.reactions",
+    "supover.notes.reactions",
+    "supover.consent.reactions",
     "supover.orders.reactions",
     "supover.analytics.reactions",
     "supover.merging.reactions",
@@ -82,7 +89,9 @@ JOBS: Final = (
     "supover.customers.jobs",
     "supover.analytics.jobs",
     "supover.orders.jobs",
+    "supover.bulk.jobs",
     "supover.imports.jobs",
+    "supover.exports.jobs",
     "supover.segments.jobs",
     "supover.inbox.jobs",
     "supover.kit.housekeeping",

@@ -63,6 +63,7 @@ def test_every_permission_is_public_known_or_can_be_granted() -> None:
 def test_only_signing_in_and_what_a_signature_opens_are_public() -> None:
     assert [operation for operation, permission in PERMISSIONS.items() if permission == PUBLIC] == [
         "access.sign_in",
+        "exports.fetch",
         "hooks.receive",
     ]
 

@@ -72,6 +72,7 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "orders": key("order", 5),
     "suppressions": key("suppression", 6),
     "imports": key("import", 1),
+    "exports": key("export", 1),
     "jobs": key("job", 4),
     "keys": key("key", 2),
     "staff": UUID(hashlib.md5(b"0staff2").hexdigest()),
@@ -82,6 +83,7 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "identities": key("identityemail", 6),
     "custom-fields": key("field", 2),
     "tag-changes": key("tag change", 1),
+    "bulk": key("bulk", 1),
     "segments": key("segment", 1),
     "views": key("view", 1),
 }

@@ -172,9 +172,33 @@ select s.workspace_id, pg_temp.key(s.n, 'audit', i), pg_temp.at(i), 'key:' || pg
        pg_temp.key(s.n, 'customer', 1 + i % 2000), '[]'
   from shop s, generate_series(1, 2500) i;
 
-insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, options, total, done, actor)
-select s.workspace_id, pg_temp.key(s.n, 'import', i), 'orders', (array['completed', 'completed_with_errors', 'failed', 'running'])[1 + i % 4],
-       'orders.csv', sha256(i::text::bytea), '{}', 100, 100, 'cli'
+-- Every second one is of customers; the first is, too, and was not quite taken back.
+insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, file_key, options, total, done, actor, dry_run, preset,
+                             ignored_columns, encoding, format, header, chunk_rows, started_at, finished_at, revert_wanted_at, reverted_at)
+select s.workspace_id, pg_temp.key(s.n, 'import', i), k.kind,
+       case i when 1 then 'reverted' else (array['completed', 'completed_with_errors', 'failed', 'running'])[1 + i % 4] end,
+       k.kind || '.csv', sha256(i::text::bytea), case when i % 10 = 0 then 'imports/' || md5(s.n || 'import' || i) end, '{}', 100,
+       case k.kind when 'orders' then 100 else 0 end, 'cli', i % 31 = 0, case when i % 8 = 1 then 'shopify' end,
+       case when i % 8 = 1 then '{Total Orders}'::text[] else '{}' end, 'utf-8', 'csv',
+       case k.kind when 'customers' then '{name,email}'::text[] end, case k.kind when 'customers' then 5 end, pg_temp.at(i),
+       case when i % 4 <> 3 then pg_temp.at(i + 1) end, case i when 1 then pg_temp.at(9) end, case i when 1 then pg_temp.at(10) end
+  from shop s, generate_series(1, 300) i
+ cross join lateral (select case when i % 2 = 1 then 'customers' else 'orders' end as kind) as k;
+
+insert into data.import_chunk (workspace_id, import_id, number, first_row, last_row, rows, created, updated, skipped, failed, first_id, last_id,
+                               created_ids, added, reverted_at, removed, kept)
+select s.workspace_id, pg_temp.key(s.n, 'import', i), k, 5 * k + 2, 5 * k + 6, 5, 4, 1, 0, 0, n.ids[1], n.ids[4], n.ids,
+       jsonb_build_object('address', array[pg_temp.key(s.n, 'address', 5 * k + 4)], 'identity', array[pg_temp.key(s.n, 'identityemail', 5 * k + 4)]),
+       case i when 1 then pg_temp.at(10) end, case i when 1 then 3 else 0 end,
+       case i when 1 then jsonb_build_array(jsonb_build_object('customerId', n.ids[1], 'why', 'orders')) else '[]' end
+  from shop s, generate_series(1, 300, 2) i, generate_series(0, 19) k
+ cross join lateral (select array_agg(u.id order by u.id) as ids
+                       from (select pg_temp.key(s.n, 'customer', 1 + (i * 7 + 5 * k + j) % 2000) as id from generate_series(0, 3) j) as u) as n;
+
+insert into data.export_run (workspace_id, id, kind, format, status, asked, file_name, file_key, rows, bytes, actor, finished_at, deleted_at)
+select s.workspace_id, pg_temp.key(s.n, 'export', i), (array['customers', 'addresses', 'orders'])[1 + i % 3],
+       (array['csv', 'xlsx', 'jsonl', 'parquet'])[1 + i % 4], 'completed', '{}', 'export.csv', 'exports/' || md5(s.n || 'export' || i),
+       100, 1000, 'cli', pg_temp.at(i), case when i % 50 = 0 then pg_temp.at(i) end
   from shop s, generate_series(1, 300) i;
 
 insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
@@ -225,3 +249,21 @@ insert into data.saved_view (workspace_id, id, name, query, is_shared, owner, ow
 select s.workspace_id, pg_temp.key(s.n, 'view', i), 'View ' || i, 'status=VIP', i % 2 = 1, 'key:' || pg_temp.key(s.n, 'key', 1 + i % 200),
        'Key', i
   from shop s, generate_series(1, 1000) i;
+
+insert into data.bulk_action (workspace_id, id, action, deed, selection, on_error, status, total, is_checked, next_chunk, done, changed, actor,
+                              actor_name, started_at)
+select s.workspace_id, pg_temp.key(s.n, 'bulk', i), 'tag', '{"action": "tag", "tags": ["VIP"]}', '{}', 'rejectFailed',
+       case when i < 5 then 'running' else 'completed' end, 100, true, 1, 100, 90, 'cli', 'cli', pg_temp.at(i)
+  from shop s, generate_series(1, 500) i;
+insert into data.bulk_chunk (workspace_id, bulk_id, number, first_id, customer_ids)
+select s.workspace_id, pg_temp.key(s.n, 'bulk', i), k, pg_temp.key(s.n, 'customer', 20 * k + 1),
+       (select array_agg(u.id order by u.id) from (select pg_temp.key(s.n, 'customer', 20 * k + j) as id from generate_series(1, 20) j) as u)
+  from shop s, generate_series(1, 500) i, generate_series(0, 4) k;
+insert into data.bulk_result (workspace_id, bulk_id, customer_id, outcome, code, message)
+select s.workspace_id, pg_temp.key(s.n, 'bulk', i), pg_temp.key(s.n, 'customer', j), case when j % 2 = 0 then 'failed' else 'unchanged' end,
+       'length', 'can be at most 250 tags'
+  from shop s, generate_series(1, 500) i, generate_series(1, 4) j;
+insert into data.customer_journal (workspace_id, act_id, customer_id, changes, kept, undone_at)
+select s.workspace_id, pg_temp.key(s.n, 'bulk', i), pg_temp.key(s.n, 'customer', j), '{"tags": [[], ["VIP"]]}',
+       case when j % 5 = 0 then '["tags"]'::jsonb end, case when i % 2 = 0 then pg_temp.at(i) end
+  from shop s, generate_series(1, 100) i, generate_series(1, 40) j;

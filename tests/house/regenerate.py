@@ -4,13 +4,11 @@ import asyncio
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
-import typer
 from typer.testing import CliRunner
 
 from supover import cli, settings, wiring
@@ -97,10 +95,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     for one in cli.app.registered_commands:
         yield (_name(one),)
     for name, lines in cli.ROOMS.items():
-        module, _, attribute = lines.where.partition(":")
-        found = [
-            _name(one) for one in cast("typer.Typer", getattr(import_module(module), attribute)).registered_commands
-        ]
+        found = [_name(one) for one in lines.commands().registered_commands]
         yield (name,)
         if found != [name]:
             yield from ((name, one) for one in found)
@@ -127,7 +122,8 @@ def event_kinds() -> str:
         own = [f.encode_name for f in msgspec.structs.fields(kind) if f.name not in Event.__struct_fields__]
         told = [
             f"`{reaction.__module__.removeprefix('supover.')}.{getattr(reaction, '__name__', '')}`"
-            for reaction in reactions.get(kind, ())
+            # They are called in the order in which their rooms were loaded, on which nothing rests.
+            for reaction in sorted(reactions.get(kind, ()), key=lambda reaction: reaction.__module__)
         ]
         rows.append(
             [

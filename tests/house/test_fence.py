@@ -606,6 +606,105 @@ async def test_learning_sizes_leaves_nothing_beside_the_search_index(world: Worl
     assert await owner.fetchval("select gin_clean_pending_list('data.customer_search')") == 0
 
 
+EXPORTED = f"""
+    insert into data.export_run (workspace_id, id, kind, format, status, asked, file_name, file_key, actor, deleted_at)
+    values ('{A}', '{ANN}', 'customers', 'csv', 'completed', '{{}}', 'a.csv', 'exports/a', 'cli', null),
+           ('{A}', '{BOB}', 'customers', 'csv', 'running', '{{}}', 'b.csv', null, 'cli', null),
+           ('{B}', '{EVE}', 'customers', 'xlsx', 'completed', '{{}}', 'b.xlsx', 'exports/b', 'cli', null),
+           ('{B}', '{BOB}', 'customers', 'csv', 'completed', '{{}}', 'c.csv', 'exports/c', 'cli', now())"""
+
+
+async def test_a_link_finds_its_own_file_and_no_deleted_one(world: World) -> None:
+    await world.con.execute("set local role none")
+    await world.con.execute(EXPORTED)
+    await world.con.execute("set local role supover_app")
+    found = "select workspace_id, id, format, file_name from export_of_file($1)"
+    assert await world.rows(found, "exports/a") == [(A, ANN, "csv", "a.csv")]
+    assert await world.rows(found, "exports/b") == [(B, EVE, "xlsx", "b.xlsx")]
+    for wrong in ("exports/c", "exports/", "", "%", None):
+        assert await world.rows(found, wrong) == []
+
+
+SAID = f"""
+    insert into data.customer (workspace_id, id, source) values ('{A}', '{EVE}', 'IMPORT'), ('{A}', '{BOB}', 'IMPORT');
+    insert into data.consent_entry (workspace_id, id, customer_id, channel, topic, state, opt_in_level, at, received_at, fingerprint, actor,
+                                    origin)
+    select w, c, c, 'email', 'marketing', 'UNSUBSCRIBED', 'UNKNOWN', now(), now(), 'f', 'cli', 'import'
+      from (values ('{A}'::uuid, '{EVE}'::uuid), ('{A}', '{BOB}'), ('{B}', '{EVE}')) as n (w, c)"""
+
+
+async def test_what_unmade_customers_said_goes_in_ones_own_shop_alone(world: World) -> None:
+    await world.con.execute("set local role none")
+    await world.con.execute(SAID)
+    await world.con.execute("set local role supover_app")
+    unmade = "select consent_unmake($1)"
+    await enter(world.con, None)
+    assert await world.does(unmade, [EVE, BOB]) == set()
+    await enter(world.con, A)
+    assert await world.does(unmade, [uuid4()]) == set()
+    assert await world.does(unmade, [EVE]) == {"consent_entry A"}
+    assert await world.rows("select customer_id from consent_entry") == [(BOB,)]
+    with pytest.raises(asyncpg.PostgresError):
+        await world.con.execute("delete from consent_entry")
+
+
+YES: Final = f"""
+    insert into data.customer (workspace_id, id, source) values ('{A}', '{EVE}', 'IMPORT'), ('{A}', '{BOB}', 'IMPORT');
+    insert into data.consent_entry (workspace_id, id, customer_id, channel, topic, state, opt_in_level, at, received_at, fingerprint, actor,
+                                    origin)
+    select w, id, c, 'email', 'marketing', state, 'UNKNOWN', now(), now(), id::text::bytea, 'cli', origin
+      from (values ('{A}'::uuid, '{EVE}'::uuid, '{EVE}'::uuid, 'SUBSCRIBED', 'import'),
+                   ('{A}', '{BOB}', '{BOB}', 'UNSUBSCRIBED', 'import'),
+                   ('{A}', '{ANN}', '{BOB}', 'SUBSCRIBED', 'live'),
+                   ('{B}', '{EVE}', '{EVE}', 'SUBSCRIBED', 'import')) as n (w, id, c, state, origin)"""
+
+
+async def test_only_what_a_file_said_yes_of_is_unsaid_in_ones_own_shop_alone(world: World) -> None:
+    await world.con.execute("set local role none")
+    await world.con.execute(YES)
+    await world.con.execute("set local role supover_app")
+    unsaid = "select consent_unsay($1)"
+    await enter(world.con, None)
+    assert await world.does(unsaid, [EVE, BOB, ANN]) == set()
+    await enter(world.con, A)
+    assert await world.does(unsaid, [EVE, BOB, ANN]) == {"consent_entry A"}
+    assert await world.rows("select id from consent_entry order by id") == sorted([(BOB,), (ANN,)])
+
+
+async def test_working_in_what_is_pending_changes_no_row(world: World) -> None:
+    assert await world.does("select search_catch_up()") == set()
+
+
+async def test_trusted_rows_need_no_parent_and_still_no_other_shop(database: str) -> None:
+    """Only until they are checked again, or the transaction ends; and the fence stands all the while."""
+    add = "insert into address (workspace_id, id, customer_id, type, match_key) values ($1, $2, $3, 'BOTH', '')"
+    role = "select current_setting('session_replication_role')"
+    async with connected(database, **APP) as con:
+        await enter(con, A)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await con.execute("set session_replication_role = 'replica'")
+        transaction = con.transaction()
+        await transaction.start()
+        assert await con.fetchval("select trust_references()") is True
+        await con.execute(add, A, uuid4(), uuid4())
+        with pytest.raises(asyncpg.WithCheckOptionViolationError):
+            async with con.transaction():
+                await con.execute(add, B, uuid4(), uuid4())
+        await con.fetchval("select check_references()")
+        assert await con.fetchval(role) == "origin"
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            async with con.transaction():
+                await con.execute(add, A, uuid4(), uuid4())
+        await con.fetchval("select trust_references()")
+        await transaction.rollback()
+        assert await con.fetchval(role) == "origin"
+        transaction = con.transaction()
+        await transaction.start()
+        await con.fetchval("select trust_references()")
+        await transaction.commit()
+        assert await con.fetchval(role) == "origin"
+
+
 async def test_every_function_that_sees_across_workspaces_is_asked_above(owner: "Connection") -> None:
     names = [row[0] for row in await owner.fetch(FUNCTIONS) if row[1]]
     assert [name for name in names if not re.search(rf"\b{name}\(", THIS)] == []

@@ -105,7 +105,7 @@ def test_operations_are_named_room_and_verb_once(document: Mapping[str, Any]) ->
 
 def test_only_what_must_be_is_public() -> None:
     public = {name for name, permission in {**PERMISSIONS, **front.PERMISSIONS}.items() if permission == PUBLIC}
-    assert public == {"access.sign_in", "hooks.receive", *front.PERMISSIONS}
+    assert public == {"access.sign_in", "exports.fetch", "hooks.receive", *front.PERMISSIONS}
 
 
 def test_what_is_shown_names_no_secret(document: Mapping[str, Any]) -> None:
@@ -130,6 +130,8 @@ FIRST: Final[Mapping[str, str]] = {
         with gone as (delete from data.membership where workspace_id = $1 returning staff_id)
         insert into data.invitation (workspace_id, id, email, name, role, code_hash, expires_at)
         select $1, staff_id, 'new@house.test', 'New', 'agent', 'x', 'infinity' from gone""",
+    "bulk.cancel": "update data.bulk_action set status = 'queued' where workspace_id = $1",
+    "exports.cancel": "update data.export_run set status = 'queued' where workspace_id = $1",
     "imports.cancel": "update data.import_run set status = 'queued' where workspace_id = $1",
     "jobs.cancel": "update data.job set state = 'queued' where workspace_id = $1",
 }

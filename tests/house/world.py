@@ -45,6 +45,10 @@ NAMED: Final = {"currency": "GBP", "day": "2026-01-01"}
 PASSWORD: Final = "correct horse battery"
 FILES: Final[Mapping[str, tuple[str, bytes]]] = {
     "imports.create_orders": ("orders.csv", b"externalId,total,placedAt,currency\nworld-1,10.00,2026-01-31,USD\n"),
+    "imports.create_customers": (
+        "customers.csv",
+        b"email,name,tags,line1,city,addressCountry\nworld-1@mail.example,World One,VIP;new,Torstr. 1,Berlin,DE\n",
+    ),
     "avatars.put": ("me.png", makers.png()),
 }
 """What takes a file, and a good one."""
@@ -128,14 +132,24 @@ class Shop(msgspec.Struct, frozen=True):
 
 
 BEHIND: Final = """
-    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, file_key, options, actor)
-    values ($1, $2, 'orders', 'failed', 'orders.csv', 'x', 'imports/00000000000000000000000000000000', '{}', 'cli')"""
+    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, file_key, options, actor, header, chunk_rows,
+           encoding, format, started_at)
+    values ($1, $2, 'customers', 'failed', 'customers.csv', 'x', 'imports/00000000000000000000000000000000', '{}', 'cli',
+           '{email,dateOfBirth}', 10000, 'utf-8', 'csv', now())"""
+CHUNK: Final = """
+    insert into data.import_chunk (workspace_id, import_id, number, first_row, last_row, rows, created, updated, skipped, failed, first_id,
+           last_id, created_ids, kept)
+    values ($1, $2, 0, 2, 3, 2, 1, 0, 0, 1, $3, $3, array[$3::uuid],
+            jsonb_build_array(jsonb_build_object('customerId', $3::uuid, 'why', 'orders')))"""
 REFUSED: Final = """
     insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
-    values ($1, $2, 2, 'total', 'number', 'is not a number', '{ten}')"""
+    values ($1, $2, 2, 'dateOfBirth', 'date', 'is not a date', '{ann@mail.example,ten}')"""
 MESSAGE: Final = """
     insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, body_hash, size, status, reason)
     values ($1, $2, $3, 'orders/create', 'delivery', '{}', sha256('{}'), 2, 'dead', '/id: is required')"""
+EXPORTED: Final = """
+    insert into data.export_run (workspace_id, id, kind, format, status, asked, file_name, actor)
+    values ($1, $2, 'customers', 'csv', 'failed', '{}', 'customers.csv', 'cli')"""
 JOB: Final = """
     insert into data.job (workspace_id, id, kind, state, attempts) values ($1, $2, 'house.test', 'dead', 5)"""
 SESSION: Final = "select id from data.session where staff_id = $1"
@@ -181,6 +195,8 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
             view = makers.told(await api.post("/api/views", json=kept), 201)
             merge = {"tags": ["something"], "into": f"something {n}"}
             tag_change = makers.told(await api.post("/api/tags/merge", json=merge), 202)
+            doing = {"action": "tag", "tags": ["bulk"], "ids": [customer["id"]]}
+            bulk = makers.told(await api.post("/api/customers/bulk", json=doing))
             order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
             places.append(
                 {
@@ -194,6 +210,7 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
                     "suppressions": UUID(suppression["id"]),
                     "custom-fields": UUID(declared["id"]),
                     "tag-changes": UUID(tag_change["id"]),
+                    "bulk": UUID(bulk["id"]),
                 }
             )
         found = places[0]
@@ -217,12 +234,13 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
         found["channels"] = UUID(makers.told(await api.post("/api/channels", json=channel), 201)["id"])
         key = makers.told(await api.post("/api/keys", json={"name": "Second", "scopes": ["customers:read"]}), 201)
         found["keys"] = UUID(key["id"])
-    for noun, sql in (("imports", BEHIND), ("jobs", JOB)):
+    for noun, sql in (("imports", BEHIND), ("exports", EXPORTED), ("jobs", JOB)):
         found[noun] = ids.new()
         await owner.execute(sql, workspace.id, found[noun])
     found["inbox"] = ids.new()
     await owner.execute(MESSAGE, workspace.id, found["inbox"], found["channels"])
     await owner.execute(REFUSED, workspace.id, found["imports"])
+    await owner.execute(CHUNK, workspace.id, found["imports"], found["customers"])
     await owner.execute(PAIR, workspace.id, ids.new(), found["customers"], places[1]["customers"])
     await makers.settle(db, workspace)
     return Shop(workspace, found, places[1], f"ann1-{mark}@mail.example", f"{mark}-1", staff)

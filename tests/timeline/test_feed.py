@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -11,6 +12,7 @@ from supover.customers.events import CustomerBlocked, CustomerUnblocked
 from supover.kit import ids
 from supover.kit.db import Database, Tx
 from supover.kit.events import publish
+from tests.imports.customer_files import imported, reverted
 from tests.makers import Json, Workspace, client, make_customer, make_key, make_workspace, pointers, told
 
 
@@ -143,3 +145,28 @@ async def test_the_feed_ends_at_the_fence_and_asks_for_its_scope(
         assert (await reader.get("/api/events")).status_code == 403
     async with client(db, await make_key(db, shop.id, "events:read")) as reader:
         assert len(await Follower(reader).catch_up(1)) == 1
+
+
+async def test_a_file_is_told_once_a_chunk_and_a_bulk_action_once_a_customer(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, kept: Path
+) -> None:
+    follower = Follower(api)
+    rows = "".join(f"c{n}@mail.example,Customer {n}\n" for n in range(40))
+    run = await imported(api, db, shop, kept, "email,name\n" + rows)
+    [of_file] = await follower.catch_up(1)
+    assert (of_file["type"], of_file["title"], of_file["origin"], of_file["customerId"]) == (
+        "CustomersImported",
+        "Customers imported",
+        "import",
+        None,
+    )
+    assert of_file["data"] == {"importId": run["id"], "chunk": 0, "created": 40, "updated": 0}
+    some = [c["id"] for c in told(await api.get("/api/customers", params={"limit": 2}))["data"]]
+    told(await api.post("/api/customers/bulk", json={"action": "tag", "tags": ["fair"], "ids": some}))
+    tagged = await follower.catch_up(4)
+    assert sorted((e["customerId"], e["type"]) for e in tagged) == sorted(
+        (id, kind) for id in some for kind in ("CustomerChanged", "CustomerTagged")
+    )
+    await reverted(api, db, shop, run)
+    [gone] = [e for e in await follower.catch_up(1) if e["type"] == "ImportReverted"]
+    assert gone["data"] == {"importId": run["id"], "removed": 38, "restored": 0, "kept": 2}

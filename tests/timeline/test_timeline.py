@@ -1,11 +1,16 @@
 """A customer's timeline, newest first."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import httpx
 
 from supover.kit import ids
 from supover.kit.db import Database
+from tests.imports.customer_files import imported
 from tests.makers import (
     Json,
+    Workspace,
     client,
     make_address,
     make_customer,
@@ -15,6 +20,9 @@ from tests.makers import (
     pointers,
     told,
 )
+
+if TYPE_CHECKING:
+    import asyncpg
 
 
 async def test_everything_that_happened_is_there_newest_first(api: httpx.AsyncClient) -> None:
@@ -151,3 +159,61 @@ async def test_every_kind_is_told_with_what_a_person_needs_to_read_it(api: httpx
     assert {e["orderNumber"] for kind, e in first.items() if kind.startswith("Order")} == {"#1001", "#1002", "#1003"}
     assert first["OrderReassigned"]["data"] == {"formerId": bo["id"]}
     assert all(e["title"] and e["actor"].startswith("key:") for e in entries)
+
+
+def _of(entry: Json) -> tuple[str, str, Json]:
+    return entry["type"], entry["origin"], entry["data"]
+
+
+async def test_whoever_came_with_a_file_was_created_by_it(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, owner: "asyncpg.Connection[asyncpg.Record]", kept: Path
+) -> None:
+    rows = "".join(f"c{n}@mail.example,Customer {n}\n" for n in range(3))
+    run = await imported(api, db, shop, kept, "email,name\n" + rows)
+    [ann, *_] = told(await api.get("/api/customers", params={"email": "c1@mail.example"}))["data"]
+    path = f"/api/customers/{ann['id']}/timeline"
+    created = {"by": "import", "source": "IMPORT", "importId": run["id"], "fileName": "customers.csv"}
+    [entry] = told(await api.get(path))["data"]
+    assert entry == {
+        "id": ann["id"],
+        "type": "CustomerCreated",
+        "title": "Customer created",
+        "at": ann["createdAt"],
+        "customerId": ann["id"],
+        "orderId": None,
+        "actor": entry["actor"],
+        "origin": "import",
+        "data": created,
+        "orderNumber": None,
+    }
+    assert entry["actor"].startswith("key:")
+    # What later files and bulk actions do to a customer, their own events tell.
+    await imported(api, db, shop, kept, "email,name\nc1@mail.example,Ann Lee\n")
+    tag = {"action": "tag", "tags": ["fair"], "ids": [ann["id"]]}
+    told(await api.post("/api/customers/bulk", json=tag))
+    await make_order(api, ann, placed_at="2020-01-01T00:00:00Z")
+    seen: list[Json] = []
+    cursor = None
+    while True:
+        page = told(await api.get(path, params={"limit": "1"} | ({"cursor": cursor} if cursor else {})))
+        seen += page["data"]
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert [_of(e) for e in seen[:4]] == [
+        ("CustomerTagged", "live", {"tags": ["fair"]}),
+        ("CustomerChanged", "live", {"changes": {"tags": [[], ["fair"]]}}),
+        ("CustomerChanged", "import", {"changes": {"name": ["Customer 1", "Ann Lee"]}}),
+        ("CustomerCreated", "import", created),
+    ]
+    assert [e["type"] for e in seen[4:]] == ["OrderPlaced"]
+    assert told(await api.get(path, params={"limit": 200}))["data"] == seen
+    for types, found in ((["CustomerCreated"], [entry]), (["CustomerTagged"], seen[:1]), (["NoteAdded"], [])):
+        assert told(await api.get(path, params={"type": types}))["data"] == found
+    # It is still told when nobody knows any more whom the file made.
+    await owner.execute(
+        "update data.import_chunk set created_ids = '{}', added = '{}' where workspace_id = $1", shop.id
+    )
+    assert told(await api.get(path, params={"type": "CustomerCreated"}))["data"] == [entry]
+    bo = await make_customer(api, name="Bo")
+    [own] = told(await api.get(f"/api/customers/{bo['id']}/timeline"))["data"]
+    assert own["data"] == {"by": "api", "source": "API"}

@@ -22,6 +22,30 @@ async def add(tx: Tx, customer_ids: Sequence[UUID]) -> None:
     await tx.run(ADD, list(customer_ids))
 
 
+# From an id on, because a file's customers have the newest.
+ADD_LACKING: Final = """
+    insert into customer_metrics (workspace_id, customer_id)
+    select $1, c.id from customer c
+     where c.workspace_id = $1 and c.id >= $2 and c.id < $3
+       and not exists (select 1 from customer_metrics m where m.workspace_id = $1 and m.customer_id = c.id)
+        on conflict (workspace_id, customer_id) do nothing"""
+
+
+async def add_lacking(tx: Tx, first: UUID, behind: UUID) -> int:
+    """Gives those customers in a range of ids their row of zeros who have none; how many."""
+    return await tx.run(ADD_LACKING, first, behind)
+
+
+REMOVE: Final = "delete from customer_metrics where workspace_id = $1 and customer_id = any($2::uuid[])"
+REMOVE_MARKS: Final = "delete from customer_stale where workspace_id = $1 and customer_id = any($2::uuid[])"
+
+
+async def remove(tx: Tx, customer_ids: Sequence[UUID]) -> None:
+    """Removes the figures of customers who are unmade."""
+    await tx.run(REMOVE, list(customer_ids))
+    await tx.run(REMOVE_MARKS, list(customer_ids))
+
+
 MARK: Final = """
     insert into customer_stale (workspace_id, customer_id, origin)
     select $1, n.customer_id, $3 from (select distinct unnest($2::uuid[])) as n (customer_id)"""

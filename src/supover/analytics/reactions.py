@@ -1,10 +1,11 @@
 """Facts that make a customer's figures stale leave a mark in the publisher's transaction."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from supover.access.events import CountingStatusesChanged
 from supover.analytics import commands
-from supover.customers.events import CustomerCreated
+from supover.customers.events import CustomerCreated, CustomersAdded, CustomersRemoved
 from supover.kit.db import Tx
 from supover.kit.events import Event, on
 from supover.orders.events import (
@@ -17,6 +18,8 @@ from supover.orders.events import (
     OrderRefunded,
 )
 
+FEW: Final = 500
+
 
 @on(CustomerCreated)
 async def give_figures(tx: Tx, created: Sequence[CustomerCreated]) -> None:
@@ -26,6 +29,20 @@ async def give_figures(tx: Tx, created: Sequence[CustomerCreated]) -> None:
         await commands.mark(tx, [e.customer_id for e in created if e.customer_id is not None and e.by != "order"])
     else:
         await commands.add(tx, [e.customer_id for e in created if e.customer_id is not None])
+
+
+@on(CustomersAdded)
+async def give_figures_to_few(tx: Tx, added: Sequence[CustomersAdded]) -> None:
+    """A few from a file have figures at once, zeros; many when the file has ended."""
+    found = [id for e in added for id in e.customer_ids]
+    if len(found) <= FEW:
+        await commands.add(tx, found)
+
+
+@on(CustomersRemoved)
+async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
+    """Removes what was theirs."""
+    await commands.remove(tx, [id for e in removed for id in e.customer_ids])
 
 
 @on(OrderPlaced, OrderChanged, OrderCancelled, OrderDelivered, OrderRefunded, OrderRateKnown)

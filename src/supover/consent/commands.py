@@ -178,7 +178,7 @@ async def record(tx: Tx, entries: Sequence[Entry], policy: Policy = "direct") ->
     return [
         Recorded("refused", stands(entry), refused[n])
         if n in refused
-        else Recorded("recorded" if n in new else "known", stands(entry))
+        else Recorded("recorded" if n in new else "known", stands(entry), entry_id=new.get(n))
         for n, entry in enumerate(entries)
     ]
 
@@ -223,10 +223,10 @@ async def _unbelieved(
     return refused
 
 
-async def _add(tx: Tx, written: dict[int, _Ready]) -> set[int]:
-    """Adds to the ledger; returns which were not in it yet."""
+async def _add(tx: Tx, written: dict[int, _Ready]) -> dict[int, UUID]:
+    """Adds to the ledger; returns the ids of those that were not in it yet."""
     if not written:
-        return set()
+        return {}
     made = dict(zip(ids.many(len(written)), written, strict=True))
     rows: list[tuple[Any, ...]] = []
     for id, n in made.items():
@@ -252,7 +252,7 @@ async def _add(tx: Tx, written: dict[int, _Ready]) -> set[int]:
                 one.hash,
             )
         )
-    return {made[id] for id in await tx.column(ADD, tx.actor, tx.origin, *by_column(rows))}
+    return {made[id]: id for id in await tx.column(ADD, tx.actor, tx.origin, *by_column(rows))}
 
 
 async def _recount(tx: Tx, new: Sequence[_Ready], before: dict[_Place, State]) -> dict[_Place, State]:

@@ -140,12 +140,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True):
     """What became of an entry, and the state that stands then.
 
-    `known`: it was there already. `refused`, by its reason: nothing was written.
+    `known`: it was there already. `refused`, by its reason: nothing was written. `entry_id` is that of what was written.
     """
 
     outcome: Literal["recorded", "known", "refused"]
     state: State
     reason: Refusal | None = None
+    entry_id: UUID | None = None
 
 
 class Reason(msgspec.Struct, frozen=True):

@@ -1,5 +1,10 @@
-"""Imports: files of history, taken in chunk by chunk.
+"""Imports: orders and customers from files, taken in chunk by chunk.
 
-Owns the tables import_run and import_error, /api/imports and POST /api/orders/import. A chunk is one transaction, its
-checkpoint included, so a run that was cut short goes on where it stood.
+Owns the tables import_run, import_chunk and import_error, the events of events.py, /api/imports, POST /api/orders/import and
+POST /api/customers/import. A chunk is one transaction, so a run that was cut short goes on where it stood: of orders behind its
+checkpoint, of customers with the chunks that have no row in import_chunk. Those tell whom an import made, what it added to others
+and what was left when it was taken back; what it changed of profiles stands in the customers' journal.
+
+Personal data: cells of import_error, file_name and options of import_run, and the file under file_key, which goes when its import
+has ended, or a week later. created_ids, added and kept of import_chunk are ids alone; they are forgotten after 30 days.
 """

@@ -79,18 +79,18 @@ def import_orders(
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     options = OrderImportOptions(
         source=source,
-        map=_pairs("--map", map),
-        status_map=_pairs("--status-map", status_map, ","),
-        set=_pairs("--set", set),
+        map=pairs("--map", map),
+        status_map=pairs("--status-map", status_map, ","),
+        set=pairs("--set", set),
     )
 
     if dry_run:
 
         async def check() -> "ImportCheck":
-            with _local(file) as path:
+            with local(file) as path:
                 async with terminal.database() as db:
                     id = await terminal.workspace(db, workspace)
-                    return await commands.try_out(db, id, options, path, _shown(file))
+                    return await commands.try_out(db, id, options, path, shown(file))
 
         checked = terminal.run(check, context)
         terminal.show(
@@ -107,14 +107,14 @@ def import_orders(
         return
 
     async def act() -> "tuple[ImportRun, str | None]":
-        with _local(file) as path:
+        with local(file) as path:
             async with terminal.database() as db:
                 id = await terminal.workspace(db, workspace)
                 run = await _import(db, id, path, file, options)
                 written = None
                 if run.failed:
-                    place = rejects or _rejects_of(file)
-                    written = await _write_rejects(db, id, run.id, path, place)
+                    place = rejects or rejects_of(file)
+                    written = await write_rejects(db, id, run.id, path, place)
                 return run, written
 
     run, written = terminal.run(act, context)
@@ -137,7 +137,7 @@ def import_orders(
         raise typer.Exit(SOME_REJECTED)
 
 
-def _pairs(option: str, given: Sequence[str] | None, separator: str | None = None) -> Mapping[str, str]:
+def pairs(option: str, given: Sequence[str] | None, separator: str | None = None) -> Mapping[str, str]:
     """What stands on both sides of the first `=` of each."""
     found: dict[str, str] = {}
     for text in given or ():
@@ -150,7 +150,7 @@ def _pairs(option: str, given: Sequence[str] | None, separator: str | None = Non
 
 
 @contextmanager
-def _local(file: str) -> Generator[Path]:
+def local(file: str) -> Generator[Path]:
     """The file where it can be read several times: standard input becomes a temporary one."""
     if file != STDIN:
         yield Path(file)
@@ -168,7 +168,8 @@ def _local(file: str) -> Generator[Path]:
         yield Path(copy.name)
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
+    """What a file is called in the list of imports."""
     return "standard input" if file == STDIN else Path(file).name
 
 
@@ -187,16 +188,16 @@ async def _import(
         before = None if id is None else await queries.find(reader, id)
     if id is None:
         async with db.tx(workspace_id, actor="cli") as tx:
-            id = await commands.begin(tx, options, _shown(name), facts, None)
+            id = await commands.begin(tx, options, shown(name), facts, None)
             await audit.record(tx, "imports.create_orders", id)
     elif before is not None:
         terminal.note(f"Import {id} was cut short after {before.done} orders; going on there.")
-    with _progress(0 if before is None else before.rows_read) as progress:
+    with progress_bar(0 if before is None else before.rows_read) as progress:
         return await commands.run(db, workspace_id, id, path, actor="cli", progress=progress)
 
 
 @contextmanager
-def _progress(rows: int) -> "Generator[Callable[[ImportRun], None] | None]":
+def progress_bar(rows: int) -> "Generator[Callable[[ImportRun], None] | None]":
     """Shows a bar with lines a second and the time left, where standard error is a terminal; `rows` stood before."""
     if not sys.stderr.isatty():
         yield None
@@ -224,16 +225,16 @@ def _progress(rows: int) -> "Generator[Callable[[ImportRun], None] | None]":
         yield progress
 
 
-def _rejects_of(file: str) -> Path:
+def rejects_of(file: str, kind: str = "orders") -> Path:
     """orders.csv.gz → orders.rejected.csv beside it; for standard input in the folder we are in."""
     if file == STDIN:
-        return Path("orders.rejected.csv")
+        return Path(f"{kind}.rejected.csv")
     path = Path(file)
     name = path.name.removesuffix(".gz")
     return path.with_name(f"{Path(name).stem}.rejected.csv")
 
 
-async def _write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path: Path, place: Path) -> str | None:
+async def write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path: Path, place: Path) -> str | None:
     """The refused rows in the file's own columns, with row, field and reason; where to, or None if that is impossible."""
     import csv
 
@@ -241,12 +242,12 @@ async def _write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path:
     from supover.imports import queries
     from supover.kit import tables
 
-    with tables.read(path) as table:
+    with tables.frames(path, tables.facts(path), 1) as table:
         header = table.header
     try:
         with place.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out)
-            writer.writerow([*header, "row", "field", "reason"])
+            writer.writerow([*map(tables.guarded, header), "row", "field", "reason"])
             after = 0
             while True:
                 async with db.reader(workspace_id) as reader:

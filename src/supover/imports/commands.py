@@ -66,7 +66,7 @@ CANCEL: Final = """
      where workspace_id = $1 and id = $2 and status in ('queued', 'running')"""
 RESUME: Final = """
     update import_run set status = 'queued', error = null, finished_at = null
-     where workspace_id = $1 and id = $2
+     where workspace_id = $1 and id = $2 and revert_wanted_at is null
        and (status in ('failed', 'cancelled')
             or status in ('queued', 'running')
                and not exists (
@@ -129,7 +129,7 @@ async def cancel(tx: Tx, id: UUID) -> ImportRun:
     return await queries.find(tx, id)
 
 
-async def requeue(tx: Tx, id: UUID) -> ImportRun:
+async def requeue(tx: Tx, id: UUID, job: str = JOB) -> ImportRun:
     """Lets an import go on where it stood: a failed or cancelled one, or one whose job is no more. Its job is to be deferred.
 
     Raises ImportNotFound, ImportEnded, ImportFileGone.
@@ -139,8 +139,8 @@ async def requeue(tx: Tx, id: UUID) -> ImportRun:
         raise ImportEnded(f"It is {run.status}.")
     if run.file_key is None:
         raise ImportFileGone
-    if not await tx.run(RESUME, id, JOB):
-        raise ImportEnded(f"It is {run.status}.")
+    if not await tx.run(RESUME, id, job):
+        raise ImportEnded(f"It is {run.status}, or is being taken back.")
     return await queries.find(tx, id)
 
 
@@ -201,7 +201,7 @@ async def run(
                     return run
                 at, found, taken = found.last_row, following_chunk, taken + 1
                 if taken == learn_at:
-                    await _learn(database)
+                    await learn(database)
                     learn_at *= 4
     except ImportMoved:
         # It is somebody else's now, and runs well there.
@@ -212,7 +212,7 @@ async def run(
                 await tx.run(FAIL, id, said(error, at))
         raise
     if taken > 1:
-        await _learn(database)
+        await learn(database)
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         await tx.run(FINISH, id)
         return await queries.find(tx, id)
@@ -239,7 +239,7 @@ def said(error: Exception, row: int) -> str:
             return f"Something went wrong on our side behind row {row}: {type(error).__name__}."
 
 
-async def _learn(database: Database) -> None:
+async def learn(database: Database) -> None:
     """Tells the planner how large the tables have become; a plan that is slow is better than an import that fails."""
     try:
         async with database.across() as con:
@@ -284,6 +284,11 @@ async def _take_patiently(
     raise AssertionError
 
 
+def told(cells: Sequence[str]) -> str:
+    """The cells of a refused row as REFUSE takes them: U+001F stands between them, and in none."""
+    return chr(31).join(cell.replace(chr(31), " ") for cell in cells).replace("\0", "\ufffd")
+
+
 async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found: _Chunk, actor: str) -> ImportRun:
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         [(status, rows_read)] = await tx.rows(LOCK, id)
@@ -295,7 +300,7 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
         if found.refused:
             # All rows of a refused order are kept, so that what is mended is the whole order.
             rows = [
-                (number, error.pointer, error.code, error.message, chr(31).join(cells).replace("\0", "\ufffd"))
+                (number, error.pointer, error.code, error.message, told(cells))
                 for group, error in found.refused
                 for number, cells in group
             ]

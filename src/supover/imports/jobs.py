@@ -1,27 +1,74 @@
-"""The job that runs an import that was sent over the API, and the one that forgets files nobody resumes."""
+"""The jobs that run imports that were sent over the API and take them back, and the one that forgets files nobody resumes."""
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from supover import settings as configuration
-from supover.imports import commands, queries
-from supover.imports.model import ImportMoved
-from supover.kit import clock, storage
+from supover.analytics import commands as analytics
+from supover.imports import commands, customer_commands, customer_revert, queries
+from supover.imports.model import ImportMoved, ImportRun
+from supover.kit import clock, ids, storage
 from supover.kit.db import Database
 from supover.kit.jobs import GiveUp, JobContext, job, periodic
+from supover.segments import marks
 
+SETTLE: Final = "imports.settle"
 KEPT: Final = timedelta(days=7)
 BATCH: Final = 100
+LARGE: Final = 500
+"""So many customers of a file have figures and segments at once; of more that is done together at the end."""
 WORKSPACES: Final = "select all_workspaces()"
 
 
 @job(commands.JOB, lease_s=60)
 async def run_orders(ctx: JobContext, import_id: UUID) -> None:
     """Fetches the file and runs the import from its checkpoint on; whole chunks only, whatever stops it."""
+
+    async def run(file: Path, actor: str) -> None:
+        await commands.run(
+            ctx.database,
+            ctx.workspace_id,
+            import_id,
+            file,
+            actor=actor,
+            progress=lambda run: _show(ctx, run),
+        )
+
+    await _run(ctx, import_id, run)
+
+
+@job(customer_commands.JOB, lease_s=60)
+async def run_customers(ctx: JobContext, import_id: UUID) -> None:
+    """Fetches the file and takes in the chunks that are missing; whole chunks only, whatever stops it."""
+
+    async def progress(run: ImportRun) -> None:
+        _show(ctx, run)
+        await ctx.advanced()
+
+    async def run(file: Path, actor: str) -> None:
+        await customer_commands.run(
+            ctx.database,
+            ctx.workspace_id,
+            import_id,
+            file,
+            opened=partial(ctx.tx, actor=actor, origin="import"),
+            progress=progress,
+        )
+
+    await _run(ctx, import_id, run)
+
+
+def _show(ctx: JobContext, run: ImportRun) -> None:
+    ctx.progress({"done": run.done, "rowsRead": run.rows_read, "total": run.total})
+
+
+async def _run(ctx: JobContext, import_id: UUID, run: Callable[[Path, str], Awaitable[None]]) -> None:
     async with ctx.reader() as db:
         stored = await queries.stored(db, import_id)
     if stored.file_key is None or stored.status == "cancelled":
@@ -29,7 +76,12 @@ async def run_orders(ctx: JobContext, import_id: UUID) -> None:
     keep = storage.of(configuration.load().storage_url)
     if stored.status in ("queued", "running", "failed"):
         try:
-            await _run(ctx, keep, import_id, stored.file_key, stored.actor)
+            with tempfile.TemporaryDirectory(prefix="supover-import-") as folder:
+                file = Path(folder) / "file"
+                with file.open("wb") as copy:
+                    async for block in keep.get(stored.file_key):
+                        await asyncio.to_thread(copy.write, block)
+                await run(file, stored.actor)
         except ImportMoved:
             raise
         except Exception as error:
@@ -38,27 +90,41 @@ async def run_orders(ctx: JobContext, import_id: UUID) -> None:
             why = commands.said(error, stored.rows_read)
             async with ctx.tx(actor=stored.actor, origin="import") as tx:
                 await commands.fail(tx, import_id, why)
+                if stored.kind == "customers":
+                    await customer_commands.settle_later(tx, import_id)
             raise GiveUp(why) from error
     async with ctx.reader() as db:
-        run = await queries.find(db, import_id)
-    if run.status in ("completed", "completed_with_errors"):
+        run_now = await queries.find(db, import_id)
+    if run_now.status in ("completed", "completed_with_errors"):
         await _forget(ctx.database, ctx.workspace_id, keep, import_id, stored.file_key)
 
 
-async def _run(ctx: JobContext, keep: storage.Storage, id: UUID, key: str, actor: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="supover-import-") as folder:
-        file = Path(folder) / "orders"
-        with file.open("wb") as copy:
-            async for block in keep.get(key):
-                await asyncio.to_thread(copy.write, block)
-        await commands.run(
-            ctx.database,
-            ctx.workspace_id,
-            id,
-            file,
-            actor=actor,
-            progress=lambda run: ctx.progress({"done": run.done, "rowsRead": run.rows_read, "total": run.total}),
-        )
+@job(SETTLE, lease_s=60)
+async def settle(ctx: JobContext, import_id: UUID) -> None:
+    """Does what waits for the end of an import: figures for the new, all segments looked at after a large one, the search."""
+    async with ctx.reader() as db:
+        ranges = await queries.ranges(db, import_id)
+        run = await queries.find(db, import_id)
+    if run.dry_run:
+        return
+    if run.status != "reverted":
+        for first, last, _, _ in ranges:
+            if first is not None and last is not None:
+                async with ctx.tx(origin="import") as tx:
+                    await analytics.add_lacking(tx, first, UUID(int=last.int + 1))
+    if sum(created + updated for _, _, created, updated in ranges) > LARGE:
+        async with ctx.tx(origin="import") as tx:
+            await marks.want_all(tx)
+        await commands.learn(ctx.database)
+
+
+@job(customer_revert.JOB, lease_s=60)
+async def revert(ctx: JobContext, import_id: UUID) -> None:
+    """Takes an import of customers back."""
+    async with ctx.reader() as db:
+        run = await queries.find(db, import_id)
+    if run.is_reverting:
+        await customer_revert.revert(import_id, partial(ctx.tx, origin="import"), ctx.advanced)
 
 
 async def _forget(database: Database, workspace_id: UUID, keep: storage.Storage, id: UUID, key: str) -> None:
@@ -75,7 +141,10 @@ async def forget_files(ctx: JobContext) -> None:
     before = clock.now() - KEPT
     async with ctx.database.across() as con:
         workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
+    first_kept = ids.first_at(customer_revert.kept_since(clock.now()))
     for workspace_id in workspaces:
+        async with ctx.database.tx(workspace_id) as tx:
+            await customer_revert.forget(tx, first_kept)
         while not ctx.cancelled():
             async with ctx.database.reader(workspace_id) as db:
                 ended = await queries.ended(db, before, BATCH)

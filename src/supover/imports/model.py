@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from supover.kit.problems import Conflict, Invalid, NotFound
+from supover.kit.problems import Conflict, Invalid, NotFound, TooManyRequests
 
 ImportStatus = Literal["queued", "running", "completed", "completed_with_errors", "failed", "cancelled", "reverted"]
 
@@ -26,15 +26,21 @@ class OrderImportOptions(msgspec.Struct, frozen=True, rename="camel", forbid_unk
 
 
 class ImportRun(msgspec.Struct, frozen=True, rename="camel"):
-    """One run of a file. `created + updated + unchanged + failed = total` once it is completed; `skipped` is `unchanged`.
+    """One run of a file. `created + updated + skipped + failed = total` once it is completed; `unchanged` is `skipped`.
 
-    Until then `total` is the file's lines and `rowsRead` how many of them are settled; `rate` is lines a second.
+    Until then `total` is the file's lines and `rowsRead` how many of them are settled; `rate` is lines a second. A dry run
+    has the counts of what would be, and nothing is. Of customers: `preset` is whose export the header is, `ignoredColumns` are
+    those that were not taken, `consentsRefused` how many opt-ins a file may not make. While it `isReverting`, and when it is
+    reverted, `removed` of those that it created are gone; `kept` are those that others have built on since.
     """
 
     id: UUID
     kind: str
     status: ImportStatus
     file_name: str
+    dry_run: bool
+    preset: str | None
+    ignored_columns: Sequence[str]
     total: int | None
     rows_read: int
     done: int
@@ -44,12 +50,25 @@ class ImportRun(msgspec.Struct, frozen=True, rename="camel"):
     skipped: int
     failed: int
     customers_created: int
+    consents_refused: int
     rate: float | None
     eta_s: int | None
     error: str | None
+    is_reverting: bool
+    removed: int
+    kept: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    reverted_at: datetime | None
+
+
+class ImportTold(msgspec.Struct, frozen=True, rename="camel"):
+    """One event of those that follow an import: `data` is the import as JSON, `id` how many of its rows are settled."""
+
+    event: Literal["progress", "end"]
+    data: str
+    id: str
 
 
 class RowError(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,10 +95,27 @@ class ImportCheck(msgspec.Struct, frozen=True, rename="camel"):
     dry_run: bool = True
 
 
+class NotReverted(msgspec.Struct, frozen=True, rename="camel"):
+    """A customer of whom taking an import back left something: `why` is orders, merged or changed, `fields` what stayed."""
+
+    customer_id: UUID
+    why: str
+    fields: Sequence[str]
+
+
+class ImportedCustomer(msgspec.Struct, frozen=True, rename="camel"):
+    """A customer whom an import made or changed: `changes` is name → [old, new], null for one that it made."""
+
+    customer_id: UUID
+    outcome: Literal["created", "updated"]
+    changes: Mapping[str, Any] | None
+
+
 class Stored(msgspec.Struct, frozen=True):
     """What a runner needs of a run."""
 
     id: UUID
+    kind: str
     status: ImportStatus
     file_key: str | None
     file_name: str
@@ -98,6 +134,10 @@ class ImportMoved(Conflict):
 
 class ImportEnded(Conflict):
     """This import has ended."""
+
+
+class ImportsFollowed(TooManyRequests):
+    """As many as may are following imports just now: ask for the import itself."""
 
 
 class ImportFileGone(Conflict):

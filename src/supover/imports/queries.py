@@ -4,30 +4,41 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from supover.imports.model import ImportNotFound, ImportRun, RowError, Stored
+from supover.imports.model import ImportedCustomer, ImportNotFound, ImportRun, RowError, Stored
 from supover.kit.db import Reader
 
-_RUN: Final = """r.id, r.kind, r.status, r.file_name, r.total, greatest(r.rows_read - 1, 0), r.done,
-           r.created, r.updated, r.unchanged, r.unchanged, r.failed, r.customers_created,
-           case when r.rows_read > 1
-                then round((r.rows_read - 1) / greatest(extract(epoch from coalesce(r.finished_at, now()) - r.started_at), 0.001),
-                           1)::float8 end,
-           case when r.status = 'running' and r.rows_read > 1 and r.total is not null
-                then (greatest(r.total - r.rows_read + 1, 0) * extract(epoch from now() - r.started_at)
-                      / (r.rows_read - 1))::integer end,
-           r.error, r.created_at, r.started_at, r.finished_at"""
+_RUN: Final = """r.id, r.kind, r.status, r.file_name, r.dry_run, r.preset, r.ignored_columns, r.total,
+           coalesce(k.rows, greatest(r.rows_read - 1, 0)), coalesce(k.rows, r.done), coalesce(k.created, r.created),
+           coalesce(k.updated, r.updated), coalesce(k.skipped, r.unchanged), coalesce(k.skipped, r.unchanged),
+           coalesce(k.failed, r.failed), coalesce(k.created, r.customers_created), coalesce(k.consents_refused, 0),
+           case when coalesce(k.rows, r.rows_read - 1) > 0
+                then round(coalesce(k.rows, r.rows_read - 1)
+                           / greatest(extract(epoch from coalesce(r.finished_at, now()) - r.started_at), 0.001), 1)::float8 end,
+           case when r.status = 'running' and coalesce(k.rows, r.rows_read - 1) > 0 and r.total is not null
+                then (greatest(r.total - coalesce(k.rows, r.rows_read - 1), 0) * extract(epoch from now() - r.started_at)
+                      / coalesce(k.rows, r.rows_read - 1))::integer end,
+           r.error, r.revert_wanted_at is not null and r.reverted_at is null, coalesce(k.removed, 0), coalesce(k.kept, 0),
+           r.created_at, r.started_at, r.finished_at, r.reverted_at"""
+# Of customers the chunks tell; of orders the run itself.
+_CHUNKS: Final = """
+      left join lateral (select coalesce(sum(c.rows), 0) as rows, coalesce(sum(c.created), 0) as created,
+                                coalesce(sum(c.updated), 0) as updated, coalesce(sum(c.skipped), 0) as skipped,
+                                coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.consents_refused), 0) as consents_refused,
+                                coalesce(sum(c.removed), 0) as removed, coalesce(sum(jsonb_array_length(c.kept)), 0) as kept
+                           from import_chunk c
+                          where c.workspace_id = $1 and c.import_id = r.id) as k on r.kind = 'customers'"""
 FIND: Final = f"""
     select {_RUN}
-      from import_run r
+      from import_run r{_CHUNKS}
      where r.workspace_id = $1 and r.id = $2"""
 LIST: Final = f"""
     select {_RUN}
-      from import_run r
+      from import_run r{_CHUNKS}
      where r.workspace_id = $1 and ($2::uuid is null or r.id < $2)
      order by r.id desc
      limit $3"""
 STORED: Final = """
-    select r.id, r.status, r.file_key, r.file_name, r.options, r.rows_read, r.actor
+    select r.id, r.kind, r.status, r.file_key, r.file_name, r.options, r.rows_read, r.actor
       from import_run r
      where r.workspace_id = $1 and r.id = $2"""
 UNFINISHED: Final = """
@@ -37,7 +48,7 @@ UNFINISHED: Final = """
      order by r.id desc
      limit 1"""
 ENDED: Final = """
-    select r.id, r.status, r.file_key, r.file_name, r.options, r.rows_read, r.actor
+    select r.id, r.kind, r.status, r.file_key, r.file_name, r.options, r.rows_read, r.actor
       from import_run r
      where r.workspace_id = $1 and r.file_key is not null and r.finished_at < $2
        and r.status in ('completed', 'completed_with_errors', 'failed', 'cancelled')
@@ -77,6 +88,66 @@ async def ended(db: Reader, before: datetime, limit: int) -> list[Stored]:
     return await db.all(Stored, ENDED, before, limit)
 
 
-async def errors(db: Reader, id: UUID, after: int = 0, limit: int = 5_000) -> list[RowError]:
-    """Refused rows in the file's order, from after a row."""
-    return await db.all(RowError, ERRORS, id, after, limit)
+HEADER: Final = "select r.header from import_run r where r.workspace_id = $1 and r.id = $2"
+
+
+async def header(db: Reader, id: UUID) -> list[str] | None:
+    """The columns of the file that an import is of, where they are known."""
+    found: Any = await db.value(HEADER, id)
+    return found
+
+
+ERRORS_AT_ONCE: Final = 5_000
+ERRORS_BYTES: Final = 8 << 20
+_STEP: Final = 50
+"""A row may have a megabyte: so many are held beyond ERRORS_BYTES at most."""
+
+
+async def errors(db: Reader, id: UUID, after: int = 0) -> list[RowError]:
+    """Refused rows in the file's order, from after a row: ERRORS_AT_ONCE, fewer where they are large; none at the end."""
+    found: list[RowError] = []
+    size = 0
+    while len(found) < ERRORS_AT_ONCE and size < ERRORS_BYTES:
+        more = await db.all(RowError, ERRORS, id, found[-1].row_number if found else after, _STEP)
+        found += more
+        size += sum(len(cell) for row in more for cell in row.cells)
+        if len(more) < _STEP:
+            break
+    return found
+
+
+# A chunk's ids are in order.
+CUSTOMERS: Final = """
+    select n.id, n.outcome, n.changes
+      from ((select c.id, 'created' as outcome, null::jsonb as changes
+               from import_chunk k
+              cross join lateral unnest(k.created_ids) as c (id)
+              where k.workspace_id = $1 and k.import_id = $2 and k.last_id > $3 and c.id > $3
+                and k.number <= coalesce((select o.number + 1 from import_chunk o
+                                           where o.workspace_id = $1 and o.import_id = $2 and o.last_id > $3
+                                           order by o.number limit 1), 0)
+              order by c.id
+              limit $4)
+            union all
+            (select j.customer_id, 'updated', j.changes
+               from customer_journal j
+              where j.workspace_id = $1 and j.act_id = $2 and j.customer_id > $3
+              order by j.customer_id
+              limit $4)) as n
+     order by n.id
+     limit $4"""
+
+
+async def customers(db: Reader, id: UUID, after: UUID, limit: int) -> list[ImportedCustomer]:
+    """Customers behind `after`, by id, whom an import made or changed, as long as it can be taken back."""
+    return await db.all(ImportedCustomer, CUSTOMERS, id, after, limit)
+
+
+SETTLED: Final = """
+    select k.first_id, k.last_id, k.created, k.updated from import_chunk k
+     where k.workspace_id = $1 and k.import_id = $2 order by k.number"""
+
+
+async def ranges(db: Reader, id: UUID) -> list[tuple[UUID | None, UUID | None, int, int]]:
+    """Of each chunk the least and the greatest id that it made, and how many customers it made and changed."""
+    return [(row[0], row[1], row[2], row[3]) for row in await db.rows(SETTLED, id)]

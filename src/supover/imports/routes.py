@@ -2,50 +2,54 @@
 
 import asyncio
 import csv
-import hashlib
+import inspect
 import io
-import tempfile
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 from litestar import Request
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import QueryParameter
-from litestar.types import ASGIApp
+from litestar.params import FromPath, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.types import ASGIApp, Receive, Scope, Send
 
-from supover.imports import commands, queries
-from supover.imports.model import ImportCheck, ImportRun, OrderImportOptions
-from supover.kit import clock, storage, tables, uploads
-from supover.kit.api import (
-    KEY_KEEP,
-    Caller,
-    Cursor,
-    Door,
-    Handler,
-    IdempotencyKey,
-    Limit,
-    Listing,
-    Raw,
-    Routes,
-    Sent,
-    replay,
+from supover.imports import commands, customer_commands, customer_revert, queries, receiving
+from supover.imports.customer_model import CustomerImportOptions
+from supover.imports.model import (
+    ImportCheck,
+    ImportedCustomer,
+    ImportRun,
+    ImportsFollowed,
+    ImportTold,
+    NotReverted,
+    OrderImportOptions,
 )
-from supover.kit.db import Reader, Tx, json_bytes
+from supover.kit import clock, tables
+from supover.kit.api import Answer, Caller, Cursor, Door, Handler, IdempotencyKey, Limit, Listing, Raw, Routes
+from supover.kit.db import Database, Reader, Tx
 from supover.kit.jobs import defer
-from supover.kit.problems import FieldError, Invalid, Malformed
+from supover.kit.problems import Invalid, Malformed
 from supover.kit.sql import DEFAULT_LIMIT, MAX_LIMIT
-from supover.settings import Settings
 
 routes = Routes("imports")
 
-BLOCK: Final = 1 << 18
 AnyRequest = Request[Any, Any, Any]
+FIRST: Final = UUID(int=0)
+FOLLOWED_S: Final = 600.0
+EVERY_S: Final = 0.5
+FOLLOWERS: Final = 32
+FOLLOWERS_HERE: Final = 8
+"""So many follow imports of a process at a time, and of one workspace: each is a request that a process works on."""
+
+_following: Final[WeakKeyDictionary[Database, Counter[UUID]]] = WeakKeyDictionary()
 
 
 class CursorUnknown(Malformed):
@@ -54,9 +58,32 @@ class CursorUnknown(Malformed):
 
 DryRun = Annotated[
     bool | None,
-    QueryParameter(name="dryRun", required=False, description="Only read the file, and answer 200 with what is in it."),
+    QueryParameter(name="dryRun", required=False, description="Only read the file, and answer with what is in it."),
 ]
-TEXTS: Final = ("map", "statusMap", "set", "source", "dryRun")
+
+
+# --- order history -------------------------------------------------------------------------------------------------------
+
+
+def _order_options(given: Mapping[str, str], dry_run: bool) -> OrderImportOptions:
+    del dry_run
+    values = {name: receiving.pairs(given, name) for name in ("map", "statusMap", "set") if given.get(name)}
+    source = given.get("source", "IMPORT").strip() or "IMPORT"
+    if len(source) > 40:
+        raise Invalid.at("/source", "length", "has more than 40 characters")
+    return msgspec.convert({"source": source, **values}, OrderImportOptions)
+
+
+ORDERS: Final = receiving.Way(
+    operation="imports.create_orders",
+    job=commands.JOB,
+    texts=("map", "statusMap", "set", "source", "dryRun"),
+    options=_order_options,
+    look=commands.inspect,
+    facts=lambda facts: facts,
+    begin=commands.begin,
+    try_out=commands.try_out,
+)
 
 
 async def create_orders(
@@ -70,157 +97,209 @@ async def create_orders(
     is read and checked row by row, and nothing is changed or kept; whether its orders are known and whose they are is not
     looked at. An `Idempotency-Key` stands for the file and its options.
     """
-    settings = cast("Settings", request.app.state.settings)
-    door: Door = request.app.state.door
-    caller = cast("Caller", request.scope["user"])
-    if unknown := sorted(set(request.query_params) - {"dryRun"}):
-        raise Invalid([FieldError(name[:100], "unknown", "is not a parameter here") for name in unknown[:100]])
-    key = idempotency_key
-    if key is not None and not 1 <= len(key) <= 255:
-        raise Invalid.at("Idempotency-Key", "length", "must have 1 to 255 characters")
-    with tempfile.TemporaryDirectory(prefix="supover-upload-") as folder:
-        file = Path(folder) / "upload"
-        upload = await uploads.receive(request, file, texts=TEXTS, max_bytes=settings.upload_max_bytes)
-        options = _options(upload.texts)
-        if dry_run or _is_dry(upload.texts):
-            checked = await commands.try_out(door.database, caller.workspace_id, options, file, upload.name)
-            return cast("ImportRun", Sent(msgspec.json.encode(checked), 200, {}, "application/json"))
-        # All is read before anything is kept: what cannot be imported leaves nothing behind.
-        facts = await commands.inspect(door.database, caller.workspace_id, options, file)
-        asked = hashlib.sha256(b"imports.create_orders" + facts.sha256 + json_bytes(options)).digest()
-        if key is not None:
-            async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
-                if (before := await _answered(tx, key, asked)) is not None:
-                    return cast("ImportRun", before)
-        keep = storage.of(settings.storage_url)
-        file_key = await keep.put("imports", _blocks(file), max_bytes=settings.upload_max_bytes)
-        answer: ASGIApp | None = None
-        is_needed = False
-        try:
-            async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
-                answer = None if key is None else await _answered(tx, key, asked)
-                if answer is None:
-                    answer = await _begun(tx, door, request, options, upload.name, facts, file_key, key, asked)
-                    # Whether a commit that breaks off has happened nobody knows: then the file stays.
-                    is_needed = True
-        finally:
-            if not is_needed:
-                await keep.delete(file_key)
-    return cast("ImportRun", answer)
+    return cast("ImportRun", await receiving.receive(request, ORDERS, dry_run, idempotency_key))
 
 
-async def _begun(
-    tx: Tx,
-    door: Door,
-    request: AnyRequest,
-    options: OrderImportOptions,
-    name: str,
-    facts: tables.TableFacts,
-    file_key: str,
-    key: str | None,
-    asked: bytes,
-) -> ASGIApp:
-    id = await commands.begin(tx, options, name, facts, file_key)
-    await defer(tx, commands.JOB, {"import_id": id}, singleton=str(id))
-    await door.audit(tx, "imports.create_orders", id, request)
-    body = msgspec.json.encode(await queries.find(tx, id))
-    headers = {"Location": f"/api/imports/{id}"}
-    if key is not None:
-        await tx.run(KEY_KEEP, tx.actor, key, asked, 202, json_bytes(headers), body, clock.now())
-    return Sent(body, 202, headers, "application/json")
+# --- customers -----------------------------------------------------------------------------------------------------------
+
+CUSTOMER_TEXTS: Final = (
+    "mode", "match", "map", "set", "source", "shop", "country", "dateOrder", "tags", "consents", "dryRun",
+)  # fmt: skip
+_TEXT: Final = ("mode", "match", "source", "shop", "country", "dateOrder", "consents")
+_LENGTHS: Final = {"source": 40, "shop": 255, "country": 100}
 
 
-async def _answered(tx: Tx, key: str, asked: bytes) -> ASGIApp | None:
-    stored = await replay(tx, key, asked)
-    if stored is None:
-        return None
-    headers = {**stored.headers, "Idempotent-Replayed": "true"}
-    return Sent(stored.body or b"", stored.status or 202, headers, "application/json")
+def _customer_options(given: Mapping[str, str], dry_run: bool) -> CustomerImportOptions:
+    values: dict[str, Any] = {name: given[name].strip() for name in _TEXT if given.get(name, "").strip()}
+    values |= {name: receiving.pairs(given, name) for name in ("map", "set") if given.get(name)}
+    for name, most in _LENGTHS.items():
+        if len(values.get(name, "")) > most:
+            raise Invalid.at(f"/{name}", "length", f"has more than {most} characters")
+    if given.get("tags", "").strip():
+        values["tags"] = [tag.strip() for tag in given["tags"].replace(";", ",").split(",") if tag.strip()]
+        if any(len(tag) > 100 for tag in values["tags"]) or len(values["tags"]) > 50:
+            raise Invalid.at("/tags", "length", "can be at most 50 tags of 100 characters each")
+    try:
+        return msgspec.convert({**values, "dryRun": dry_run}, CustomerImportOptions)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `$.")
+        raise Invalid.at(f"/{at.rstrip('`')}", "choice", message[:1].lower() + message[1:]) from None
 
 
-async def _blocks(file: Path) -> AsyncGenerator[bytes]:
-    with file.open("rb") as opened:
-        while block := await asyncio.to_thread(opened.read, BLOCK):
-            yield block
+class CustomerRows(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Rows that are sent as JSON, with the fields of the form beside them."""
+
+    rows: list[dict[str, Any]]
+    mode: str | None = None
+    match: str | None = None
+    map: dict[str, str] = {}
+    set: dict[str, str] = {}
+    source: str | None = None
+    shop: str | None = None
+    country: str | None = None
+    date_order: str | None = None
+    tags: list[str] = []
+    consents: str | None = None
+    dry_run: bool = False
 
 
-def _is_dry(given: dict[str, str]) -> bool:
-    said = given.get("dryRun", "false").strip().lower()
-    if said not in ("true", "false", "1", "0", ""):
-        raise Invalid.at("/dryRun", "type", "must be true or false")
-    return said in ("true", "1")
+def _customer_rows(body: bytes, file: Path) -> Mapping[str, str]:
+    """Writes rows that were sent as JSON to a file, one a line; what stands beside them, as texts of a form."""
+    try:
+        if body.lstrip().startswith(b"["):
+            said = CustomerRows(rows=msgspec.json.decode(body, type=list[dict[str, Any]]))
+        else:
+            said = msgspec.json.decode(body, type=CustomerRows)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `$.")
+        raise Invalid.at(f"/{at.rstrip('`').replace('.', '/')}", "type", message[:1].lower() + message[1:]) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Malformed("The body is no JSON.") from None
+    file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in said.rows))
+    texts = {
+        "mode": said.mode,
+        "match": said.match,
+        "source": said.source,
+        "shop": said.shop,
+        "country": said.country,
+        "dateOrder": said.date_order,
+        "consents": said.consents,
+        "map": msgspec.json.encode(said.map).decode() if said.map else None,
+        "set": msgspec.json.encode(said.set).decode() if said.set else None,
+        "tags": ",".join(said.tags),
+        "dryRun": "true" if said.dry_run else "false",
+    }
+    return {name: text for name, text in texts.items() if text is not None}
 
 
-def _options(given: dict[str, str]) -> OrderImportOptions:
-    values: dict[str, Any] = {}
-    for name in ("map", "statusMap", "set"):
-        if given.get(name):
-            try:
-                values[name] = msgspec.json.decode(given[name], type=dict[str, str])
-            except msgspec.MsgspecError:
-                raise Invalid.at(f"/{name}", "json", "must be a JSON object of texts") from None
-            if any("\0" in key or "\0" in text for key, text in values[name].items()):
-                raise Invalid.at(f"/{name}", "nul", "text cannot hold the character NUL")
-    source = given.get("source", "IMPORT").strip() or "IMPORT"
-    if len(source) > 40:
-        raise Invalid.at("/source", "length", "has more than 40 characters")
-    return msgspec.convert({"source": source, **values}, OrderImportOptions)
+CUSTOMERS: Final = receiving.Way(
+    operation="imports.create_customers",
+    job=customer_commands.JOB,
+    texts=CUSTOMER_TEXTS,
+    options=_customer_options,
+    look=customer_commands.inspect,
+    facts=lambda seen: seen.facts,
+    begin=customer_commands.begin,
+    rows=_customer_rows,
+)
+
+
+async def create_customers(
+    request: AnyRequest, dry_run: DryRun = None, idempotency_key: IdempotencyKey = None
+) -> ImportRun:
+    """Import customers from a file.
+
+    `multipart/form-data`: `file` (CSV, TSV, XLSX, JSONL or Parquet, also gzipped), and as texts `mode` (create, update,
+    upsert), `match` (externalId, email, phone), `map` (JSON: field → column), `set` (JSON: field → value for all rows), `source`,
+    `shop`, `country`, `dateOrder` (DMY, MDY), `tags` (for every row), `consents` (import, migration), `dryRun`. Or JSON: a list of
+    rows, or `{"rows": […], …}` with the same beside it. Answers 202; follow `GET /api/imports/{id}`. Rows that cannot be taken are
+    set aside with field and reason; with `dryRun` the report is the same and nothing is changed. The whole can be reverted
+    for 30 days. An `Idempotency-Key` stands for the file and its options.
+    """
+    return cast("ImportRun", await receiving.receive(request, CUSTOMERS, dry_run, idempotency_key))
+
+
+# --- their place in the API ----------------------------------------------------------------------------------------------
+
+_TEXTS_OF: Final = Schema(type=OpenAPIType.OBJECT, additional_properties=Schema(type=OpenAPIType.STRING))
+_DRY: Final = Schema(type=OpenAPIType.BOOLEAN, default=False)
+
+
+def _form(file: str, texts: Mapping[str, Schema]) -> OpenAPIMediaType:
+    described = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description=file)
+    properties: dict[str, Reference | Schema] = {"file": described, **texts, "dryRun": _DRY}
+    return OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT, required=["file"], properties=properties))
+
+
+def _choice(*choices: str) -> Schema:
+    return Schema(type=OpenAPIType.STRING, enum=list(choices))
+
+
+def _text(most: int) -> Schema:
+    return Schema(type=OpenAPIType.STRING, max_length=most)
 
 
 @dataclass
-class _WithFile(Operation):
+class _WithOrders(Operation):
     """The form is read as a stream, so Litestar does not know of it."""
 
     def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.OBJECT, additional_properties=Schema(type=OpenAPIType.STRING))
-        form = Schema(
-            type=OpenAPIType.OBJECT,
-            required=["file"],
-            properties={
-                "file": Schema(
-                    type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, description="CSV or TSV, also gzipped."
-                ),
-                "map": text,
-                "statusMap": text,
-                "set": text,
-                "source": Schema(type=OpenAPIType.STRING, max_length=40, default="IMPORT"),
-                "dryRun": Schema(type=OpenAPIType.BOOLEAN, default=False),
-            },
+        texts = {"map": _TEXTS_OF, "statusMap": _TEXTS_OF, "set": _TEXTS_OF, "source": _text(40)}
+        self.request_body = RequestBody(
+            content={"multipart/form-data": _form("CSV or TSV, also gzipped.", texts)}, required=True
         )
-        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
 
 
-routes.handlers.append(
-    Handler(
-        "/api/orders/import",
-        http_method="POST",
-        operation_id="imports.create_orders",
-        status_code=202,
-        summary="Import order history from a file",
-        description=" ".join((create_orders.__doc__ or "").split("\n\n", 1)[1].split()),
-        tags=["Imports"],
-        opt={"operation": "imports.create_orders"},
-        # `uploads.receive` counts what comes.
-        request_max_body_size=None,
-        operation_class=_WithFile,
-        responses={
-            200: ResponseSpec(ImportCheck, generate_examples=False, description="With `dryRun`: what is in it.")
-        },
-    )(create_orders)
+@dataclass
+class _WithCustomers(Operation):
+    """The form is read as a stream, so Litestar does not know of it."""
+
+    def __post_init__(self) -> None:
+        texts = {
+            "mode": _choice("create", "update", "upsert"),
+            "match": _choice("externalId", "email", "phone"),
+            "map": _TEXTS_OF,
+            "set": _TEXTS_OF,
+            "source": _text(40),
+            "shop": _text(255),
+            "country": _text(100),
+            "dateOrder": _choice("DMY", "MDY"),
+            "tags": Schema(type=OpenAPIType.STRING),
+            "consents": _choice("import", "migration"),
+        }
+        row = Schema(type=OpenAPIType.OBJECT)
+        rows = Schema(
+            type=OpenAPIType.OBJECT,
+            required=["rows"],
+            properties={"rows": Schema(type=OpenAPIType.ARRAY, items=row), **texts, "dryRun": _DRY},
+        )
+        self.request_body = RequestBody(
+            content={
+                "multipart/form-data": _form("CSV, TSV, XLSX, JSONL or Parquet, also gzipped.", texts),
+                "application/json": OpenAPIMediaType(schema=rows),
+            },
+            required=True,
+        )
+
+
+def _add(path: str, function: Any, operation: type[Operation], responses: dict[int, ResponseSpec]) -> None:
+    said = inspect.getdoc(function) or ""
+    summary, _, description = said.partition("\n\n")
+    routes.handlers.append(
+        Handler(
+            path,
+            http_method="POST",
+            operation_id=f"imports.{function.__name__}",
+            status_code=202,
+            summary=summary.rstrip("."),
+            description=" ".join(description.split()),
+            tags=["Imports"],
+            opt={"operation": f"imports.{function.__name__}"},
+            # `receiving` counts what comes.
+            request_max_body_size=None,
+            operation_class=operation,
+            responses=responses,
+        )(function)
+    )
+
+
+_add(
+    "/api/orders/import",
+    create_orders,
+    _WithOrders,
+    {200: ResponseSpec(ImportCheck, generate_examples=False, description="With `dryRun`: what is in it.")},
 )
+_add("/api/customers/import", create_customers, _WithCustomers, {})
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------------
 
 
 @routes.get("/api/imports")
 async def search(db: Reader, limit: Limit = None, cursor: Cursor = None) -> Listing[ImportRun]:
     """List imports, newest first."""
-    size = DEFAULT_LIMIT if limit is None else limit
-    if not 1 <= size <= MAX_LIMIT:
-        raise Invalid.at("limit", "range", f"must be from 1 to {MAX_LIMIT}")
-    try:
-        after = None if cursor is None else UUID(cursor)
-    except ValueError:
-        raise CursorUnknown from None
-    found = await queries.search(db, after, size + 1)
+    size = _size(limit)
+    found = await queries.search(db, _after(cursor), size + 1)
     return Listing(found[:size], str(found[size - 1].id) if len(found) > size else None)
 
 
@@ -240,14 +319,20 @@ async def errors(
 ) -> Raw:
     """Send the refused rows as CSV.
 
-    The file's own cells behind row, field and reason; 5,000 rows at once, go on with `after`.
+    The file's own columns, then row, field and reason, ready to be mended and imported; of an import of orders those three come
+    first. At most 5,000 rows, and about 8 MiB, at once: go on with `after` until no row comes.
     """
     await queries.find(db, id)
+    header = await queries.header(db, id)
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["row", "field", "reason"])
+    writer.writerow([*map(tables.guarded, header or ()), "row", "field", "reason"])
     for row in await queries.errors(db, id, after or 0):
-        writer.writerow([row.row_number, row.field or "", row.message, *map(tables.guarded, row.cells)])
+        why, cells = (row.row_number, row.field or "", row.message), [*map(tables.guarded, row.cells)]
+        if header is None:
+            writer.writerow([*why, *cells])
+        else:
+            writer.writerow([*(cells + [""] * len(header))[: len(header)], *why])
     headers = {"Content-Disposition": f'attachment; filename="import-{id}-errors.csv"'}
     return Raw(out.getvalue().encode(), "text/csv; charset=utf-8", headers=headers)
 
@@ -267,6 +352,119 @@ async def resume(tx: Tx, id: UUID) -> ImportRun:
 
     A failed or cancelled one, or one whose job is no more.
     """
-    run = await commands.requeue(tx, id)
-    await defer(tx, commands.JOB, {"import_id": id}, singleton=str(id))
+    kind = (await queries.find(tx, id)).kind
+    job = customer_commands.JOB if kind == "customers" else commands.JOB
+    run = await commands.requeue(tx, id, job)
+    await defer(tx, job, {"import_id": id}, singleton=str(id))
     return run
+
+
+@routes.post("/api/imports/{id:uuid}/revert", status=202, also=200)
+async def revert(tx: Tx, id: UUID) -> Answer[ImportRun]:
+    """Take an import of customers back.
+
+    Customers whom it made are gone as if they had never been, those whom it changed are as before; what others did since
+    stays, and is listed by `GET /api/imports/{id}/kept`. Within 30 days of its beginning; a job does it.
+    """
+    run = await customer_revert.want(tx, id)
+    if run.status != "reverted":
+        await defer(tx, customer_revert.JOB, {"import_id": id}, singleton=str(id))
+    return Answer(run, 200 if run.status == "reverted" else 202)
+
+
+@routes.get("/api/imports/{id:uuid}/customers")
+async def customers(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None) -> Listing[ImportedCustomer]:
+    """List whom an import made or changed, by id; for 30 days."""
+    await queries.find(db, id)
+    size = _size(limit)
+    found = await queries.customers(db, id, _after(cursor) or FIRST, size + 1)
+    return Listing(found[:size], str(found[size - 1].customer_id) if len(found) > size else None)
+
+
+@routes.get("/api/imports/{id:uuid}/kept")
+async def kept(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None) -> Listing[NotReverted]:
+    """List customers of whom taking an import back left something, by id, and why."""
+    size = _size(limit)
+    found = await customer_revert.not_reverted(db, id, _after(cursor) or FIRST, size + 1)
+    return Listing(found[:size], str(found[size - 1].customer_id) if len(found) > size else None)
+
+
+def _size(limit: int | None) -> int:
+    size = DEFAULT_LIMIT if limit is None else limit
+    if not 1 <= size <= MAX_LIMIT:
+        raise Invalid.at("limit", "range", f"must be from 1 to {MAX_LIMIT}")
+    return size
+
+
+def _after(cursor: str | None) -> UUID | None:
+    try:
+        return None if cursor is None else UUID(cursor)
+    except ValueError:
+        raise CursorUnknown from None
+
+
+# --- as it happens -------------------------------------------------------------------------------------------------------
+
+
+async def events(request: AnyRequest, id: FromPath[UUID]) -> ImportTold:
+    """Follow an import as it happens.
+
+    Server-sent events: `progress` with the run whenever it has changed, and `end` with it once it has ended. Ends after ten
+    minutes; who asks again is told where it stands. 429 while as many as may are following.
+    """
+    door: Door = request.app.state.door
+    caller = cast("Caller", request.scope["user"])
+    async with door.database.reader(caller.workspace_id) as db:
+        first = await queries.find(db, id)
+    told = ServerSentEvent(_told(door.database, caller.workspace_id, first))
+    answer = cast("ASGIApp", cast("Any", told).to_asgi_response(app=None, request=request))
+    return cast("ImportTold", _counted(door.database, caller.workspace_id, answer))
+
+
+def _counted(database: Database, workspace_id: UUID, answer: ASGIApp) -> ASGIApp:
+    """The answer, as one of those that go on for minutes. Raises ImportsFollowed."""
+    following = _following.setdefault(database, Counter())
+    if following.total() >= FOLLOWERS or following[workspace_id] >= FOLLOWERS_HERE:
+        raise ImportsFollowed(headers={"Retry-After": "5"})
+    following[workspace_id] += 1
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await answer(scope, receive, send)
+        finally:
+            following[workspace_id] -= 1
+
+    return counted
+
+
+async def _told(database: Database, workspace_id: UUID, run: ImportRun) -> AsyncGenerator[ServerSentEventMessage]:
+    until_s = clock.monotonic_s() + FOLLOWED_S
+    last: ImportRun | None = None
+    while True:
+        if run != last:
+            name = "progress" if _goes_on(run) else "end"
+            yield ServerSentEventMessage(event=name, data=msgspec.json.encode(run).decode(), id=str(run.rows_read))
+        if not _goes_on(run) or clock.monotonic_s() > until_s:
+            return
+        last = run
+        await asyncio.sleep(EVERY_S)
+        async with database.reader(workspace_id) as db:
+            run = await queries.find(db, run.id)
+
+
+def _goes_on(run: ImportRun) -> bool:
+    return run.status in ("queued", "running") or run.is_reverting
+
+
+routes.handlers.append(
+    Handler(
+        "/api/imports/{id:uuid}/events",
+        http_method="GET",
+        operation_id="imports.events",
+        summary="Follow an import as it happens",
+        description=" ".join((inspect.getdoc(events) or "").split("\n\n", 1)[1].split()),
+        tags=["Imports"],
+        opt={"operation": "imports.events"},
+        media_type="text/event-stream",
+    )(events)
+)

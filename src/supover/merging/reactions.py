@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from supover.customers.events import DuplicateSuspected
+from supover.customers.events import CustomersRemoved, DuplicateSuspected
 from supover.kit import ids
 from supover.kit.db import Tx
 from supover.kit.events import on
@@ -26,3 +26,13 @@ async def suggest(tx: Tx, found: Sequence[DuplicateSuspected]) -> None:
     ]
     if rows:
         await tx.run(SUGGEST, *(list(column) for column in zip(*rows, strict=True)))
+
+
+REMOVE: Final = """
+    delete from duplicate_pair where workspace_id = $1 and (a_id = any($2::uuid[]) or b_id = any($2::uuid[]))"""
+
+
+@on(CustomersRemoved)
+async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
+    """Customers who are unmade are nobody's twins."""
+    await tx.run(REMOVE, [id for e in removed for id in e.customer_ids])

@@ -95,7 +95,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     needs_review: bool | None = None
 
 
-def _where(f: Filters) -> Where:
+def where_of(f: Filters) -> Where:
+    """The conditions that narrow a list so, on the orders as `o`."""
     where = Where("o.workspace_id = $1")
     if f.customer_id is not None:
         where.add("o.customer_id = {}", f.customer_id)
@@ -127,7 +128,7 @@ async def search(
     db: Reader, filters: Filters, page: Page, *, count: bool = False
 ) -> tuple[list[Order], str | None, int | None]:
     """A page of orders, the cursor of the next one, and how many there are where asked."""
-    where = _where(filters)
+    where = where_of(filters)
     total = await db.value(COUNT.format(where=where.text()), *where.values) if count else None
     if page.skip:
         page = await _skipped(db, where, page)

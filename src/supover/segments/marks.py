@@ -1,6 +1,6 @@
 """What happens leaves a mark, or makes an evaluation wanted. Whoever publishes loads this, so it brings little along."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,17 @@ async def mark(tx: Tx, customer_ids: Iterable[UUID | None], origin: str | None =
     """Leaves one mark a customer, in the transaction that changed something about them; none where there is no segment."""
     if found := [id for id in customer_ids if id is not None]:
         await tx.run(MARK, found, origin or tx.origin)
+
+
+REMOVE_MEMBERS: Final = "delete from segment_member where workspace_id = $1 and customer_id = any($2::uuid[])"
+REMOVE_MARKS: Final = "delete from segment_stale where workspace_id = $1 and customer_id = any($2::uuid[])"
+REMOVE_PICKS: Final = "delete from segment_pick where workspace_id = $1 and customer_id = any($2::uuid[])"
+
+
+async def remove(tx: Tx, customer_ids: Sequence[UUID]) -> None:
+    """Takes customers who are unmade out of everything; their segments are to be counted again."""
+    for statement in (REMOVE_MEMBERS, REMOVE_MARKS, REMOVE_PICKS):
+        await tx.run(statement, list(customer_ids))
 
 
 WANT_ALL: Final = """

@@ -12,6 +12,8 @@ from supover.customers.events import (
     CustomerCreated,
     CustomerDeleted,
     CustomerRestored,
+    CustomersAdded,
+    CustomersRemoved,
     CustomerTagged,
     CustomerUntagged,
     CustomFieldsChanged,
@@ -20,6 +22,7 @@ from supover.kit.db import Tx
 from supover.kit.events import Event, on
 from supover.segments import marks
 
+FEW: Final = 5_000
 CUSTOM: Final = "custom."
 """How custom fields are called in filters."""
 
@@ -53,6 +56,20 @@ async def mark_new(tx: Tx, created: Sequence[CustomerCreated]) -> None:
 async def mark(tx: Tx, events: Sequence[Event]) -> None:
     """The customer is looked at again."""
     await marks.mark(tx, [e.customer_id for e in events])
+
+
+@on(CustomersAdded)
+async def mark_few(tx: Tx, added: Sequence[CustomersAdded]) -> None:
+    """A few from a file are looked at at once; everybody is when a large one has ended."""
+    found = [id for e in added for id in e.customer_ids]
+    if len(found) <= FEW:
+        await marks.mark(tx, found)
+
+
+@on(CustomersRemoved)
+async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
+    """Customers who are unmade were never in any segment."""
+    await marks.remove(tx, [id for e in removed for id in e.customer_ids])
 
 
 @on(CustomersRecounted)

@@ -12,7 +12,8 @@ from msgspec import UNSET, UnsetType
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
     """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says.
 
-    `title` says the `type` in words. On a timeline `orderNumber` is the number of the order it is about.
+    `title` says the `type` in words. Whoever came with a file was created `by` import, with its `importId` and `fileName`. On a
+    timeline `orderNumber` is the number of the order it is about.
     """
 
     id: UUID

@@ -12,11 +12,26 @@ from supover.kit.sql import Page, Sort, Where
 from supover.timeline.model import Entry
 
 SORTS: Final = (Sort("at", "e.at", "e.id", datetime, descending_first=True),)
+# Whoever came with a file has no event of their own: the row of its chunk tells, committed when they were made.
 OF_CUSTOMER: Final = """
     select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data,
            (select o.number from "order" o where o.workspace_id = $1 and o.id = e.order_id)
-      from event_log e
-     where {where}
+      from ((select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
+               from event_log e
+              where {where}
+              order by {order}
+              limit {limit})
+            union all
+            (select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
+               from (select c.workspace_id, c.id, 'CustomerCreated' as kind, k.committed_at as at, c.id as customer_id,
+                            null::uuid as order_id, r.actor, 'import' as origin,
+                            jsonb_build_object('by', 'import', 'source', c.source, 'importId', r.id, 'fileName', r.file_name) as data
+                       from customer c
+                       join import_chunk k on k.workspace_id = $1 and k.last_id >= $2 and k.first_id <= $2
+                                              and k.committed_at = c.created_at
+                       join import_run r on r.workspace_id = $1 and r.id = k.import_id
+                      where c.workspace_id = $1 and c.id = $2) as e
+              where {where})) as e
      order by {order}
      limit {limit}"""
 
@@ -24,7 +39,10 @@ OF_CUSTOMER: Final = """
 async def of_customer(
     db: Reader, customer_id: UUID, page: Page, types: Sequence[str] | None
 ) -> tuple[list[Entry], str | None]:
-    """A page of what happened to a customer, newest first, and the cursor of the next."""
+    """A page of what happened to a customer, newest first, and the cursor of the next.
+
+    One whom a file brought has a CustomerCreated that names the import, with their own id.
+    """
     where = Where("e.workspace_id = $1")
     where.add("e.customer_id = {}", customer_id)
     if types:
