@@ -180,7 +180,7 @@ async def test_an_import_stands_in_the_audit_log(supover: Cli, db: Database) -> 
         (["orders", "import", "{file}", "--nonsense"], 2, "No such option"),
         (["orders", "import", "{file}", "--workspace", "x"], 2, "--workspace: 'x' is not the id of a workspace"),
         (["orders", "import", "{file}", "--workspace", "00000000-0000-7000-8000-000000000000"], 1, "No such workspace here"),
-        (["orders", "import", "{empty}"], 1, "This file cannot be read as a table: It has no header row."),
+        (["orders", "import", "{empty}"], 1, "This file cannot be read as a table: The file is empty: it has no header row."),
         (["reconcile", "--workspace", "00000000-0000-7000-8000-000000000000"], 1, "No such workspace here"),
         (["rates", "import", "nowhere.csv"], 2, "nowhere.csv"),
         (["demo", "--customers", "0"], 2, "--customers"),

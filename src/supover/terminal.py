@@ -194,7 +194,7 @@ def show(value: object, *, json: bool = False) -> None:
 def only(value: object, columns: Sequence[str]) -> dict[str, object]:
     """These fields of a struct, by the names that JSON gives them, for a table that fits a screen."""
     fields = _fields(value)
-    return {column: fields[column] for column in columns}
+    return {column: fields[column] for column in columns if column in fields}
 
 
 def note(text: str) -> None:

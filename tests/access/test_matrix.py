@@ -35,6 +35,14 @@ def calls() -> list[tuple[str, str, str]]:
     ]
 
 
+ALSO = {
+    "exports.customers": "customers:read",
+    "exports.addresses": "customers:read",
+    "exports.orders": "orders:read",
+}
+"""What is asked for beside an operation's own permission: who takes something out must be one who may read it."""
+
+
 def body(method: str) -> dict[str, Any]:
     return {} if method in ("GET", "DELETE") else {"json": {}}
 
@@ -53,7 +61,7 @@ async def test_whoever_may_gets_past_the_door_and_nobody_else(
         answer = await whole.request(method, path, headers={"Authorization": f"Bearer {key.api_key}"}, **body(method))
         refused = answer.status_code == 403 and answer.json()["type"] == REFUSED
         if (
-            refused is (PERMISSIONS[operation] in held(granted))
+            refused is ({PERMISSIONS[operation], ALSO.get(operation, PERMISSIONS[operation])} <= held(granted))
             or answer.status_code in (401, 405)
             or answer.status_code >= 500
         ):
@@ -63,6 +71,8 @@ async def test_whoever_may_gets_past_the_door_and_nobody_else(
 
 async def test_nobody_unknown_gets_past_the_door(whole: httpx.AsyncClient) -> None:
     for operation, method, path in calls():
+        if operation == "exports.fetch":
+            continue  # its address is the right to it
         answer = await whole.request(method, path, **body(method))
         expected = 422 if operation == "access.sign_in" else 401
         assert answer.status_code == expected, operation

@@ -42,6 +42,8 @@ async def test_signing_in_hands_over_a_cookie_that_scripts_cannot_read(client: C
         "orders:write",
         "events:read",
         "imports:read",
+        "exports:read",
+        "exports:write",
     ]
     assert body["workspace"]["id"] == str(place.workspace.id)
     assert [w["id"] for w in body["workspaces"]] == [str(place.workspace.id)]

@@ -346,7 +346,7 @@ NESTED = {
 
 
 def named(header: tuple[str, ...], rows: Rows) -> list[tuple[int, dict[str, str]]]:
-    return [(number, {k: v for k, v in zip(header, row, strict=True) if v}) for number, row in rows]
+    return [(number, {k: tables.plain(v) for k, v in zip(header, row, strict=True) if v}) for number, row in rows]
 
 
 WANTED = [

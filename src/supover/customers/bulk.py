@@ -330,33 +330,41 @@ def suspicion(one: UUID, name: str | None, other: UUID, other_name: str | None, 
 
 # --- taken back ----------------------------------------------------------------------------------------------------------
 
+# Arrays instead of joins: of tables that a moment ago were empty the planner knows nothing.
 # What happened to them since, but for what this act did itself; what it added later is gone by now, so what did not come with
 # them is another file's. Whoever is in a segment has done nothing for it, and what was undone as a whole is as if it never was.
 USED: Final = """
-    select c.id, case when c.merged_into_id is not null or exists (select 1 from customer m
-                                                                     where m.workspace_id = $1 and m.merged_into_id = c.id)
-                      then 'merged'
-                      when exists (select 1 from "order" o where o.workspace_id = $1 and o.customer_id = c.id) then 'orders'
-                      else 'changed' end
-      from customer c
-     where c.workspace_id = $1 and c.id = any($2::uuid[])
-       and (c.merged_into_id is not null or c.avatar_key is not null
-            or exists (select 1 from customer m where m.workspace_id = $1 and m.merged_into_id = c.id)
-            or exists (select 1 from "order" o where o.workspace_id = $1 and o.customer_id = c.id)
-            or exists (select 1 from customer_journal j
-                        where j.workspace_id = $1 and j.customer_id = c.id and j.act_id <> $3
-                          and (j.undone_at is null or j.kept is not null))
-            or exists (select 1 from address a
-                        where a.workspace_id = $1 and a.customer_id = c.id and a.created_at > c.created_at)
-            or exists (select 1 from customer_note n
-                        where n.workspace_id = $1 and n.customer_id = c.id and n.created_at > c.created_at)
-            or exists (select 1 from customer_identity i
-                        where i.workspace_id = $1 and i.customer_id = c.id and i.matched_by = 'import'
-                          and i.created_at > c.created_at)
-            or exists (select 1 from segment_pick p where p.workspace_id = $1 and p.customer_id = c.id)
-            or exists (select 1 from event_log e
-                        where e.workspace_id = $1 and e.customer_id = c.id and e.origin <> 'import'
-                          and e.kind not in ('SegmentEntered', 'SegmentLeft')))"""
+    select n.id, case min(n.place) when 1 then 'merged' when 2 then 'orders' else 'changed' end
+      from (select c.id, case when c.merged_into_id is null then 3 else 1 end as place from customer c
+             where c.workspace_id = $1 and c.id = any($2::uuid[])
+               and (c.merged_into_id is not null or c.avatar_key is not null)
+            union all
+            select m.merged_into_id, 1 from customer m where m.workspace_id = $1 and m.merged_into_id = any($2::uuid[])
+            union all
+            select o.customer_id, 2 from "order" o where o.workspace_id = $1 and o.customer_id = any($2::uuid[])
+            union all
+            select j.customer_id, 3 from customer_journal j
+             where j.workspace_id = $1 and j.customer_id = any($2::uuid[]) and j.act_id <> $3
+               and (j.undone_at is null or j.kept is not null)
+            union all
+            select a.customer_id, 3 from address a
+             where a.workspace_id = $1 and a.customer_id = any($2::uuid[])
+               and a.created_at > (select c.created_at from customer c where c.workspace_id = $1 and c.id = a.customer_id)
+            union all
+            select t.customer_id, 3 from customer_note t
+             where t.workspace_id = $1 and t.customer_id = any($2::uuid[])
+               and t.created_at > (select c.created_at from customer c where c.workspace_id = $1 and c.id = t.customer_id)
+            union all
+            select i.customer_id, 3 from customer_identity i
+             where i.workspace_id = $1 and i.customer_id = any($2::uuid[]) and i.matched_by = 'import'
+               and i.created_at > (select c.created_at from customer c where c.workspace_id = $1 and c.id = i.customer_id)
+            union all
+            select p.customer_id, 3 from segment_pick p where p.workspace_id = $1 and p.customer_id = any($2::uuid[])
+            union all
+            select e.customer_id, 3 from event_log e
+             where e.workspace_id = $1 and e.customer_id = any($2::uuid[]) and e.origin <> 'import'
+               and e.kind not in ('SegmentEntered', 'SegmentLeft')) as n
+     group by n.id"""
 HOLD: Final = """
     select c.id from customer c where c.workspace_id = $1 and c.id = any($2::uuid[]) order by c.id for update"""
 REMOVE_CONTACTS_OF: Final = "delete from customer_identity where workspace_id = $1 and customer_id = any($2::uuid[])"

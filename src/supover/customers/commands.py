@@ -10,16 +10,12 @@ import msgspec
 from msgspec import UNSET
 
 from supover.channels.model import Contact
-from supover.customers import contacts, custom_field_index, custom_field_rules, custom_fields, queries, rules
+from supover.customers import contacts, custom_field_index, custom_field_rules, custom_fields, many, queries, rules
 from supover.customers.events import (
     CustomerBlocked,
-    CustomerChanged,
     CustomerCreated,
     CustomerDeleted,
     CustomerRestored,
-    CustomerTagged,
-    CustomerUnblocked,
-    CustomerUntagged,
     DuplicateSuspected,
 )
 from supover.customers.model import (
@@ -259,17 +255,7 @@ async def store(
     before_and_after = old.profile.custom_fields, new.custom_fields
     if by.has_index and "customFields" in changes:
         await custom_field_index.keep(tx, by, [id], custom_field_rules.changed(*before_and_after))
-    now = clock.now()
-    facts: list[Event] = [CustomerChanged(customer_id=id, at=now, changes=changes)]
-    if "status" in changes and new.status == "BLOCKED":
-        facts.append(CustomerBlocked(customer_id=id, at=now))
-    elif "status" in changes and old.profile.status == "BLOCKED":
-        facts.append(CustomerUnblocked(customer_id=id, at=now))
-    if gained := rules.without(new.tags, old.profile.tags):
-        facts.append(CustomerTagged(customer_id=id, at=now, tags=gained))
-    if lost := rules.without(old.profile.tags, new.tags):
-        facts.append(CustomerUntagged(customer_id=id, at=now, tags=lost))
-    await publish(tx, facts)
+    await publish(tx, many.facts_of(id, old.profile, new, clock.now()))
     tx.changed("customer", id, old.profile, new, rules.FIELDS)
     found, stamp = await queries.written(tx, id)
     await custom_fields.settle(tx, id, by, stamp, *before_and_after)

@@ -292,7 +292,15 @@ def _facts(old: Held, new: Held, at: datetime) -> list[Event]:
     facts: list[Event] = []
     if old.deleted_at is not None:
         facts.append(CustomerRestored(customer_id=id, at=at))
-    was, now = old.profile, new.profile
+    facts += facts_of(id, old.profile, new.profile, at)
+    if new.deleted_at is not None:
+        facts.append(CustomerDeleted(customer_id=id, at=at))
+    return facts
+
+
+def facts_of(id: UUID, was: Profile, now: Profile, at: datetime) -> list[Event]:
+    """What the house is told of a profile that became another."""
+    facts: list[Event] = []
     if changes := rules.changes(was, now):
         facts.append(CustomerChanged(customer_id=id, at=at, changes=changes))
     if was.status != now.status and "BLOCKED" in (was.status, now.status):
@@ -302,8 +310,6 @@ def _facts(old: Held, new: Held, at: datetime) -> list[Event]:
             facts.append(CustomerTagged(customer_id=id, at=at, tags=gained))
         if lost := rules.without(was.tags, now.tags):
             facts.append(CustomerUntagged(customer_id=id, at=at, tags=lost))
-    if new.deleted_at is not None:
-        facts.append(CustomerDeleted(customer_id=id, at=at))
     return facts
 
 
