@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import hypothesis
@@ -54,6 +55,19 @@ async def _template() -> None:
     await root.execute(f"create database {TEMPLATE} strategy file_copy")
     await root.close()
     await migrate.run(address(TEMPLATE))
+
+
+@contextlib.asynccontextmanager
+async def clone() -> AsyncGenerator[str]:
+    """The owner's URL of a database of one's own: a worker works off everything that it finds, of every test before."""
+    name = f"own_{uuid4().hex}"
+    root = await asyncpg.connect(address("postgres"))
+    await root.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+    try:
+        yield address(name)
+    finally:
+        await root.execute(f"drop database {name} with (force)")
+        await root.close()
 
 
 @pytest.fixture

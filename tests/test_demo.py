@@ -22,7 +22,7 @@ from supover.kit import ids, money, text
 from supover.kit.db import Database
 from supover.orders.rules import errors_of
 from supover.settings import Settings
-from tests.conftest import TEMPLATE, address
+from tests.conftest import clone
 
 UNTIL = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -109,12 +109,8 @@ def test_rates_reach_from_before_the_first_order_to_the_last() -> None:
 @pytest.fixture
 async def empty() -> AsyncGenerator[str]:
     """The owner's URL of a database without workspaces."""
-    name = f"first_run_{ids.new().hex}"
-    root = await asyncpg.connect(address("postgres"))
-    await root.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
-    yield address(name)
-    await root.execute(f"drop database {name} with (force)")
-    await root.close()
+    async with clone() as found:
+        yield found
 
 
 @pytest.fixture

@@ -14,20 +14,16 @@ import asyncpg
 import pytest
 
 from supover.kit import clock, ids
+from tests.conftest import clone
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 
 @pytest.fixture
-async def url(worker_id: str) -> AsyncGenerator[str]:
-    """A database of our own: a worker works off everything that it finds."""
-    server, name = os.environ["SUPOVER_TEST_SERVER"], f"worker_{worker_id}"
-    root: Connection = await asyncpg.connect(server.replace("{}", "postgres"))
-    await root.execute(f"create database {name} template template_supover strategy file_copy")
-    yield server.replace("{}", name)
-    await root.execute(f"drop database {name} with (force)")
-    await root.close()
+async def url() -> AsyncGenerator[str]:
+    async with clone() as found:
+        yield found
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Jobs and drains: what is deferred, what runs, what happens when it does not."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -35,6 +34,7 @@ from supover.kit.jobs import (
 from supover.kit.problems import Problem
 from supover.kit.sql import page
 from supover.kit.worker import Worker, is_gone, last_served, worker_name
+from tests.conftest import clone
 from tests.soak import program
 
 if TYPE_CHECKING:
@@ -42,19 +42,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-async def url(worker_id: str) -> AsyncGenerator[str]:
-    """A database of our own: a worker works off everything that it finds."""
-    server, name = os.environ["SUPOVER_TEST_SERVER"], f"jobs_{worker_id}"
-    root: Connection = await asyncpg.connect(server.replace("{}", "postgres"))
-    await root.execute(f"create database {name} template template_supover strategy file_copy")
-    con: Connection = await asyncpg.connect(server.replace("{}", name))
-    async with con.transaction():
-        await con.execute(program.TABLES)
-        await migrate.fence(con)
-    await con.close()
-    yield server.replace("{}", name)
-    await root.execute(f"drop database {name} with (force)")
-    await root.close()
+async def url() -> AsyncGenerator[str]:
+    async with clone() as found:
+        con: Connection = await asyncpg.connect(found)
+        async with con.transaction():
+            await con.execute(program.TABLES)
+            await migrate.fence(con)
+        await con.close()
+        yield found
 
 
 @pytest.fixture(scope="module")

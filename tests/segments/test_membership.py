@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from supover.kit import clock
 from supover.kit.db import Database
 from supover.kit.jobs import JobContext
-from supover.kit.worker import Worker
 from supover.segments import commands, counting, jobs, marks, membership
 from tests.makers import Workspace, client, make_customer, make_order, make_workspace, told
 from tests.segments.arrange import (
@@ -438,34 +437,6 @@ async def test_picks_at_once_are_all_counted(db: Database, shop: Workspace, api:
     assert (today["members"], today["entered"], today["left"]) == (24, 24, 0)
     await settle(db, shop)
     assert await differences(db, shop) == []
-
-
-async def test_a_worker_that_has_drained_leaves_nothing_to_do(
-    db: Database, shop: Workspace, api: httpx.AsyncClient, owner: "Connection"
-) -> None:
-    ann = await make_customer(api, name="Ann")
-    await make_order(api, ann, total="25.00")
-    one, gone = await segment(api, "Spenders", "amount_spent > 20"), await segment(api, "Gone", "status = 'ACTIVE'")
-    await owner.execute(
-        "update data.segment set wanted_at = now() - interval '2 minutes' where id = $1", UUID(gone["id"])
-    )
-    assert (await api.delete(f"/api/segments/{gone['id']}")).status_code == 204
-
-    async def drain() -> None:
-        kinds, names = ["segments.evaluate", "segments.forget"], ["analytics.refresh", "segments.refresh"]
-        await Worker(db, kinds=kinds, names=names, poll_s=0.02).drain()
-
-    await drain()
-    now = await found(api, one["id"])
-    assert (now["complete"], now["members"], now["refreshing"]) == (True, 1, False)
-    assert await members(api, one["id"]) == {ann["id"]}
-    assert await look_again(db, shop) == 0
-    # An evaluation whose job was lost is begun again.
-    async with db.tx(shop.id) as tx:
-        await tx.run("update segment set wanted_at = now() - interval '2 minutes' where workspace_id = $1")
-        await tx.run("update job set state = 'cancelled' where workspace_id = $1 and state = 'queued'")
-    await drain()
-    assert (await found(api, one["id"]))["refreshing"] is False
 
 
 async def test_while_one_looks_another_does_nothing(db: Database, shop: Workspace, api: httpx.AsyncClient) -> None:

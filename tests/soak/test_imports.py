@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -66,6 +67,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[emb
     await migrate.run(found.place.dsn())
     yield found
     found.stop()
+    shutil.rmtree(found.place.home.resolve())
 
 
 @pytest.fixture(scope="module")
