@@ -20,6 +20,7 @@ from tests.clusters import without_clusters
 
 SERVER = "SUPOVER_TEST_SERVER"  # how the workers learn the address
 TEMPLATE = "template_supover"
+LONG = ("tests/stories/", "tests/test_up.py")
 STACK = contextlib.ExitStack()
 
 # How long an example takes says how busy the machine is; pytest-timeout watches the whole.
@@ -37,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
     place = STACK.enter_context(embedded.throwaway())
     os.environ[SERVER] = place.dsn("{}")
     asyncio.run(_template())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: at the end one worker would wait for the other."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

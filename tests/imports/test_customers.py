@@ -340,6 +340,35 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(
     assert (await api.post(f"/api/imports/{trial['id']}/revert")).status_code == 409
 
 
+async def test_what_a_row_only_adds_counts_as_an_update_in_a_dry_run_too(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, take: Take
+) -> None:
+    await take("email,name,source,externalId\na@m.example,Ann,ETSY,e1\nb@m.example,Bob,ETSY,e2\nc@m.example,Cai,ETSY,e3\n")
+    files = {
+        "a note": "email,note\na@m.example,called twice\nb@m.example,\n",
+        "a contact": "email,source,externalId\na@m.example,SHOPIFY,s1\nb@m.example,ETSY,e2\n",
+        "a place": "email,line1,city,postalCode,country\na@m.example,Torstr. 1,Berlin,10119,DE\nb@m.example,,,,\n",
+        "a consent": "email,emailMarketing\na@m.example,no\nb@m.example,\n",
+    }
+    for what, content in files.items():
+        before = await dump(db, shop)
+        trial = await take(content, match="email", dryRun="true")
+        assert await dump(db, shop) == before, what
+        run = await take(content, match="email")
+        assert (run["updated"], run["skipped"]) == (trial["updated"], trial["skipped"]) == (1, 1), what
+        again = await take(content, match="email")
+        # Who says no a second time says it of another day: the ledger has both.
+        assert (again["updated"], again["skipped"]) == ((1, 1) if what == "a consent" else (0, 2)), what
+
+
+async def test_opt_ins_that_a_file_may_not_make_are_counted_in_a_dry_run_too(take: Take) -> None:
+    content = "email,name,emailMarketing\nnew@m.example,New,yes\nother@m.example,Other,no\n"
+    trial = await take(content, dryRun="true")
+    run = await take(content)
+    assert trial["consentsRefused"] == run["consentsRefused"] == 1
+    assert (trial["created"], run["created"]) == (2, 2)
+
+
 async def test_refused_rows_come_back_in_the_files_own_columns(api: httpx.AsyncClient, take: Take) -> None:
     run = await take("E-Mail;Name;Note\nnonsense;=Ann;x\nok@mail.example;Ok;y;z\nbob@mail.example;Bob;\n")
     assert (run["created"], run["failed"]) == (1, 2)

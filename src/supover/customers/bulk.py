@@ -160,11 +160,11 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """What became of each wish, in order; which customers are others now, and the contacts that were added beside profiles."""
+    """What became of each wish, in order; which customers are others now; the contacts added beside profiles, and whose they are."""
 
     outcomes: Sequence[Outcome]
     customers: Sequence[UUID]
-    contact_ids: Sequence[UUID]
+    contacts: Sequence[tuple[UUID, UUID]]
 
 
 KEEP_CONTACTS: Final = """
@@ -184,14 +184,12 @@ async def change(
     definitions: Definitions,
     *,
     made_here: Container[UUID] = (),
-    writes: bool = True,
 ) -> Changed:
     """Changes customers who are there, each by its rows in order; what was before stands in the act's journal.
 
     An email or a buyer's id that somebody else holds stays theirs: it is kept beside the profile, and the pair suggested. A
     value of a unique custom field that somebody else has refuses the customer's rows. Who is `made_here`, by the same act, is
-    not in the journal. Nothing is written unless it `writes`. Publishes what an edit by a person publishes, and
-    DuplicateSuspected.
+    not in the journal. Publishes what an edit by a person publishes, and DuplicateSuspected.
     """
     held = {one.id: one for one in await many.hold(tx, list({w.customer_id for w in wanted}), contacts_too=False)}
     new = dict(held)
@@ -232,16 +230,14 @@ async def change(
     told = [
         (one.customer_id, one.contact) for n, one in enumerate(wanted) if one.contact is not None and said[n] is None
     ]
-    added: list[tuple[UUID, UUID]] = []
-    if writes:
-        await many.store(tx, settled, definitions)
-        await journal.keep(tx, act_id, [pair for pair in settled if pair[0].id not in made_here])
-        added = await _keep_contacts(tx, told, holders, new, suspected)
-        await publish(tx, suspected)
+    await many.store(tx, settled, definitions)
+    await journal.keep(tx, act_id, [pair for pair in settled if pair[0].id not in made_here])
+    added = await _keep_contacts(tx, told, holders, new, suspected)
+    await publish(tx, suspected)
     outcomes = [Outcome(other and error is None, error) for other, error in zip(is_other, said, strict=True)]
     changed = [old.id for old, after in settled if many.changed_fields(old, after)]
     # What came with somebody stays with them, should they.
-    return Changed(outcomes, changed, [id for id, customer_id in added if customer_id not in made_here])
+    return Changed(outcomes, changed, [pair for pair in added if pair[1] not in made_here])
 
 
 CUSTOM: Final = "customFields."

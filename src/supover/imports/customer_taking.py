@@ -254,53 +254,66 @@ async def take(
     *,
     trial: Trial | None = None,
 ) -> Taken:
-    """Takes a chunk in; as a `trial` it only finds out what would become of it, and notes there whom it would make.
+    """Takes a chunk in; as a `trial` it finds out what would become of it, undoes that, and notes there whom it would make.
 
     Raises one of `kit.db.RACES` when somebody else was quicker, or the custom fields are others by now: read it again.
     """
+    if trial is None:
+        return (await _take(tx, import_id, chunk, plan, options, definitions, Trial(), is_trial=False))[0]
+    async with tx.undone():
+        taken, made = await _take(tx, import_id, chunk, plan, options, definitions, trial, is_trial=True)
+    trial.keys |= made
+    trial.ids.update(taken.created)
+    return taken
+
+
+async def _take(
+    tx: Tx,
+    import_id: UUID,
+    chunk: Chunk,
+    plan: Plan,
+    options: CustomerImportOptions,
+    definitions: Definitions,
+    before: Trial,
+    *,
+    is_trial: bool,
+) -> tuple[Taken, Mapping[Key, UUID]]:
+    """What became of the chunk, and by what its new customers are known. What a trial made `before` is in no table."""
     frame = chunk.frame
     told = keys(frame, options.match)
     holders = await _look_up(tx, frame, told)
-    whose = _whose(chunk, told, holders, {} if trial is None else trial.keys)
+    whose = _whose(chunk, told, holders, before.keys)
     await _with_custom_fields(tx, chunk, whose, definitions)
     created = [chunk.ids[n] for n in whose.new]
-    is_trial = trial is not None
-    if created and not is_trial:
-        await _add(tx, chunk, whose, definitions)
     made = set(created)
-    # Who would be new is nobody yet.
-    there = whose.known
-    if trial is not None:
-        there = [(n, id) for n, id in whose.known if id not in made and id not in trial.ids]
-        trial.keys |= whose.made
-        trial.ids |= made
+    # New customers say nothing about a trial but what becomes of their consents, and a million of them would be much to undo.
+    is_nobody = before.ids
+    if is_trial and all(frame[column].null_count() == frame.height for _, column, _ in CONSENTS):
+        is_nobody = is_nobody | made
+    elif created:
+        await _add(tx, chunk, whose, definitions)
+    there = [(n, id) for n, id in whose.known if id not in is_nobody]
     wanted = [_wanted(row, id, plan) for (_, id), row in zip(there, _dicts(frame, [n for n, _ in there]), strict=True)]
     changed = await customers.change(
-        tx, import_id, wanted, holders, definitions, made_here=made, writes=not is_trial
+        tx, import_id, wanted, holders, definitions, made_here=made
     ) if wanted else customers.Changed((), (), ())  # fmt: skip
     is_other = {n: outcome.changed for (n, _), outcome in zip(there, changed.outcomes, strict=True)}
     for (n, _), outcome in zip(there, changed.outcomes, strict=True):
         if outcome.error is not None:
             whose.wrong[n] = outcome.error
-    known = [(n, id) for n, id in whose.known if n not in whose.wrong]
-    added: dict[str, Sequence[UUID]] = {"identity": changed.contact_ids}
-    consents_refused = 0
-    if not is_trial:
-        # Our own export tells all that its customers have, the same place twice too.
-        exact = made if plan.preset == "supover" else set[UUID]()
-        extra = await _add_addresses(tx, frame, known, exact)
-        places = {customer_id for _, customer_id in extra}
-        added["address"] = [id for id, customer_id in extra if customer_id not in made]
-        for n, id in known:
-            if id in places:
-                is_other[n] = True
-        rows = [(n, chunk.ids[n]) for n in whose.new] + known
-        noted = [(id, note) for note, id in _told(frame["note"], rows)]
-        await notes.add(tx, [one for one in noted if one[0] in made])
-        added["note"] = await notes.add(tx, [one for one in noted if one[0] not in made])
-        consents_refused, added["consent"] = await _record_consents(tx, frame, rows, options, is_other)
-        await _check_definitions(tx, definitions)
-    updated = sum(is_other.get(n, True) for n, _ in known)
+    there = [(n, id) for n, id in there if n not in whose.wrong]
+    # Our own export tells all that its customers have, the same place twice too.
+    places = await _add_addresses(tx, frame, there, made if plan.preset == "supover" else set[UUID]())
+    rows = [(n, chunk.ids[n]) for n in whose.new if chunk.ids[n] not in is_nobody] + there
+    noted = [(id, note) for note, id in _told(frame["note"], rows)]
+    await notes.add(tx, [one for one in noted if one[0] in made])
+    written = await notes.add(tx, [one for one in noted if one[0] not in made])
+    touched = {customer_id for _, customer_id in (*changed.contacts, *places, *written)}
+    is_other |= {n: True for n, id in there if id in touched}
+    consents_refused, opt_ins = await _record_consents(tx, frame, rows, options, is_other)
+    await _check_definitions(tx, definitions)
+    known = [n for n, _ in whose.known if n not in whose.wrong]
+    updated = sum(is_other.get(n, True) for n in known)
     if not is_trial and (created or updated):
         events: list[Event] = [
             CustomersImported(import_id=import_id, chunk=chunk.number, created=len(created), updated=updated)
@@ -310,7 +323,13 @@ async def take(
         await publish(tx, events)
     row_of = frame["row"]
     wrong = [Refused(row_of[n], e.pointer, e.code, e.message) for n, e in sorted(whose.wrong.items())]
-    return Taken(
+    added = {
+        "identity": [id for id, _ in changed.contacts],
+        "address": [id for id, customer_id in places if customer_id not in made],
+        "note": [id for id, _ in written],
+        "consent": opt_ins,
+    }
+    taken = Taken(
         created,
         updated,
         len(whose.skipped) + len(known) - updated,
@@ -318,6 +337,7 @@ async def take(
         consents_refused,
         {kind: found for kind, found in added.items() if found},
     )
+    return taken, whose.made
 
 
 def _dicts(frame: pl.DataFrame, places: Sequence[int]) -> list[dict[str, Any]]:

@@ -348,6 +348,18 @@ class Tx(Reader):
             self._filled = filled
             raise
 
+    @asynccontextmanager
+    async def undone(self) -> AsyncGenerator[None]:
+        """Undoes what happens inside, however it ends: to find out what would become of it."""
+        filled, changes = set(self._filled), list(self.changes)
+        inner = self._con.transaction()
+        await inner.start()
+        try:
+            yield
+        finally:
+            await inner.rollback()
+            self._filled, self.changes = filled, changes
+
 
 class _Turns:
     """Lets so many of one workspace go on at a time; the others of it wait, and leave connections to everybody else."""

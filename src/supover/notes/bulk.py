@@ -14,16 +14,17 @@ ADD: Final = """
       from unnest($4::uuid[], $5::uuid[], $6::text[]) as n (id, customer_id, note)
      where not exists (select 1 from customer_note o
                         where o.workspace_id = $1 and o.customer_id = n.customer_id and o.note = n.note)
-    returning id"""
+    returning id, customer_id"""
 
 
-async def add(tx: Tx, found: Sequence[tuple[UUID, str]]) -> list[UUID]:
-    """Writes notes on customers, each unless that customer has the very same already: the ids of those written."""
+async def add(tx: Tx, found: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, UUID]]:
+    """Writes notes on customers, each unless that customer has the very same already: the id of each written, and whose it is."""
     told = list(dict.fromkeys(found))
     if not told:
         return []
     customers, notes = zip(*told, strict=True)
-    return await tx.column(ADD, tx.actor, tx.actor_name, ids.many(len(told)), list(customers), list(notes))
+    written = await tx.rows(ADD, tx.actor, tx.actor_name, ids.many(len(told)), list(customers), list(notes))
+    return [(row[0], row[1]) for row in written]
 
 
 REMOVE: Final = "delete from customer_note where workspace_id = $1 and id = any($2::uuid[]) and version = 1"

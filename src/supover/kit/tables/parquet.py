@@ -2,14 +2,14 @@
 # pyright: reportUnknownMemberType=false
 """Parquet files as columns of text, some rows at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from supover.kit.tables.cells import trimmed
 from supover.kit.tables.delimited import frame_of
 from supover.kit.tables.model import MAX_CELL, MAX_COLUMNS, OddRow, Piece, TableUnreadable
-from supover.kit.tables.objects import OddObject, flat
+from supover.kit.tables.objects import ADDRESS, OddObject, flat
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +29,7 @@ class Columns:
         self._path = path
         self._schema, self._height = _looked_at(path)
         self._plain = all(_is_plain(kind) for kind in self._schema.values())
-        self.header = tuple(self._schema) if self._plain else self._flat_header()
+        self.header = _header(self._schema)
 
     def pieces(self) -> Iterator[Piece]:
         """The rows; one with several addresses is several, all with its number."""
@@ -70,28 +70,33 @@ class Columns:
                     numbers.append(number)
                     cells = [""] * len(places)
                     for name, cell in row.items():
-                        cells[places[name]] = cell
+                        # What is taken apart has no column of its own where it is null.
+                        if name in places:
+                            cells[places[name]] = cell
                     rows.append(cells)
             except OddObject as error:
                 odd.append(OddRow(number, *error.args))
         return Piece(frame_of(numbers, rows, len(places)), odd, int(frame.estimated_size()))
 
-    def _flat_header(self) -> tuple[str, ...]:
-        names: dict[str, None] = {}
-        at = 2
-        for frame in _slices(self._path, self._height):
-            for value in _values(frame, at):
-                try:
-                    for row in flat(_present(value)):
-                        names.update(dict.fromkeys(row))
-                except OddObject:
-                    continue
-            if len(names) > MAX_COLUMNS:
-                raise TableUnreadable(f"It has more than {MAX_COLUMNS:,} columns.")
-            at += frame.height
-        if not names:
-            raise TableUnreadable("It has no value in any row.")
-        return tuple(names)
+
+def _header(schema: "Mapping[str, pl.DataType]") -> tuple[str, ...]:
+    """What `flat` makes of such columns: told from their types alone, as reading nested values takes long."""
+    import polars as pl
+
+    names: dict[str, None] = {}
+    for name, kind in schema.items():
+        item = kind.inner if isinstance(kind, pl.List) else None
+        if name == "customFields" and isinstance(kind, pl.Struct):
+            names.update((f"customFields.{field.name}", None) for field in kind.fields)
+        elif name == "addresses" and isinstance(item, pl.Struct):
+            names.update((ADDRESS[field.name], None) for field in item.fields if field.name in ADDRESS)
+        else:
+            names[name] = None
+    if len(names) > MAX_COLUMNS:
+        raise TableUnreadable(f"It has more than {MAX_COLUMNS:,} columns.")
+    if not names:
+        raise TableUnreadable("It has no column with values.")
+    return tuple(names)
 
 
 def count(path: Path) -> int:
