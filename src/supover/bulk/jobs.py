@@ -55,6 +55,7 @@ async def _work(
                     if ends_by is not None:
                         await ends_by(tx, id)
                     return
+                await tx.by_keys()
                 progress = await step(tx, id)
         except RACES:
             beaten += 1

@@ -366,7 +366,9 @@ HOLD: Final = """
 REMOVE_CONTACTS_OF: Final = "delete from customer_identity where workspace_id = $1 and customer_id = any($2::uuid[])"
 REMOVE_VALUES_OF: Final = "delete from custom_field_value where workspace_id = $1 and customer_id = any($2::uuid[])"
 REMOVE_JOURNAL_OF: Final = "delete from customer_journal where workspace_id = $1 and customer_id = any($2::uuid[])"
-REMOVE: Final = "delete from customer where workspace_id = $1 and id = any($2::uuid[])"
+# Joined, as a plan that is made for any list would compare a long one element by element.
+REMOVE: Final = """
+    delete from customer c using unnest($2::uuid[]) as n (id) where c.workspace_id = $1 and c.id = n.id"""
 REMOVE_CONTACTS: Final = """
     delete from customer_identity where workspace_id = $1 and id = any($2::uuid[]) and matched_by = 'import'"""
 
@@ -384,6 +386,7 @@ async def remove(tx: Tx, act_id: UUID, customer_ids: Sequence[UUID]) -> tuple[li
         await publish(tx, [CustomersRemoved(customer_ids=gone)])
         for statement in (REMOVE_CONTACTS_OF, REMOVE_VALUES_OF, REMOVE_JOURNAL_OF):
             await tx.run(statement, gone)
+        await tx.by_plans()
         await tx.run(REMOVE, gone)
     return gone, used
 

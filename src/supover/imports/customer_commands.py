@@ -34,6 +34,8 @@ from supover.kit.db import RACES, Database, Tx, json_bytes
 CHUNK: Final = 10_000
 LANES: Final = 2
 """Chunks that are taken in side by side."""
+MANY: Final = 5_000
+"""As many new rows may change how large the planner should think the tables are."""
 TRIES: Final = 6
 WAIT_S: Final = 0.05
 PENDING: Final = 8
@@ -139,13 +141,8 @@ FINISH: Final = """
 FAIL: Final = """
     update import_run set status = 'failed', error = $3, finished_at = now()
      where workspace_id = $1 and id = $2 and status in ('queued', 'running')"""
-# All that a chunk asks goes by keys; of tables that are just being filled the planner knows nothing, and no plan of a moment
-# ago is right. What searches read is worked in now and then, as a whole.
-ARRANGE: Final = """
-    select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-           set_config('plan_cache_mode', 'force_custom_plan', true),
-           set_config('gin_pending_list_limit', '262144', true)
-      from (select $1::uuid) as w"""
+# What searches read is worked in now and then, as a whole.
+LET_PEND: Final = "select set_config('gin_pending_list_limit', '262144', true) from (select $1::uuid) as w"
 CATCH_UP: Final = "select search_catch_up()"
 
 
@@ -206,6 +203,15 @@ async def settle_later(tx: Tx, id: UUID) -> None:
     from supover.kit.jobs import defer
 
     await defer(tx, jobs.SETTLE, {"import_id": id}, singleton=str(id))
+
+
+STANDS: Final = """
+    select r.revert_wanted_at is null from import_run r where r.workspace_id = $1 and r.id = $2 for share"""
+
+
+async def stands(tx: Tx, id: UUID) -> bool:
+    """Whether nobody takes the import back; nobody begins to before this transaction ends."""
+    return bool(await tx.value(STANDS, id))
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -334,8 +340,12 @@ class _Pump:
                 read = await self._checked_anew(read)
         self.taken += 1
         self.last_row = max(self.last_row, read.chunk.last_row)
-        if self._catching_up is None or (self.taken % PENDING == 0 and self._catching_up.done()):
-            self._catching_up = asyncio.create_task(self._catch_up(is_first=self._catching_up is None))
+        is_first = self._catching_up is None
+        # Looking at every table takes seconds, which a file that is in by then has no use for.
+        if (is_first and read.chunk.rows >= MANY) or (
+            self._catching_up is not None and self.taken % PENDING == 0 and self._catching_up.done()
+        ):
+            self._catching_up = asyncio.create_task(self._catch_up(is_first=is_first))
         if self.progress is not None:
             async with self.database.reader(self.workspace_id) as db:
                 await self.progress(await queries.find(db, self.id))
@@ -345,7 +355,8 @@ class _Pump:
         async with self.opened() as tx:
             if await tx.value(STATUS, self.id) != "running":
                 raise _Stopped
-            await tx.rows(ARRANGE)
+            await tx.by_keys()
+            await tx.value(LET_PEND)
             taken = await taking.take(tx, self.id, chunk, self.plan, self.options, self.definitions, trial=self.trial)
             await self._note(tx, read, taken)
 

@@ -97,6 +97,7 @@ async def _patiently(opened: Opened, act: Callable[[Tx], Awaitable[Done]]) -> Do
     for left in reversed(range(TRIES)):
         try:
             async with opened() as tx:
+                await tx.by_keys()
                 return await act(tx)
         except RACES:
             if left == 0:

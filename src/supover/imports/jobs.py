@@ -107,14 +107,18 @@ async def settle(ctx: JobContext, import_id: UUID) -> None:
         run = await queries.find(db, import_id)
     if run.dry_run:
         return
-    if run.status != "reverted":
-        for first, last, _, _ in ranges:
-            if first is not None and last is not None:
-                async with ctx.tx(origin="import") as tx:
-                    await analytics.add_lacking(tx, first, UUID(int=last.int + 1))
-    if sum(created + updated for _, _, created, updated in ranges) > LARGE:
+    for first, last, _, _ in ranges:
+        if first is not None and last is not None:
+            async with ctx.tx(origin="import") as tx:
+                if not await customer_commands.stands(tx, import_id):
+                    break
+                await tx.by_keys()
+                await analytics.add_lacking(tx, first, UUID(int=last.int + 1))
+    touched = sum(created + updated for _, _, created, updated in ranges)
+    if touched > LARGE:
         async with ctx.tx(origin="import") as tx:
             await marks.want_all(tx)
+    if touched > customer_commands.MANY:
         await commands.learn(ctx.database)
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=msgspec.Struct)
 
 APP_ROLE: Final = "supover_app"
+BY_KEYS: Final = """
+    select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+           set_config('plan_cache_mode', 'force_custom_plan', true)"""
+BY_PLANS: Final = "select set_config('plan_cache_mode', 'auto', true)"
 UNHURRIED: Final = "set local statement_timeout = 0"
 RACES: Final = (
     asyncpg.DeadlockDetectedError,
@@ -326,6 +330,18 @@ class Tx(Reader):
             await self._con.execute(staged.create)
             self._filled.add(staged.table)
         return staged
+
+    async def by_keys(self) -> None:
+        """Has what follows in this transaction planned for its very arguments, and for indexes.
+
+        For statements that name thousands of rows by their keys: of tables that are just being filled or emptied the planner
+        knows nothing, no plan of a moment ago is right, and a list that it cannot see is compared element by element.
+        """
+        await self._con.execute(BY_KEYS)
+
+    async def by_plans(self) -> None:
+        """Lets plans be used again. What foreign keys ask of every row would be planned for every row after `by_keys`."""
+        await self._con.execute(BY_PLANS)
 
     def changed(
         self, subject: str, id: UUID, old: msgspec.Struct | None, new: msgspec.Struct | None, fields: Sequence[str]
