@@ -21,7 +21,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import exports, load, overload, peers, seed, segments
+from bench import duplicates, exports, load, overload, peers, people, seed, segments
 from bench import imports as files
 from bench.house import House, new_workspace, open_house, peak_mib, worker
 from bench.load import Post
@@ -346,6 +346,8 @@ async def measure(report: Report, customers: int) -> None:
             await wishes(house, report)
         with report.step(f"importing and exporting {customers:,} customers"):
             await customer_files(house, report, customers)
+        with report.step(f"looking for duplicates among {customers:,} customers"):
+            await pairs(house, report, customers)
         report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
 
 
@@ -377,6 +379,45 @@ async def wishes(house: House, report: Report) -> None:
             met=took < 5,
         )
     )
+
+
+async def pairs(house: House, report: Report, customers: int) -> None:
+    """A scan of made customers, and what is found in labelled sets, beside Splink."""
+    python = await asyncio.to_thread(duplicates.splink, house.folder)
+    scanned = await duplicates.scan(house, customers)
+    peer = ""
+    if python is None:
+        peer = "Splink could not be installed"
+    else:
+        rows = [duplicates.made_row(one) for one in people.made(customers)]
+        true = duplicates.pairs_of([row.truth for row in rows])
+        theirs, _ = await asyncio.to_thread(duplicates.beside, python, house.folder, rows, true)
+        peer = f"{theirs.seconds:.0f} s, {theirs.peak_mib:,.0f} MiB Splink (P {theirs.precision:.3f}, R {theirs.recall:.3f})"
+    limit_s = max(6.0, 60 * customers / 1_000_000)
+    report.add(
+        Row(
+            f"{customers:,} customers scanned for duplicates",
+            f"{scanned.seconds:.0f} s, {scanned.peak_mib:,.0f} MiB (P {scanned.precision:.3f}, R {scanned.recall:.3f})",
+            peer,
+            goal=f"≤ {limit_s:.0f} s, ≤ 1,024 MiB",
+            met=scanned.seconds <= limit_s and scanned.peak_mib <= 1024,
+        )
+    )
+    folder = duplicates.labelled()
+    if folder is None:
+        report.add(Row("duplicates in labelled sets", "no sets: say where they are by DUPLICATES"))
+        return
+    for name in duplicates.SETS:
+        rows = duplicates.read(folder, name)
+        true = duplicates.pairs_of([row.truth for row in rows])
+        ours, exact = await duplicates.quality(house, rows)
+        theirs = None
+        if python is not None:
+            _, theirs = await asyncio.to_thread(duplicates.beside, python, house.folder, rows, true)
+        report.add(Row(f"{name}: pairs", str(ours.pairs), f"{theirs.pairs} Splink" if theirs else ""))
+        report.add(Row("  clusters", str(ours.clusters), f"{theirs.clusters} Splink" if theirs else ""))
+        if exact.recall:
+            report.add(Row("  automatic", str(exact)))
 
 
 HEAD = """# Benchmarks
