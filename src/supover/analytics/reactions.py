@@ -5,7 +5,7 @@ from typing import Final
 
 from supover.access.events import CountingStatusesChanged
 from supover.analytics import commands
-from supover.customers.events import CustomerCreated, CustomersAdded, CustomersRemoved
+from supover.customers.events import CustomerCreated, CustomersAdded, CustomersMerged, CustomersRemoved, MergeUndone
 from supover.kit.db import Tx
 from supover.kit.events import Event, on
 from supover.orders.events import (
@@ -55,6 +55,13 @@ async def mark(tx: Tx, events: Sequence[Event]) -> None:
 async def mark_both(tx: Tx, events: Sequence[OrderReassigned]) -> None:
     """Both customers are to be recounted."""
     await commands.mark(tx, [id for e in events for id in (e.customer_id, e.former_id) if id is not None])
+
+
+@on(CustomersMerged, MergeUndone)
+async def mark_all_of_them(tx: Tx, events: Sequence[CustomersMerged | MergeUndone]) -> None:
+    """Who has more orders and who has less is to be recounted."""
+    for e in events:
+        await commands.mark(tx, [id for id in (e.customer_id, *e.duplicate_ids) if id is not None])
 
 
 @on(CountingStatusesChanged)

@@ -321,7 +321,8 @@ def suspicion(one: UUID, name: str | None, other: UUID, other_name: str | None, 
     if verdict is not text.Compatibility.UNKNOWN:
         reasons.append(f"first names {'go' if verdict is text.Compatibility.COMPATIBLE else 'do not go'} together")
     level = "review" if verdict is text.Compatibility.INCOMPATIBLE else "suggested"
-    return DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons)
+    by = "channel" if what == _WHAT["externalId"] else what
+    return DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons, by=by)
 
 
 # --- taken back ----------------------------------------------------------------------------------------------------------

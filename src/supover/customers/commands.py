@@ -21,6 +21,7 @@ from supover.customers.events import (
 from supover.customers.model import (
     Customer,
     CustomerChange,
+    CustomerErased,
     CustomerMerged,
     CustomerNotFound,
     CustomerReplacement,
@@ -121,7 +122,7 @@ async def suspicion(
         alike = verdict is text.Compatibility.COMPATIBLE
         reasons.append(f"first names {'go' if alike else 'do not go'} together")
     level = "review" if verdict is text.Compatibility.INCOMPATIBLE else "suggested"
-    return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons)]
+    return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons, by=kind)]
 
 
 _KINDS: Final = {"channel": "buyer id", "email": "email", "phone": "phone"}
@@ -307,6 +308,7 @@ DELETE: Final = """
     update customer c set deleted_at = now(), updated_at = now(), version = c.version + 1
      where c.workspace_id = $1 and c.id = $2
     returning (select s.stamp from custom_field_stamp s where s.workspace_id = $1)"""
+ERASED: Final = "select 1 from customer where workspace_id = $1 and id = $2 and erased_at is not null"
 RESTORE: Final = """
     update customer c set deleted_at = null, updated_at = now(), version = c.version + 1
      where c.workspace_id = $1 and c.id = $2
@@ -326,10 +328,12 @@ async def delete(tx: Tx, id: UUID, version: int | None = None) -> None:
 async def restore(tx: Tx, id: UUID, version: int | None = None) -> Customer:
     """Brings a deleted customer back; a living one stays as it is.
 
-    Raises EmailTaken, ExternalIdTaken or CustomFieldValueTaken, naming the living customer who has it now.
+    Raises EmailTaken, ExternalIdTaken or CustomFieldValueTaken, naming the living customer who has it now, and CustomerErased.
     """
     old = await lock(tx, id, version, deleted=True, below="/restore")
     if old.deleted_at is not None:
+        if await tx.value(ERASED, id):
+            raise CustomerErased
         await contacts.reclaim(tx, id)
         fields = await custom_fields.as_of(tx, await tx.value(RESTORE, id))
         if fields.has_index:

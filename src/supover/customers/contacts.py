@@ -5,13 +5,16 @@ placeholder contacts, and hubs (a contact that many people seem to share), are k
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
 from supover.channels.model import Contact
+from supover.customers import erased
+from supover.customers.erased import Erased
 from supover.customers.events import CustomerCreated, DuplicateSuspected, HubFound
 from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import ids, text
@@ -27,7 +30,7 @@ NOBODY: Final = frozenset("0 -1 null none nil nan undefined guest anonymous n/a 
 """What shops write in place of a buyer's id when there is none: everybody's id is nobody's."""
 
 Kind = Literal["channel", "email", "phone"]
-Method = Literal["customer_id", "channel_identity", "email", "phone", "new", "none", "unknown_customer"]
+Method = Literal["customer_id", "channel_identity", "email", "phone", "new", "none", "unknown_customer", "erased"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -127,7 +130,11 @@ def decide(contact: Contact, identities: Sequence[Identity], book: Book) -> Deci
         told = book.by_id.get(book.survivors.get(contact.customer_id, contact.customer_id))
         if told is None:
             return Decision(None, "unknown_customer", {"customerId": str(contact.customer_id)})
-        return _found(told, "customer_id", {}, against)
+        found = _found(told, "customer_id", {}, against)
+        if told.customer_id == contact.customer_id:
+            return found
+        # Whom the order named was merged into this one; should that be undone, the order is theirs.
+        return msgspec.structs.replace(found, evidence={**found.evidence, "merged": str(contact.customer_id)})
     for identity in identities:
         candidates = book.find(identity)
         if not candidates:
@@ -168,21 +175,28 @@ LOCK_SOME: Final = """
     select pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 11)),
            (select count(pg_advisory_xact_lock(k))
               from (select distinct hashtextextended($1::uuid::text || given, 12) as k
-                      from unnest($2::text[]) as given order by k) as keys)"""
-LOCK_ALL: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11))"
+                      from unnest($2::text[]) as given order by k) as keys),
+           (select k.sealed from suppression_key k
+             where k.workspace_id = $1 and exists (select 1 from erased_contact e where e.workspace_id = $1))"""
+LOCK_ALL: Final = """
+    select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11)), null,
+           (select k.sealed from suppression_key k
+             where k.workspace_id = $1 and exists (select 1 from erased_contact e where e.workspace_id = $1))"""
 FEW: Final = 50
 
 
-async def lock(tx: Tx, identities: Iterable[Identity]) -> None:
+async def lock(tx: Tx, identities: Iterable[Identity]) -> bytes | None:
     """Makes others who would decide by the same contacts wait until this transaction ends.
 
-    A few keys are locked one by one; a bulk takes the whole workspace's intake, for as long as its chunk takes.
+    A few keys are locked one by one; a bulk takes the whole workspace's intake, for as long as its chunk takes. Returns the
+    sealed key that contacts of erased people are known by, None where nobody was ever erased: so asking costs nothing.
     """
     keys = {f"{i.kind}\x1f{i.source}\x1f{i.shop}\x1f{i.key}" for i in identities if i.key is not None}
     if len(keys) > FEW:
-        await tx.value(LOCK_ALL)
+        [(_, _, sealed)] = await tx.rows(LOCK_ALL)
     else:
-        await tx.value(LOCK_SOME, sorted(keys))
+        [(_, _, sealed)] = await tx.rows(LOCK_SOME, sorted(keys))
+    return sealed
 
 
 # Arrays instead of joins: whatever the planner knows of a table that is just being filled, these are never worse than one
@@ -231,7 +245,11 @@ async def _look_up(tx: Tx, contacts: Sequence[Contact], identities: Iterable[Ide
         book.add((kind, source, shop, key), Known(*known))
     told = {c.customer_id for c in contacts if c.customer_id is not None}
     if told:
-        for asked, *known in await tx.rows(KNOWN_BY_ID, list(told)):
+        rows = await tx.rows(KNOWN_BY_ID, list(told))
+        if missed := told.difference(row[0] for row in rows):
+            # Who was waited for may have been merged meanwhile: asked again, it leads to the survivor.
+            rows = [*rows, *await tx.rows(KNOWN_BY_ID, list(missed))]
+        for asked, *known in rows:
             found = Known(*known)
             book.by_id[found.customer_id] = found
             if asked != found.customer_id:
@@ -291,22 +309,55 @@ class _Batch:
 
 
 async def resolve(
-    tx: Tx, contacts: Sequence[Contact], judged: Sequence[Sequence[Identity]] | None = None
+    tx: Tx,
+    contacts: Sequence[Contact],
+    judged: Sequence[Sequence[Identity]] | None = None,
+    placed: Sequence[datetime] | None = None,
 ) -> list[Decision]:
     """The customer of each contact, in order; new ones are created, what is newly known of old ones is kept.
 
     A handful of statements for any number. Contacts of one batch see each other. `judged` is what `identities_of` says of
-    each, where that is known already. Publishes CustomerCreated, DuplicateSuspected and HubFound.
+    each, where that is known already; `placed` is when each order was. A contact of somebody who was erased leads nowhere,
+    unless an order was placed after that: then the person is a new customer. Publishes CustomerCreated, DuplicateSuspected
+    and HubFound.
     """
     judged = [identities_of(c) for c in contacts] if judged is None else judged
-    await lock(tx, (i for found in judged for i in found))
+    sealed = await lock(tx, (i for found in judged for i in found))
     book = await _look_up(tx, contacts, (i for found in judged for i in found))
+    gone: Mapping[erased.Handle, Erased] = {}
+    if sealed is not None:
+        gone = await erased.among(tx, sealed, (h for found in judged for i in found if (h := i.handle())))
     batch = _Batch()
-    decisions = [
-        _settle(contact, identities, book, batch) for contact, identities in zip(contacts, judged, strict=True)
-    ]
+    decisions: list[Decision] = []
+    for n, (contact, identities) in enumerate(zip(contacts, judged, strict=True)):
+        at = None if placed is None else placed[n]
+        if gone and (met := _erased(contact, identities, book, gone, at)):
+            decisions.append(met)
+            continue
+        decisions.append(_settle(contact, identities, book, batch))
     await _write(tx, batch)
     return decisions
+
+
+def _erased(
+    contact: Contact,
+    identities: Sequence[Identity],
+    book: Book,
+    gone: Mapping[erased.Handle, Erased],
+    at: datetime | None,
+) -> Decision | None:
+    """The decision about what comes from before an erasure; None where the person came back, or is another.
+
+    Without a time it may be of any: then only who has become a customer again is known by the contact.
+    """
+    if contact.customer_id is not None:
+        return None
+    for identity in identities:
+        handle = identity.handle()
+        found = None if handle is None else gone.get(handle)
+        if found is not None and found.covers(at) and not (at is None and book.find(identity)):
+            return Decision(found.customer_id, "erased", {"erased": True})
+    return None
 
 
 def _settle(contact: Contact, identities: Sequence[Identity], book: Book, batch: _Batch) -> Decision:

@@ -37,6 +37,13 @@ class CustomerDeleted(Event, frozen=True):
     """A customer was put away; the contacts are free again."""
 
 
+class CustomersErased(Event, frozen=True):
+    """Nothing of these people is left but their orders' sums; the ids stay, and lead to nobody."""
+
+    customer_ids: list[UUID]
+    request_id: UUID
+
+
 class CustomerRestored(Event, frozen=True):
     """A deleted customer is back."""
 
@@ -103,12 +110,13 @@ class IdentityMoved(Event, frozen=True):
 
 
 class DuplicateSuspected(Event, frozen=True):
-    """Two customers may be one person: `other_id` is the second."""
+    """Two customers may be one person: `other_id` is the second; `by` is the kind of contact that says so."""
 
     other_id: UUID
     score: float
     level: str
     reasons: list[str]
+    by: str | None = None
 
 
 class HubFound(Event, frozen=True):
@@ -122,3 +130,27 @@ class CustomFieldsChanged(Event, frozen=True):
     """The field of this key was declared, is read or checked otherwise, or is declared no more."""
 
     key: str
+
+
+class CustomersMerged(Event, frozen=True):
+    """Several customers are one: whatever was of `duplicate_ids` is of `customer_id` now. Who keeps rows of them moves those."""
+
+    merge_id: UUID
+    duplicate_ids: list[UUID]
+
+
+class MergeUndone(Event, frozen=True):
+    """Customers who were merged into `customer_id` are by themselves again. Who moved rows of them puts those back."""
+
+    merge_id: UUID
+    duplicate_ids: list[UUID]
+
+
+class CustomerSplit(Event, frozen=True):
+    """A part of what a customer had is that of the new customer `new_id` now: they are not one person."""
+
+    new_id: UUID
+    order_ids: list[UUID]
+    identity_ids: list[UUID]
+    address_ids: list[UUID]
+    note_ids: list[UUID]

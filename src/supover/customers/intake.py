@@ -26,9 +26,12 @@ FIELDS: Final = ("name", "email", "phone", "country")
 
 
 class CustomerTaken(msgspec.Struct, frozen=True):
-    """What taking a customer in did; 'unchanged' also for what is older than what is known."""
+    """What taking a customer in did; 'unchanged' also for what is older than what is known.
 
-    outcome: Literal["created", "updated", "unchanged"]
+    Of who was erased nothing is taken in: 'erased'.
+    """
+
+    outcome: Literal["created", "updated", "unchanged", "erased"]
     customer_id: UUID | None
 
 
@@ -118,6 +121,9 @@ async def take_in(tx: Tx, told: Sequence[ChannelCustomer]) -> list[CustomerTaken
     new = dict(profiles)
     wrote: dict[int, _Told] = {}
     for n, decision in zip(asked, decisions, strict=True):
+        if decision.method == "erased":
+            taken[n] = CustomerTaken("erased", None)
+            continue
         ours = None if decision.customer_id is None else new.get(decision.customer_id)
         if ours is None:
             continue
@@ -134,12 +140,15 @@ async def take_in(tx: Tx, told: Sequence[ChannelCustomer]) -> list[CustomerTaken
         )
         taken[n] = CustomerTaken("created" if decision.created else "unchanged", ours.id)
     changed = await _store(tx, profiles, new)
-    if asked:
+    kept = [n for n, d in zip(asked, decisions, strict=True) if d.method != "erased"]
+    if kept:
         await tx.run(
             KEEP,
-            *by_column((*_handle(told[n]), told[n].updated_at, json_bytes(wrote.get(n, _Told()))) for n in asked),
+            *by_column((*_handle(told[n]), told[n].updated_at, json_bytes(wrote.get(n, _Told()))) for n in kept),
         )
-    found: dict[Handle, UUID | None] = {_handle(told[n]): d.customer_id for n, d in zip(asked, decisions, strict=True)}
+    found: dict[Handle, UUID | None] = {
+        _handle(told[n]): None if d.method == "erased" else d.customer_id for n, d in zip(asked, decisions, strict=True)
+    }
     return [
         CustomerTaken("unchanged", found.get(_handle(one)))
         if t is None

@@ -192,11 +192,12 @@ CHANGE: Final = """
      where c.workspace_id = $1 and c.id = n.id"""
 
 
-async def store(tx: Tx, pairs: Sequence[Pair], definitions: Definitions) -> None:
+async def store(tx: Tx, pairs: Sequence[Pair], definitions: Definitions, *, later: list[Event] | None = None) -> None:
     """Keeps those who are to be another than they are, whom nothing stands in the way of, and tells what changed.
 
-    Publishes what an edit by a person publishes; of those who are and stay deleted nothing. Raises one of `kit.db.RACES` where
-    somebody took an email or a unique value a moment ago: tried again, `clashes` sees it.
+    Publishes what an edit by a person publishes; of those who are and stay deleted nothing. Whoever has more to tell first gives
+    `later`, and publishes what is in there then. Raises one of `kit.db.RACES` where somebody took an email or a unique value a
+    moment ago: tried again, `clashes` sees it.
     """
     now = clock.now()
     facts: list[Event] = []
@@ -258,7 +259,10 @@ async def store(tx: Tx, pairs: Sequence[Pair], definitions: Definitions) -> None
             await custom_field_index.keep(tx, definitions, list(indexed))
         except CustomFieldValueTaken as taken:
             raise asyncpg.SerializationError("somebody took a unique value a moment ago") from taken
-    await publish(tx, facts)
+    if later is None:
+        await publish(tx, facts)
+    else:
+        later += facts
 
 
 def changed_fields(old: Held, new: Held) -> set[str]:

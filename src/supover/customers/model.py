@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from supover.kit.problems import Conflict, NotFound, Problem, Stale
+from supover.kit.problems import Conflict, NotFound, Problem, Stale, Unavailable
 
 Status = Literal["ACTIVE", "INACTIVE", "BLOCKED", "VIP"]
 AddressType = Literal["SHIPPING", "BILLING", "BOTH"]
@@ -51,9 +51,9 @@ class CustomerIdentity(msgspec.Struct, frozen=True, rename="camel"):
     `value` is what stands in `externalId`, `email` or `phone`; `source` and `shop` are a channel's. Only a `quality` of real
     matches: a relay, masked or placeholder contact is kept and leads nowhere, nor does a hub, a contact that many people
     seem to share. `matchedBy` says how it came to this customer: profile, given or moved by hand; import, when a file said it
-    and the profile says another, or somebody else's profile has it; or by the rule that mapped the order which it came with
-    (new, email, phone, channel_identity, customer_id). `isOwn`: it stands in the profile. `lastSeenAt`: when the newest of
-    the customer's last 500 orders that came with it was placed.
+    and the profile says another, or somebody else's profile has it; merged, with a customer who was merged into this one; or by
+    the rule that mapped the order which it came with (new, email, phone, channel_identity, customer_id). `isOwn`: it stands in
+    the profile. `lastSeenAt`: when the newest of the customer's last 500 orders that came with it was placed.
     """
 
     id: UUID
@@ -330,6 +330,14 @@ class EmailTaken(Conflict):
 
 class ExternalIdTaken(Conflict):
     """Another customer has this source and external id."""
+
+
+class CustomerErased(Conflict):
+    """This customer was erased, and nothing of the person is left."""
+
+
+class ContactsSealed(Unavailable):
+    """The key that contacts are compared by was sealed with a secret that is not here."""
 
 
 class CustomerMerged(Problem):

@@ -43,8 +43,10 @@ FIND_WITH_ADDRESSES: Final = f"""
      where c.workspace_id = $1 and c.id = $2"""
 
 
-async def find(db: Reader, id: UUID, *, deleted: bool = False, addresses: bool = False, below: str = "") -> Customer:
-    """One customer; a deleted one only where asked. Raises CustomerNotFound, CustomerMerged."""
+async def find(
+    db: Reader, id: UUID, *, deleted: bool = False, merged: bool = False, addresses: bool = False, below: str = ""
+) -> Customer:
+    """One customer; a deleted or merged one only where asked. Raises CustomerNotFound, CustomerMerged."""
     if addresses:
         rows = await db.rows(FIND_WITH_ADDRESSES, id)
         customer = _with_addresses(rows[0]) if rows else None
@@ -53,6 +55,8 @@ async def find(db: Reader, id: UUID, *, deleted: bool = False, addresses: bool =
     if customer is None:
         raise CustomerNotFound
     if customer.merged_into_id is not None:
+        if merged:
+            return customer
         raise CustomerMerged.into(customer.merged_into_id, below)
     if customer.deleted_at is not None and not deleted:
         raise CustomerNotFound
@@ -80,14 +84,17 @@ def _address(row: Sequence[Any]) -> Address:
 
 
 EXISTS: Final = "select deleted_at, merged_into_id, name from customer where workspace_id = $1 and id = $2"
+# Whoever writes holds the row, so that nobody merges the customer before what is added is there to be moved.
+HELD: Final = f"{EXISTS} for key share"
 
 
 async def exists(db: Reader, id: UUID, below: str = "") -> str | None:
     """Makes sure that this customer is living, and returns the name. Raises CustomerNotFound, CustomerMerged.
 
-    A merged one's answer leads to what stands `below` the survivor, such as '/notes'.
+    In a transaction that writes, nobody merges the customer until it ends. A merged one's answer leads to what stands `below`
+    the survivor, such as '/notes'.
     """
-    rows = await db.rows(EXISTS, id)
+    rows = await db.rows(HELD if isinstance(db, Tx) else EXISTS, id)
     if not rows:
         raise CustomerNotFound
     [(deleted_at, merged_into_id, name)] = rows
@@ -96,6 +103,14 @@ async def exists(db: Reader, id: UUID, below: str = "") -> str | None:
     if deleted_at is not None:
         raise CustomerNotFound
     return name
+
+
+ONE_PERSON: Final = "select c.id from customer c where c.workspace_id = $1 and c.merged_into_id = $2 order by c.id"
+
+
+async def one_person(db: Reader, id: UUID) -> list[UUID]:
+    """The ids that a customer has had: its own, and of those who were merged into it."""
+    return [id, *await db.column(ONE_PERSON, id)]
 
 
 ZONE: Final = "select timezone from workspace where workspace_id = $1"
@@ -178,6 +193,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     segment: UUID | None = None
     tree: filters.Tree | None = None
     deleted: bool = False
+    merged: bool = False
 
     def of_figures(self) -> bool:
         """Whether it is narrowed by what customers are worth."""
@@ -241,7 +257,11 @@ _MEMBER: Final = (
 
 def where_of(f: Filters) -> Where:
     """The conditions that narrow a list so, on the customers as `c` and their figures as `m`."""
-    where = Where("c.workspace_id = $1", "c.merged_into_id is null" if f.deleted else "c.deleted_at is null")
+    where = Where("c.workspace_id = $1")
+    if f.merged and not f.deleted:
+        where.also("(c.deleted_at is null or c.merged_into_id is not null)")
+    elif not f.merged:
+        where.also("c.merged_into_id is null" if f.deleted else "c.deleted_at is null")
     for term in f.terms:
         _add_term(where, term)
     if f.email is not None:

@@ -54,7 +54,8 @@ IncludeQuery = Annotated[
         name="include",
         required=False,
         description="With commas between: `addresses`; `identities`, the newest 50; `notes`, the pinned and newest 20; "
-        "`orders`, the newest 5, for who may read orders; `deleted`, customers that are deleted too.",
+        "`orders`, the newest 5, for who may read orders; `deleted`, customers that are deleted too; `merged`, those that were merged "
+        "into others too.",
     ),
 ]
 
@@ -142,7 +143,7 @@ async def search(
 ) -> Listing[Customer]:
     """List customers.
 
-    Newest first unless sorted otherwise. Deleted ones only with `include=deleted`.
+    Newest first unless sorted otherwise. Deleted ones only with `include=deleted`, merged ones with `include=merged`.
     """
     asked = Asked(
         limit=limit, cursor=cursor, page=page, count=count, sort=sort, include=include, search=wanted, q=q, email=email,
@@ -178,6 +179,7 @@ async def understood(db: Reader, request: AnyRequest, asked: Asked) -> tuple[que
         segment=asked.segment,
         tree=None if asked.filter is None else await filtering.read(db, asked.filter, "filter"),
         deleted="deleted" in along,
+        merged="merged" in along,
     )
     if filters.phone == "":
         raise Invalid.at("phone", "phone", "must have digits")
@@ -235,12 +237,14 @@ def _last_of(request: AnyRequest, decoded: str) -> str:
 async def find(db: Reader, request: AnyRequest, id: UUID, include: IncludeQuery = None) -> Customer:
     """Read a customer.
 
-    A deleted one is there with `include=deleted`; a merged one leads to its survivor.
+    A deleted one is there with `include=deleted`; a merged one leads to its survivor, and is shown with `include=merged`.
     """
     if include is None:
         return await queries.find(db, id)
     asked = _included(request, include)
-    found = await queries.find(db, id, deleted="deleted" in asked, addresses="addresses" in asked)
+    found = await queries.find(
+        db, id, deleted="deleted" in asked, merged="merged" in asked, addresses="addresses" in asked
+    )
     [whole] = await included.with_them(db, [found], asked)
     return whole
 

@@ -275,7 +275,7 @@ def phone_asked(written: str) -> str:
     return text.phone_digits(_TRUNK.sub("", unicodedata.normalize("NFKC", written))).removeprefix("00")
 
 
-INCLUDABLE: Final = frozenset({"addresses", "deleted", "identities", "notes", "orders"})
+INCLUDABLE: Final = frozenset({"addresses", "deleted", "identities", "merged", "notes", "orders"})
 
 
 def includes(include: str | None, allowed: frozenset[str] = INCLUDABLE) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """The web addresses of tags."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Request
@@ -77,7 +78,8 @@ async def remove_tag(tx: Tx, request: AnyRequest, id: UUID, tag: str, if_match: 
 
     In any case; in the address percent-encoded, a slash as it is or as %2F.
     """
-    await tags.remove(tx, id, [_tag(request, tag)], version_of(if_match))
+    gone = _tag(request, tag)
+    await tags.remove(tx, id, [gone], version_of(if_match), below=f"/tags/{quote(gone, safe='')}")
 
 
 @routes.delete("/api/customers/{id:uuid}/tags", name="remove_many", status=200)

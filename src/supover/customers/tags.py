@@ -27,10 +27,12 @@ async def add(tx: Tx, customer_id: UUID, tags: Sequence[str], version: int | Non
     return CustomerTags(new.tags, new.version)
 
 
-async def remove(tx: Tx, customer_id: UUID, tags: Sequence[str], version: int | None = None) -> CustomerTags:
+async def remove(
+    tx: Tx, customer_id: UUID, tags: Sequence[str], version: int | None = None, *, below: str = "/tags"
+) -> CustomerTags:
     """Removes tags, in any case. Raises TagNotFound for one that is not there, CustomerStale."""
     gone = [text.clean(tag) for tag in tags]
-    old = await commands.lock(tx, customer_id, version, below="/tags")
+    old = await commands.lock(tx, customer_id, version, below=below)
     if missing := rules.without(gone, old.profile.tags):
         raise TagNotFound(f"It does not have {missing[0]!r}.")
     new = await commands.store(tx, customer_id, old, {"tags": rules.without(old.profile.tags, gone)})

@@ -1,14 +1,38 @@
-"""Customers who are unmade take their notes along."""
+"""Notes go where their customers go: unmade, made one, by themselves again, or split."""
 
 from collections.abc import Sequence
 
-from supover.customers.events import CustomersRemoved
+from supover.customers.events import CustomersMerged, CustomerSplit, CustomersRemoved, MergeUndone
 from supover.kit.db import Tx
 from supover.kit.events import on
-from supover.notes import bulk
+from supover.notes import bulk, moving
 
 
 @on(CustomersRemoved)
 async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
     """Removes what was theirs."""
     await bulk.remove_of(tx, [id for e in removed for id in e.customer_ids])
+
+
+@on(CustomersMerged)
+async def merge(tx: Tx, merged: Sequence[CustomersMerged]) -> None:
+    """The survivor has all notes."""
+    for e in merged:
+        assert e.customer_id is not None
+        await moving.merge(tx, e.merge_id, e.customer_id, e.duplicate_ids)
+
+
+@on(MergeUndone)
+async def unmerge(tx: Tx, undone: Sequence[MergeUndone]) -> None:
+    """Each has their own notes again."""
+    for e in undone:
+        assert e.customer_id is not None
+        await moving.unmerge(tx, e.merge_id, e.customer_id)
+
+
+@on(CustomerSplit)
+async def split(tx: Tx, splits: Sequence[CustomerSplit]) -> None:
+    """The new customer has the notes that were chosen."""
+    for e in splits:
+        assert e.customer_id is not None
+        await moving.split(tx, e.customer_id, e.new_id, e.note_ids)

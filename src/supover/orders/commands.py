@@ -64,11 +64,12 @@ class _Stored(msgspec.Struct, frozen=True):
     placed_at: datetime
     source_updated_at: datetime | None
     intake_hash: bytes | None
+    is_erased: bool
 
 
 STORED: Final = """
     select o.source, o.shop, o.external_id, o.id, o.customer_id, o.status, o.total, o.refunded, o.currency, o.exchange_rate, o.placed_at,
-           o.source_updated_at, o.intake_hash
+           o.source_updated_at, o.intake_hash, o.erased_at is not null
       from "order" o
      where o.workspace_id = $1 and o.source = any($2::text[]) and o.shop = any($3::text[]) and o.external_id = any($4::text[])
      order by o.id
@@ -84,18 +85,19 @@ ADD: Final = """
     insert into "order" (workspace_id, id, source, shop, external_id, number, customer_id, status, financial_status,
            on_hold, hold_reason, needs_review, currency, subtotal, shipping, tax, discount, total, refunded, exchange_rate,
            placed_at, cancelled_at, delivered_at, email, phone, name, shipping_address, billing_address, tags, note,
-           source_updated_at, intake_hash)
+           source_updated_at, intake_hash, erased_at)
     select $1, n.id, n.source, n.shop, n.external_id, n.number, n.customer_id, n.status, n.financial_status,
            n.hold_reason is not null, n.hold_reason, n.needs_review, n.currency, n.subtotal, n.shipping, n.tax, n.discount, n.total,
            n.refunded, n.exchange_rate, n.placed_at, n.cancelled_at, n.delivered_at, n.email, n.phone, n.name, n.shipping_address,
-           n.billing_address, coalesce(string_to_array(n.tags, chr(31)), '{}'), n.note, n.source_updated_at, n.intake_hash
+           n.billing_address, coalesce(string_to_array(n.tags, chr(31)), '{}'), n.note, n.source_updated_at, n.intake_hash,
+           case when n.is_erased then now() end
       from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::text[],
                   $11::bool[], $12::text[], $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[],
                   $18::numeric[], $19::numeric[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::text[], $24::text[],
-                  $25::text[], $26::jsonb[], $27::jsonb[], $28::text[], $29::text[], $30::timestamptz[], $31::bytea[])
+                  $25::text[], $26::jsonb[], $27::jsonb[], $28::text[], $29::text[], $30::timestamptz[], $31::bytea[], $32::bool[])
            as n (id, source, shop, external_id, number, customer_id, status, financial_status, hold_reason, needs_review, currency,
                  subtotal, shipping, tax, discount, total, refunded, exchange_rate, placed_at, cancelled_at, delivered_at, email,
-                 phone, name, shipping_address, billing_address, tags, note, source_updated_at, intake_hash)"""
+                 phone, name, shipping_address, billing_address, tags, note, source_updated_at, intake_hash, is_erased)"""
 UPDATE: Final = """
     update "order" o
        set number = coalesce(n.number, o.number), customer_id = n.customer_id, status = n.status,
@@ -190,6 +192,14 @@ class _Batch:
         self.stored: dict[int, _Stored] = {}
         self.decisions: dict[int, Decision] = {}
         self.confirmed: list[tuple[Any, ...]] = []
+        self.erased: set[int] = set()
+
+    def forget(self, n: int) -> None:
+        """Takes an order of somebody who was erased in without what tells of the person."""
+        self.orders[n] = rules.anonymous(self.orders[n])
+        self.hashes[n] = rules.intake_hash(self.orders[n])
+        self.identities[n] = ()
+        self.erased.add(n)
 
 
 def prepare(order: ChannelOrder) -> Prepared:
@@ -232,6 +242,9 @@ async def _take_in_once(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
         columns = [list(set(column)) for column in zip(*named, strict=True)]
         found = {(s.source, s.shop, s.external_id): s for s in await tx.all(_Stored, STORED, *columns)}
         batch.stored = {n: found[handle] for handle, n in named.items() if handle in found}
+        for n, stored in batch.stored.items():
+            if stored.is_erased:
+                batch.forget(n)
     fresh: list[int] = []
     changed: list[int] = []
     for n, order in enumerate(orders):
@@ -239,7 +252,7 @@ async def _take_in_once(tx: Tx, prepared: Sequence[Prepared]) -> list[Taken]:
         if stored is None:
             fresh.append(n)
         elif _is_older(order, stored) or stored.intake_hash == batch.hashes[n]:
-            batch.taken[n] = Taken(stored.id, stored.customer_id, "unchanged")
+            batch.taken[n] = Taken(stored.id, stored.customer_id, "unchanged", is_erased=stored.is_erased)
             if not _is_older(order, stored) and order.updated_at not in (None, stored.source_updated_at):
                 batch.confirmed.append((stored.id, order.updated_at))
         else:
@@ -273,9 +286,14 @@ async def _map(tx: Tx, batch: _Batch, fresh: Sequence[int], changed: Sequence[in
     if not asking:
         return
     decisions = await contacts.resolve(
-        tx, [batch.orders[n].contact for n in asking], [batch.identities[n] for n in asking]
+        tx,
+        [batch.orders[n].contact for n in asking],
+        [batch.identities[n] for n in asking],
+        [batch.orders[n].placed_at for n in asking],
     )
     for n, decision in zip(asking, decisions, strict=True):
+        if decision.method == "erased":
+            batch.forget(n)
         if decision.method != "unknown_customer":
             batch.decisions[n] = decision
         elif n not in batch.stored:
@@ -309,14 +327,15 @@ async def _add(tx: Tx, batch: _Batch, fresh: Sequence[int]) -> list[Event]:
         rows.append(
             (
                 order_id, order.source, order.shop, order.external_id, order.number, decision.customer_id, order.status,
-                order.financial_status, BLOCKED_HOLD if decision.blocked else None, decision.customer_id is None, order.currency,
+                order.financial_status, BLOCKED_HOLD if decision.blocked else None, decision.customer_id is None and n not in batch.erased,
+                order.currency,
                 order.subtotal, order.shipping, order.tax, order.discount, order.total, Decimal(0), rate, order.placed_at,
                 _cancelled_at(order), _delivered_at(order), order.contact.email, order.contact.phone, order.contact.name,
                 _place(order.shipping_address), _place(order.billing_address), chr(31).join(order.tags), order.note,
-                order.updated_at, batch.hashes[n],
+                order.updated_at, batch.hashes[n], n in batch.erased,
             )
         )  # fmt: skip
-        batch.taken[n] = Taken(order_id, decision.customer_id, "created", decision.created)
+        batch.taken[n] = Taken(order_id, decision.customer_id, "created", decision.created, is_erased=n in batch.erased)
     events: list[Event] = []
     async with tx.writing(ADD, rows):
         for n, (order_id, *_) in zip(fresh, rows, strict=True):
@@ -363,7 +382,8 @@ async def _update(tx: Tx, batch: _Batch, changed: Sequence[int]) -> list[Event]:
                 order.updated_at or stored.source_updated_at, batch.hashes[n],
             )
         )  # fmt: skip
-        batch.taken[n] = Taken(stored.id, customer_id, "updated", decision is not None and decision.created)
+        created = decision is not None and decision.created
+        batch.taken[n] = Taken(stored.id, customer_id, "updated", created, is_erased=n in batch.erased)
         now = {
             "status": status,
             "total": order.total,
@@ -602,7 +622,13 @@ ADD_REFUND: Final = """
     values ($1, $2, $3, $4, $5, $6, $7, true)
         on conflict (workspace_id, order_id, external_id) where external_id is not null do nothing"""
 TOUCH: Final = """update "order" set updated_at = now(), version = version + 1 where workspace_id = $1 and id = $2"""
-LIVING: Final = "select id from customer where workspace_id = $1 and id = $2 and deleted_at is null"
+# Whoever was merged leads to the survivor; held, so that nobody is merged before the order is theirs.
+LIVING: Final = """
+    select c.id
+      from customer a
+      join customer c on c.workspace_id = $1 and c.id = coalesce(a.merged_into_id, a.id) and c.deleted_at is null
+     where a.workspace_id = $1 and a.id = $2
+       for key share of c"""
 _AUDITED: Final = ("status", "financial_status", "number", "on_hold", "hold_reason", "needs_review", "exchange_rate", "tags", "note",
                    "shipping_address", "billing_address", "customer_id")  # fmt: skip
 
@@ -647,8 +673,11 @@ async def change(tx: Tx, id: UUID, given: OrderChange, expected: int | None = No
         elif old.currency == currency and rate != 1:
             errors.append(FieldError("/exchangeRate", "range", "is 1 in the workspace's own currency"))
     customer_id = asked.get("customer_id")
-    if customer_id is not None and customer_id != old.customer_id and await tx.value(LIVING, customer_id) is None:
-        errors.append(FieldError("/customerId", "unknown", "There is no customer with this customerId."))
+    if customer_id is not None and customer_id != old.customer_id:
+        customer_id = await tx.value(LIVING, customer_id) or await tx.value(LIVING, customer_id)
+        asked["customer_id"] = customer_id
+        if customer_id is None:
+            errors.append(FieldError("/customerId", "unknown", "There is no customer with this customerId."))
     if errors:
         raise Invalid(errors)
     if "tags" in asked:

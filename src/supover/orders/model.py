@@ -158,13 +158,14 @@ class IdentityDecision(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What taking an order in did."""
+    """What taking an order in did. `is_erased`: its person was erased, and nothing of them was taken in."""
 
     order_id: UUID | None
     customer_id: UUID | None
     outcome: Outcome
     customer_created: bool = False
     error: str | None = None
+    is_erased: bool = False
 
 
 class BatchRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -1,12 +1,13 @@
-"""A contact that goes to another customer takes the orders that it brought along, where somebody said so."""
+"""Orders go where their customers go; a contact that goes to another customer takes along what it brought, where somebody said so."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from supover.customers.events import IdentityMoved
+from supover.customers.events import CustomersMerged, CustomerSplit, IdentityMoved, MergeUndone
 from supover.kit import ids
 from supover.kit.db import Change, Tx, by_column, json_bytes
 from supover.kit.events import on, publish
+from supover.orders import moving
 from supover.orders.events import OrderReassigned
 
 # Brought by it: mapped by it, or the order that the customer was first known by, if it came with it. Which of a channel's
@@ -58,3 +59,27 @@ async def reassign(tx: Tx, moves: Sequence[IdentityMoved]) -> None:
     await publish(
         tx, [OrderReassigned(order_id=id, customer_id=to_id, former_id=from_id) for id, from_id, to_id, *_ in found]
     )
+
+
+@on(CustomersMerged)
+async def merge(tx: Tx, merged: Sequence[CustomersMerged]) -> None:
+    """The survivor has all orders, each with the reason."""
+    for e in merged:
+        assert e.customer_id is not None
+        await moving.merge(tx, e.merge_id, e.customer_id, e.duplicate_ids)
+
+
+@on(MergeUndone)
+async def unmerge(tx: Tx, undone: Sequence[MergeUndone]) -> None:
+    """Each has their own orders again, and those that came since by a contact of theirs."""
+    for e in undone:
+        assert e.customer_id is not None
+        await moving.unmerge(tx, e.merge_id, e.customer_id, e.duplicate_ids)
+
+
+@on(CustomerSplit)
+async def split(tx: Tx, splits: Sequence[CustomerSplit]) -> None:
+    """The new customer has the orders that were chosen."""
+    for e in splits:
+        assert e.customer_id is not None
+        await moving.split(tx, e.customer_id, e.new_id, e.order_ids)

@@ -23,6 +23,7 @@ class RefundTaken(msgspec.Struct, frozen=True):
     outcome: RefundOutcome
     order_id: UUID | None = None
     customer_id: UUID | None = None
+    is_erased: bool = False
 
 
 class _Owed(msgspec.Struct, frozen=True):
@@ -33,10 +34,11 @@ class _Owed(msgspec.Struct, frozen=True):
     customer_id: UUID | None
     currency: str
     refunded: Decimal
+    is_erased: bool
 
 
 ORDERS: Final = """
-    select o.source, o.shop, o.external_id, o.id, o.customer_id, o.currency, o.refunded
+    select o.source, o.shop, o.external_id, o.id, o.customer_id, o.currency, o.refunded, o.erased_at is not null
       from "order" o
      where o.workspace_id = $1 and o.source = any($2::text[]) and o.shop = any($3::text[]) and o.external_id = any($4::text[])
      order by o.id
@@ -94,9 +96,10 @@ async def take_refunds(tx: Tx, told: Sequence[ChannelOrderRefund]) -> list[Refun
             amount = money.at_digits(refund.amount, order.currency)
             # A refund only grows (a part of it may be pending at first): of two versions, in any order, the greater stays.
             if amount > (rows[handle][3] if handle in rows else known.get(handle, Decimal(0))):
-                rows[handle] = (*handle, ids.new(), amount, refund.reason, refund.refunded_at)
+                why = None if order.is_erased else refund.reason
+                rows[handle] = (*handle, ids.new(), amount, why, refund.refunded_at)
                 outcome = "applied"
-        taken.append(RefundTaken(outcome, order.id, order.customer_id))
+        taken.append(RefundTaken(outcome, order.id, order.customer_id, order.is_erased))
     if not rows:
         return taken
     await tx.run(KEEP, *by_column(rows.values()))

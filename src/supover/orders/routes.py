@@ -213,7 +213,8 @@ async def identity(db: Reader, id: UUID) -> IdentityAnswer:
     """Explain why an order belongs to its customer.
 
     `method` is the rule that held: customer_id (it was said), channel_identity, email, phone, new (a customer was made for
-    it), identity_moved (it went along with a contact), none (nothing says whose it is). `explanation` says it in words.
+    it), identity_moved (it went along with a contact), merged, unmerged or split (its customer was), none (nothing says whose
+    it is). `explanation` says it in words.
     """
     first, *before = await queries.decisions(db, id)
     return IdentityAnswer(

@@ -1,6 +1,7 @@
 """What holds of orders, without reading or writing anything."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from supover.channels.model import ChannelLine, ChannelOrder
+from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
 from supover.kit import money
 from supover.kit.problems import FieldError
 from supover.orders.model import OrderStatus
@@ -59,6 +60,9 @@ _BECAUSE: Final[Mapping[str, str]] = {
     "phone": "The phone {key} is this customer's, and the first names go together.",
     "new": "Nothing it came with led to a customer, so a new one was made.",
     "none": "Nothing it came with says whose it is, so it waits for review.",
+    "merged": "Its customer was merged into this one.",
+    "unmerged": "It belongs to this customer, who was merged into another one and is by itself again.",
+    "split": "It went along when this customer was split from another one.",
     "identity_moved": "It went along when the {kind} {key}, which had brought it, was moved to this customer.",
 }
 
@@ -186,6 +190,28 @@ def at_digits(order: ChannelOrder) -> ChannelOrder:
 
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _plain: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def anonymous(order: ChannelOrder) -> ChannelOrder:
+    """An order without what tells of its buyer: of places only the country is left, and nothing that anybody wrote."""
+    lines = None if order.lines is None else [msgspec.structs.replace(line, properties={}) for line in order.lines]
+    refunds = None if order.refunds is None else [msgspec.structs.replace(one, reason=None) for one in order.refunds]
+    return msgspec.structs.replace(
+        order,
+        contact=Contact(source=order.source, shop=order.shop),
+        shipping_address=_country_of(order.shipping_address),
+        billing_address=_country_of(order.billing_address),
+        lines=lines,
+        refunds=refunds,
+        tags=(),
+        note=None,
+    )
+
+
+def _country_of(place: PostalAddress | None) -> PostalAddress | None:
+    if place is None or place.country is None or not re.fullmatch(r"[A-Z]{2}", place.country):
+        return None
+    return PostalAddress(country=place.country)
 
 
 def intake_hash(order: ChannelOrder) -> bytes:

@@ -13,14 +13,17 @@ from supover.customers.events import (
     CustomerDeleted,
     CustomerRestored,
     CustomersAdded,
+    CustomersMerged,
+    CustomerSplit,
     CustomersRemoved,
     CustomerTagged,
     CustomerUntagged,
     CustomFieldsChanged,
+    MergeUndone,
 )
 from supover.kit.db import Tx
 from supover.kit.events import Event, on
-from supover.segments import marks
+from supover.segments import marks, moving
 
 FEW: Final = 5_000
 CUSTOM: Final = "custom."
@@ -70,6 +73,28 @@ async def mark_few(tx: Tx, added: Sequence[CustomersAdded]) -> None:
 async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
     """Customers who are unmade were never in any segment."""
     await marks.remove(tx, [id for e in removed for id in e.customer_ids])
+
+
+@on(CustomersMerged)
+async def merge(tx: Tx, merged: Sequence[CustomersMerged]) -> None:
+    """The survivor is in the groups of all, and everybody is looked at again."""
+    for e in merged:
+        assert e.customer_id is not None
+        await moving.merge(tx, e.merge_id, e.customer_id, e.duplicate_ids)
+
+
+@on(MergeUndone)
+async def unmerge(tx: Tx, undone: Sequence[MergeUndone]) -> None:
+    """Each is in their own groups again, and looked at."""
+    for e in undone:
+        assert e.customer_id is not None
+        await moving.unmerge(tx, e.merge_id, e.customer_id, e.duplicate_ids)
+
+
+@on(CustomerSplit)
+async def mark_split(tx: Tx, splits: Sequence[CustomerSplit]) -> None:
+    """Who has less than before is looked at again; the new customer is as one."""
+    await marks.mark(tx, [id for e in splits for id in (e.customer_id, e.new_id)])
 
 
 @on(CustomersRecounted)

@@ -222,7 +222,7 @@ async def of_customer(
 
     By what was last looked at: how fresh each is says its `asOf`. 404 for a customer who is not there.
     """
-    await customers.exists(db, id)
+    await customers.exists(db, id, "/segments")
     page = sql.page(queries.MEMBERSHIP_SORTS, limit=limit, sort=sort, cursor=cursor)
     found, following, total = await queries.memberships(db, id, page, count=bool(count))
     return Listing(found, following, total)

@@ -7,30 +7,44 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+from supover.customers import queries as customers
 from supover.kit.db import Reader
 from supover.kit.sql import Page, Sort, Where
 from supover.timeline.model import Entry
 
 SORTS: Final = (Sort("at", "e.at", "e.id", datetime, descending_first=True),)
-# Whoever came with a file has no event of their own: the row of its chunk tells, committed when they were made.
+# Whoever came with a file has no event of their own: the row of its chunk tells, committed when they were made. What happened to
+# those who were merged into a customer happened to the customer, who is known since the first of them is.
 OF_CUSTOMER: Final = """
     select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data,
            (select o.number from "order" o where o.workspace_id = $1 and o.id = e.order_id)
       from ((select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
-               from event_log e
-              where {where}
-              order by {order}
-              limit {limit})
+               from unnest($2::uuid[]) as p (id)
+              cross join lateral (
+                    select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
+                      from event_log e
+                     where {where} and e.customer_id = p.id
+                     order by {order}
+                     limit {limit}) as e)
             union all
             (select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
                from (select c.workspace_id, c.id, 'CustomerCreated' as kind, k.committed_at as at, c.id as customer_id,
                             null::uuid as order_id, r.actor, 'import' as origin,
                             jsonb_build_object('by', 'import', 'source', c.source, 'importId', r.id, 'fileName', r.file_name) as data
                        from customer c
-                       join import_chunk k on k.workspace_id = $1 and k.last_id >= $2 and k.first_id <= $2
-                                              and k.committed_at = c.created_at
+                      cross join lateral (
+                            select k.import_id, k.committed_at
+                              from import_chunk k
+                             where k.workspace_id = $1 and k.last_id >= c.id and k.first_id <= c.id
+                               and k.committed_at = coalesce((select m.primary_created_at
+                                                                from customer_merge m
+                                                               where m.workspace_id = $1 and m.primary_id = c.id and m.undone_at is null
+                                                               order by m.id
+                                                               limit 1), c.created_at)
+                             order by k.last_id
+                             limit 1) as k
                        join import_run r on r.workspace_id = $1 and r.id = k.import_id
-                      where c.workspace_id = $1 and c.id = $2) as e
+                      where c.workspace_id = $1 and c.id = any($2::uuid[])) as e
               where {where})) as e
      order by {order}
      limit {limit}"""
@@ -41,10 +55,11 @@ async def of_customer(
 ) -> tuple[list[Entry], str | None]:
     """A page of what happened to a customer, newest first, and the cursor of the next.
 
-    One whom a file brought has a CustomerCreated that names the import, with their own id.
+    What happened to those who were merged into it is part of it. One whom a file brought has a CustomerCreated that names the
+    import, with their own id.
     """
     where = Where("e.workspace_id = $1")
-    where.add("e.customer_id = {}", customer_id)
+    where.arg(await customers.one_person(db, customer_id))
     if types:
         where.add("e.kind = any({}::text[])", list(types))
     page.seek(where)

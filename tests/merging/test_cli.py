@@ -1,0 +1,85 @@
+"""supover customers merge, unmerge and split."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from supover.kit import ids
+from supover.merging import cli
+from tests.makers import Workspace, make_customer, make_order, told
+from tests.merging.arrange import customer
+
+
+class Cli:
+    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
+
+    def __init__(self, url: str, workspace: Workspace) -> None:
+        self.url = url
+        self.workspace = workspace
+
+    async def run(self, *args: str, code: int = 0) -> Result:
+        given = [*args, "--workspace", str(self.workspace.id)]
+        result = await asyncio.to_thread(
+            CliRunner().invoke, cli.customers, given, env={"SUPOVER_DATABASE_URL": self.url}
+        )
+        assert result.exit_code == code, (args, result.output, result.exception)
+        return result
+
+    async def json(self, *args: str, code: int = 0) -> Any:
+        return json.loads((await self.run(*args, "--json", code=code)).stdout)
+
+
+@pytest.fixture
+def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return Cli(database, shop)
+
+
+async def test_two_are_looked_at_merged_and_by_themselves_again(supover: Cli, api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann", email="ann@one.com")
+    twin = await make_customer(api, name="Twin", email="ann@two.com", tags=["x"])
+    choices = ("--field", f"email={twin['id']}", "--field", "name=Ann Lee", "--field", "tags=y, z")
+    dry = await supover.json("merge", ann["id"], twin["id"], *choices, "--dry-run")
+    assert (dry["mergeId"], dry["fields"]["email"]["value"]) == (None, "ann@two.com")
+    assert await customer(api, ann["id"]) == ann
+    shown = await supover.run("merge", ann["id"], twin["id"], "--dry-run")
+    assert "ann@one.com" in shown.stdout
+    done = await supover.json("merge", ann["id"], twin["id"], *choices)
+    now = await customer(api, ann["id"])
+    assert (now["email"], now["name"], now["tags"]) == ("ann@two.com", "Ann Lee", ["y", "z"])
+    again = await supover.run("merge", ann["id"], twin["id"], code=1)
+    assert "was merged into" in again.stderr
+    undone = await supover.json("unmerge", done["mergeId"])
+    assert [one["id"] for one in undone["customers"]] == [ann["id"], twin["id"]]
+    assert (await customer(api, twin["id"]))["email"] == "ann@two.com"
+    [newest, *_] = told(await api.get("/api/audit?actor=cli"))["data"]
+    assert newest["action"] == "merges.undo"
+
+
+async def test_what_stands_in_the_way_ends_with_1_and_what_stays_with_3(supover: Cli, api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann", tags=[f"a{n}" for n in range(200)])
+    twin = await make_customer(api, name="Twin", tags=[f"b{n}" for n in range(200)])
+    dry = await supover.json("merge", ann["id"], twin["id"], "--dry-run", code=1)
+    assert [one["code"] for one in dry["blockers"]] == ["too_many_tags"]
+    refused = await supover.run("merge", ann["id"], twin["id"], code=1)
+    assert "400 tags" in refused.stderr
+    await supover.run("merge", ann["id"], twin["id"], "--field", "email", code=2)
+    done = await supover.json("merge", ann["id"], twin["id"], "--field", "tags=one", "--field", "gender=f")
+    told(await api.patch(f"/api/customers/{ann['id']}", json={"gender": "m"}))
+    shown = await supover.run("unmerge", done["mergeId"], code=3)
+    assert "gender: changed since" in shown.stdout
+    missing = await supover.run("unmerge", str(ids.new()), code=1)
+    assert "No merge with this id" in missing.stderr
+
+
+async def test_an_order_is_split_off(supover: Cli, api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann")
+    order = await make_order(api, ann)
+    done = await supover.json("split", ann["id"], "--order", order["id"], "--name", "Bob")
+    assert (done["customer"]["name"], done["moved"]["orders"]) == ("Bob", 1)
+    assert told(await api.get(f"/api/orders/{order['id']}"))["customerId"] == done["customer"]["id"]
