@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: d91aa72c9273eda7.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 51065e92eddef463.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -17,6 +17,10 @@ COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching
 CREATE EXTENSION IF NOT EXISTS unaccent WITH SCHEMA ext;
 
 COMMENT ON EXTENSION unaccent IS 'text search dictionary that removes accents';
+
+CREATE FUNCTION ext.any_of(needles text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT (('('::text || string_agg(regexp_replace(regexp_replace(substr(n.needle, 2, (length(n.needle) - 2)), '\\(.)'::text, '\1'::text, 'g'::text), '([^[:alnum:][:space:]])'::text, '\\\1'::text, 'g'::text), '|'::text)) || ')'::text) FROM unnest(any_of.needles) n(needle));
 
 CREATE FUNCTION ext.custom_cell(value jsonb, guard boolean, is_number boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
@@ -118,9 +122,17 @@ begin
     return array(select lower(t.tag) from unnest(tags) with ordinality as t (tag, n) order by t.n);
 end $$;
 
+CREATE FUNCTION ext.masked(value text, looked_for text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(value, looked_for, 'erased'::text, 'gi'::text);
+
 CREATE FUNCTION ext.phone_cell(phone text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (phone ~ '[^-+0-9 ().]'::text) THEN ext.guarded(phone) ELSE NULLIF(phone, ''::text) END;
+
+CREATE FUNCTION ext.says(value text, looked_for text, bare text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (COALESCE((value ~* looked_for), false) OR COALESCE((translate(value, ' ().-/+'::text, ''::text) ~ bare), false));
 
 CREATE FUNCTION ext.search_pattern(term text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -169,6 +181,42 @@ CREATE FUNCTION fence.all_workspaces() RETURNS SETOF uuid
    ORDER BY workspace.workspace_id;
 END;
 
+CREATE FUNCTION fence.current_workspace() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (NULLIF(current_setting('app.workspace'::text, true), ''::text))::uuid;
+
+CREATE TABLE data.audit_log (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject_id uuid,
+    request_id text,
+    ip text,
+    changes jsonb DEFAULT '[]'::jsonb NOT NULL
+);
+
+COMMENT ON TABLE data.audit_log IS 'append only: every write, by whom, with old and new values.';
+
+CREATE FUNCTION fence.audit_forget(before uuid, how_many integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM data.audit_log a
+            USING ( SELECT o.id
+                    FROM data.audit_log o
+                   WHERE ((o.workspace_id = fence.current_workspace()) AND (o.id < audit_forget.before))
+                   ORDER BY o.id
+                  LIMIT audit_forget.how_many) old
+           WHERE ((a.workspace_id = fence.current_workspace()) AND (a.id = old.id))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
 CREATE TABLE data.channel_connection (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -212,10 +260,6 @@ begin
 exception when insufficient_privilege then
     return;
 end $$;
-
-CREATE FUNCTION fence.current_workspace() RETURNS uuid
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (NULLIF(current_setting('app.workspace'::text, true), ''::text))::uuid;
 
 CREATE TABLE data.consent_entry (
     workspace_id uuid NOT NULL,
@@ -261,6 +305,40 @@ CREATE FUNCTION fence.consent_unmake(customer_ids uuid[]) RETURNS bigint
          )
   SELECT count(*) AS count
     FROM gone;
+END;
+
+CREATE TABLE data.customer_merge_row (
+    workspace_id uuid NOT NULL,
+    merge_id uuid NOT NULL,
+    kind text NOT NULL,
+    former_id uuid NOT NULL,
+    row_id uuid NOT NULL,
+    deed text NOT NULL,
+    before jsonb,
+    stayed text,
+    CONSTRAINT customer_merge_row_deed_check CHECK ((deed = ANY (ARRAY['moved'::text, 'removed'::text, 'changed'::text, 'added'::text])))
+);
+
+COMMENT ON TABLE data.customer_merge_row IS 'What a merge did, a row each, as long as it can be undone.';
+
+COMMENT ON COLUMN data.customer_merge_row.kind IS 'The table, or what of it.';
+
+COMMENT ON COLUMN data.customer_merge_row.former_id IS 'The customer whose it was.';
+
+COMMENT ON COLUMN data.customer_merge_row.before IS 'Of a removed row all of it, of a changed one what was changed.';
+
+COMMENT ON COLUMN data.customer_merge_row.stayed IS 'While it is being undone: why this could not be put back.';
+
+CREATE FUNCTION fence.consent_unmerge(merge_id uuid) RETURNS TABLE(customer_id uuid, channel text, topic text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ DELETE FROM data.consent_entry e
+    USING data.customer_merge_row r
+   WHERE ((r.workspace_id = fence.current_workspace()) AND (r.merge_id = consent_unmerge.merge_id) AND (r.kind = 'consent_entry'::text) AND (r.deed = 'added'::text) AND (e.workspace_id = fence.current_workspace()) AND (e.id = r.row_id))
+   RETURNING e.customer_id,
+     e.channel,
+     e.topic;
 END;
 
 CREATE FUNCTION fence.consent_unsay(entry_ids uuid[]) RETURNS TABLE(customer_id uuid, channel text, topic text)
@@ -333,6 +411,47 @@ COMMENT ON COLUMN data.export_run.asked IS 'What was asked for, as it came.';
 
 COMMENT ON COLUMN data.export_run.deleted_at IS 'Nobody sees it any more; a job forgets its file, then the row.';
 
+CREATE TABLE data.privacy_request (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    customer_id uuid,
+    origin text NOT NULL,
+    connection_id uuid,
+    message_id uuid,
+    order_external_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    reason text,
+    actor text NOT NULL,
+    actor_name text NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    cancelled_by text,
+    error text,
+    file_key text,
+    page_key text,
+    certificate jsonb,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT privacy_request_kind_check CHECK ((kind = ANY (ARRAY['export'::text, 'erase'::text, 'erase_shop'::text]))),
+    CONSTRAINT privacy_request_origin_check CHECK ((origin = ANY (ARRAY['staff'::text, 'channel'::text, 'retention'::text, 'replay'::text]))),
+    CONSTRAINT privacy_request_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE data.privacy_request IS 'Somebody wants to know what is kept of them, or wants it gone. A pending erasure of a customer blocks merging.';
+
+COMMENT ON COLUMN data.privacy_request.customer_id IS 'Null: the channel asked for somebody who is not known here, or for a whole shop.';
+
+COMMENT ON COLUMN data.privacy_request.order_external_ids IS 'Orders that the channel named, by its own ids.';
+
+COMMENT ON COLUMN data.privacy_request.run_at IS 'When an erasure runs; until then it can be cancelled.';
+
+COMMENT ON COLUMN data.privacy_request.file_key IS 'The export as JSON, and page_key as a page to read.';
+
+COMMENT ON COLUMN data.privacy_request.certificate IS 'What was erased where: table → rows. It holds nothing of the person.';
+
 CREATE FUNCTION fence.export_of_file(wanted text) RETURNS TABLE(workspace_id uuid, id uuid, format text, file_name text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -344,7 +463,21 @@ CREATE FUNCTION fence.export_of_file(wanted text) RETURNS TABLE(workspace_id uui
      r.file_name
     FROM (data.workspace w
       JOIN data.export_run r ON (((r.workspace_id = w.workspace_id) AND (r.file_key = export_of_file.wanted))))
-   WHERE (r.deleted_at IS NULL);
+   WHERE (r.deleted_at IS NULL)
+ UNION ALL
+  SELECT p.workspace_id,
+     p.id,
+     'json'::text,
+     'personal-data.json'::text
+    FROM (data.workspace w
+      JOIN data.privacy_request p ON (((p.workspace_id = w.workspace_id) AND (p.file_key = export_of_file.wanted))))
+ UNION ALL
+  SELECT p.workspace_id,
+     p.id,
+     'html'::text,
+     'personal-data.html'::text
+    FROM (data.workspace w
+      JOIN data.privacy_request p ON (((p.workspace_id = w.workspace_id) AND (p.page_key = export_of_file.wanted))));
 END;
 
 CREATE TABLE data.idempotency (
@@ -361,6 +494,28 @@ CREATE TABLE data.idempotency (
 
 COMMENT ON TABLE data.idempotency IS 'Answers to POSTs that carried an Idempotency-Key, kept for 24 hours.';
 
+CREATE TABLE data.privacy_setting (
+    workspace_id uuid NOT NULL,
+    erase_delay_days integer DEFAULT 0 NOT NULL,
+    raw_webhook_days integer DEFAULT 30 NOT NULL,
+    import_file_days integer DEFAULT 7 NOT NULL,
+    export_file_days integer DEFAULT 7 NOT NULL,
+    idempotency_hours integer DEFAULT 24 NOT NULL,
+    audit_days integer,
+    inactive_customer_months integer,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT privacy_setting_audit_days_check CHECK (((audit_days >= 30) AND (audit_days <= 3660))),
+    CONSTRAINT privacy_setting_erase_delay_days_check CHECK (((erase_delay_days >= 0) AND (erase_delay_days <= 30))),
+    CONSTRAINT privacy_setting_export_file_days_check CHECK (((export_file_days >= 1) AND (export_file_days <= 90))),
+    CONSTRAINT privacy_setting_idempotency_hours_check CHECK (((idempotency_hours >= 24) AND (idempotency_hours <= 720))),
+    CONSTRAINT privacy_setting_import_file_days_check CHECK (((import_file_days >= 1) AND (import_file_days <= 90))),
+    CONSTRAINT privacy_setting_inactive_customer_months_check CHECK (((inactive_customer_months >= 6) AND (inactive_customer_months <= 240))),
+    CONSTRAINT privacy_setting_raw_webhook_days_check CHECK (((raw_webhook_days >= 1) AND (raw_webhook_days <= 365)))
+);
+
+COMMENT ON TABLE data.privacy_setting IS 'For how long things are kept; a workspace without a row keeps them as the defaults say. Null: for ever.';
+
 CREATE FUNCTION fence.idempotency_forget(older_than interval, how_many integer) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -370,12 +525,13 @@ CREATE FUNCTION fence.idempotency_forget(older_than interval, how_many integer) 
             USING ( SELECT o.workspace_id,
                      o.caller,
                      o.key
-                    FROM (data.workspace w
+                    FROM ((data.workspace w
+                      LEFT JOIN data.privacy_setting s ON ((s.workspace_id = w.workspace_id)))
                       CROSS JOIN LATERAL ( SELECT k.workspace_id,
                              k.caller,
                              k.key
                             FROM data.idempotency k
-                           WHERE ((k.workspace_id = w.workspace_id) AND (k.created_at < (now() - idempotency_forget.older_than)))
+                           WHERE ((k.workspace_id = w.workspace_id) AND (k.created_at < (now() - GREATEST(idempotency_forget.older_than, ((COALESCE(s.idempotency_hours, 24))::double precision * '01:00:00'::interval)))))
                            ORDER BY k.created_at
                           LIMIT idempotency_forget.how_many) o)
                   LIMIT idempotency_forget.how_many) old
@@ -785,6 +941,15 @@ CREATE FUNCTION fence.key_used(workspace uuid, key uuid) RETURNS void
    WHERE ((api_key.workspace_id = key_used.workspace) AND (api_key.id = key_used.key) AND ((api_key.last_used_at IS NULL) OR (api_key.last_used_at < (now() - '00:01:00'::interval))));
 END;
 
+CREATE FUNCTION fence.learn_duplicates() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+begin
+    analyze (skip_locked) data.duplicate_profile (workspace_id, customer_id, scan_id);
+    analyze (skip_locked) data.duplicate_pair (workspace_id, a_id, b_id, status, level);
+end $$;
+
 CREATE FUNCTION fence.learn_sizes() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -831,6 +996,274 @@ CREATE FUNCTION fence.members(workspace uuid) RETURNS TABLE(staff_id uuid, email
    WHERE ((m.workspace_id = members.workspace) AND (members.workspace = fence.current_workspace()))
    ORDER BY p.name, p.id;
 END;
+
+CREATE FUNCTION fence.personal_erase(wanted text, key_column text, keys uuid[], treatments jsonb, needles text[], harmless text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $_$
+declare
+    touched bigint;
+    made text[];
+begin
+    if treatments is null then
+        perform fence.personal_may_go(wanted);
+        execute format('delete from data.%I t where t.workspace_id = $1 and t.%I = any ($2)', wanted, key_column)
+          using fence.current_workspace(), keys;
+    else
+        made := fence.personal_set(wanted, treatments);
+        execute format('update data.%I t set %s where t.workspace_id = $1 and t.%I = any ($2) and %s', wanted, made[1], key_column, made[2])
+          using fence.current_workspace(), keys, ext.any_of(needles), null::text, harmless;
+    end if;
+    get diagnostics touched = row_count;
+    return touched;
+end $_$;
+
+CREATE FUNCTION fence.personal_exports_end() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH ended AS (
+          UPDATE data.export_run r SET status = 'cancelled'::text, finished_at = now(), error = 'Somebody was erased meanwhile.'::text
+           WHERE ((r.workspace_id = fence.current_workspace()) AND (r.status = 'running'::text))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM ended;
+END;
+
+CREATE FUNCTION fence.personal_facts(customers uuid[], orders uuid[], needles text[], bare text[], harmless text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $_$
+declare
+    neighbours uuid[];
+    touched bigint;
+    more bigint;
+    made constant text[] := fence.personal_set('event_log', '{"data": "facts"}');
+begin
+    select coalesce(array_agg(x.id), '{}') into neighbours from (
+        select (e.data ->> k.name)::uuid as id
+          from data.event_log e
+         cross join unnest('{otherId,fromId,toId,formerId,primaryId}'::text[]) as k (name)
+         where e.workspace_id = fence.current_workspace() and e.customer_id = any (customers) and e.data ? k.name
+           and e.data ->> k.name ~ '^[0-9a-f-]{36}$'
+        union select p.a_id from data.duplicate_pair p where p.workspace_id = fence.current_workspace() and p.b_id = any (customers)
+        union select p.b_id from data.duplicate_pair p where p.workspace_id = fence.current_workspace() and p.a_id = any (customers)
+    ) x where x.id <> all (customers);
+    execute format('update data.event_log t set %s where t.workspace_id = $1 and t.customer_id = any ($2) and %s', made[1], made[2])
+      using fence.current_workspace(), customers, ext.any_of(needles), ext.any_of(bare), harmless;
+    get diagnostics touched = row_count;
+    execute format('update data.event_log t set %s where t.workspace_id = $1 and t.customer_id = any ($2) '
+                   'and (t.order_id = any ($6) or ext.says(t.data::text, $3, $4)) and %s', made[1], made[2])
+      using fence.current_workspace(), neighbours, ext.any_of(needles), ext.any_of(bare), harmless, orders;
+    get diagnostics more = row_count;
+    touched := touched + more;
+    -- What was told of an order while it was nobody's stands under nobody.
+    if exists (select 1 from data.order_decision d
+                where d.workspace_id = fence.current_workspace() and d.order_id = any (orders) and d.customer_id is null) then
+        execute format('update data.event_log t set %s where t.workspace_id = $1 and t.customer_id is null and t.order_id = any ($2) '
+                       'and %s', made[1], made[2])
+          using fence.current_workspace(), orders, ext.any_of(needles), ext.any_of(bare), harmless;
+        get diagnostics more = row_count;
+        touched := touched + more;
+    end if;
+    return touched;
+end $_$;
+
+CREATE FUNCTION fence.personal_may_go(wanted text) RETURNS void
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$ begin
+        if obj_description(format('data.%I', wanted)::regclass, 'pg_class') like '%append only%' then
+            raise exception '% is only ever added to', wanted;
+        end if;
+    end $$;
+
+CREATE FUNCTION fence.personal_mentions(wanted text, columns text[], treatments jsonb, needles text[], bare text[], harmless text[], of_nobody boolean) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $_$
+declare
+    touched bigint;
+    said text;
+begin
+    select string_agg(case when a.atttypid = 'bytea'::regtype then format('encode(t.%I, ''escape'')', a.attname)
+                           else format('t.%I::text', a.attname) end, ', ')
+      into said
+      from pg_attribute a
+     where a.attrelid = format('data.%I', wanted)::regclass and a.attname = any (columns) and not a.attisdropped;
+    said := format('concat_ws(chr(31), %s)', said);
+    said := format('t.workspace_id = $1 and $2 is null and ext.says(%s, $3, $4)', said);
+    if of_nobody then
+        -- Few say it, so those are asked afterwards whose they are.
+        said := 't.ctid in (with hit as materialized (select t.ctid as place from data.audit_log t where ' || said || ') select place from hit)'
+            ' and t.workspace_id = $1 and not exists '
+            '(select 1 from data.customer c where c.workspace_id = $1 and c.id = t.subject_id and c.erased_at is null) and not exists '
+            '(select 1 from data.address a where a.workspace_id = $1 and a.id = t.subject_id) and not exists '
+            '(select 1 from data.customer_note n where n.workspace_id = $1 and n.id = t.subject_id) and not exists '
+            '(select 1 from data.customer_identity i where i.workspace_id = $1 and i.id = t.subject_id) and not exists '
+            '(select 1 from data."order" o where o.workspace_id = $1 and o.id = t.subject_id)';
+    end if;
+    if wanted = 'idempotency' then
+        -- That a request of privacy was made is answered the same for as long as any; it tells ids alone.
+        said := said || ' and coalesce(t.headers::text, '''') not like ''%/api/privacy/%''';
+    end if;
+    if treatments is null then
+        perform fence.personal_may_go(wanted);
+        execute format('delete from data.%I t where %s', wanted, said)
+          using fence.current_workspace(), null::text, ext.any_of(needles), ext.any_of(bare);
+    else
+        execute format('update data.%I t set %s where %s', wanted, (fence.personal_set(wanted, treatments))[1], said)
+          using fence.current_workspace(), null::text, ext.any_of(needles), ext.any_of(bare), harmless;
+    end if;
+    get diagnostics touched = row_count;
+    return touched;
+end $_$;
+
+CREATE FUNCTION fence.personal_messages(customers uuid[], orders uuid[], needles text[], bare text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $$
+declare
+    touched bigint;
+    looked_for constant text := ext.any_of(needles);
+    digits constant text := ext.any_of(bare);
+begin
+    update data.inbox_message m
+       set body = null, reason = case when m.status = 'applied' then m.reason end
+     where m.workspace_id = fence.current_workspace() and m.body is not null and m.status <> 'pending'
+       and (m.customer_id = any (customers) or m.order_id = any (orders)
+            or (m.status <> 'applied' or m.customer_id is null and m.order_id is null)
+               and ext.says(encode(m.body, 'escape'), looked_for, digits));
+    get diagnostics touched = row_count;
+    return touched;
+end $$;
+
+CREATE TABLE data.inbox_message (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    connection_id uuid NOT NULL,
+    topic text NOT NULL,
+    delivery_id text NOT NULL,
+    event_id text,
+    api_version text,
+    triggered_at timestamp with time zone,
+    body bytea,
+    body_hash bytea NOT NULL,
+    size integer NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    waits_for text,
+    reason text,
+    order_id uuid,
+    customer_id uuid,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT inbox_message_check CHECK (((body IS NOT NULL) OR (status <> 'pending'::text))),
+    CONSTRAINT inbox_message_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'applied'::text, 'ignored'::text, 'dead'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON COLUMN data.inbox_message.delivery_id IS 'The channel''s own; where it has none, a hash of topic and body.';
+
+COMMENT ON COLUMN data.inbox_message.body_hash IS 'SHA-256; it stays when the body is forgotten.';
+
+COMMENT ON COLUMN data.inbox_message.attempts IS 'Counted and committed before the work, so that a message which ends its worker is set aside too.';
+
+COMMENT ON COLUMN data.inbox_message.waits_for IS 'The external id of the order that a refund came before.';
+
+CREATE FUNCTION fence.personal_messages_of(connection uuid) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH gone AS (
+          UPDATE data.inbox_message m SET body = NULL::bytea, reason =
+                 CASE
+                     WHEN (m.status = 'applied'::text) THEN m.reason
+                     ELSE NULL::text
+                 END
+           WHERE ((m.workspace_id = fence.current_workspace()) AND (m.connection_id = personal_messages_of.connection) AND (m.body IS NOT NULL) AND (m.status <> 'pending'::text))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT count(*) AS count
+    FROM gone;
+END;
+
+CREATE FUNCTION fence.personal_rows(wanted text, key_column text, keys uuid[], columns text[]) RETURNS SETOF jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $_$
+declare
+    said text;
+    sorted text;
+begin
+    select string_agg(format('%L, t.%I', c.name, c.name), ', ' order by c.n) into said from unnest(columns) with ordinality as c (name, n);
+    select string_agg(format('t.%I', a.attname), ', ' order by k.n) into sorted
+      from pg_index i
+     cross join unnest(i.indkey) with ordinality as k (attnum, n)
+      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+     where i.indrelid = format('data.%I', wanted)::regclass and i.indisprimary;
+    return query execute format('select jsonb_build_object(%s) from data.%I t where t.workspace_id = $1 and t.%I = any ($2) order by %s',
+                                said, wanted, key_column, sorted)
+      using fence.current_workspace(), keys;
+end $_$;
+
+CREATE FUNCTION fence.personal_set(wanted text, treatments jsonb) RETURNS text[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    AS $_$
+declare
+    said text := '';
+    needed text := '';
+    one record;
+    value text;
+begin
+    for one in select t.key as name, t.value #>> '{}' as treatment from jsonb_each(treatments) t order by t.key loop
+        perform 1 from pg_attribute a
+          where a.attrelid = format('data.%I', wanted)::regclass and a.attname = one.name and a.attnum > 0 and not a.attisdropped;
+        if not found then
+            raise exception 'no column % in %', one.name, wanted;
+        end if;
+        value := case one.treatment
+            when 'null' then 'null'
+            when 'empty' then ''''''
+            when 'none' then '''{}'''
+            when 'object' then '''{}''::jsonb'
+            when 'list' then '''[]''::jsonb'
+            when 'now' then format('coalesce(t.%I, now())', one.name)
+            when 'false' then 'false'
+            when 'random' then 'sha256(gen_random_uuid()::text::bytea || gen_random_uuid()::text::bytea)'
+            when 'token' then '''erased-'' || gen_random_uuid()'
+            when 'country' then format('case when t.%1$I ~ ''^[A-Z]{2}$'' then t.%1$I end', one.name)
+            when 'place' then format(
+                'case when t.%1$I is not null then case when t.%1$I ->> ''country'' ~ ''^[A-Z]{2}$'' '
+                'then jsonb_build_object(''country'', t.%1$I -> ''country'') else ''{}'' end end', one.name)
+            when 'values' then format(
+                '(select coalesce(jsonb_agg(e || ''{"old": null, "new": null}''), ''[]'') from jsonb_array_elements(t.%1$I) e)', one.name)
+            when 'facts' then format(
+                'coalesce((select jsonb_object_agg(f.key, f.value) from jsonb_each(t.%1$I) f where f.key = any ($5)
+                   and (f.key <> ''source'' or f.value #>> ''{}'' ~ ''^[A-Z_]{1,40}$'')), ''{}'') '
+                '|| case when t.%1$I ? ''changes'' then ''{"changes": {}}''::jsonb else ''{}'' end', one.name)
+            when 'masked' then format('coalesce(ext.masked(t.%1$I, $3), t.%1$I)', one.name)
+            when 'masked_json' then format('coalesce(ext.masked(t.%1$I::text, $3)::jsonb, t.%1$I)', one.name)
+            else null
+        end;
+        if value is null then
+            raise exception 'no treatment %', one.treatment;
+        end if;
+        -- Of what is only ever added to, this much and no more.
+        if wanted in ('event_log', 'audit_log', 'consent_entry') and (wanted, one.name, one.treatment) not in (
+                ('event_log', 'data', 'facts'), ('audit_log', 'changes', 'values'), ('consent_entry', 'source', 'null'),
+                ('consent_entry', 'proof', 'null'), ('consent_entry', 'contact', 'null'), ('consent_entry', 'fingerprint', 'random')) then
+            raise exception '% of % is only ever added', one.name, wanted;
+        end if;
+        said := said || case when said = '' then '' else ', ' end || format('%I = %s', one.name, value);
+        needed := needed || case when needed = '' then '' else ' or ' end
+            || case when one.treatment in ('random', 'token') then 'true' else format('t.%I is distinct from %s', one.name, value) end;
+    end loop;
+    return array[said, '(' || needed || ')'];
+end $_$;
 
 CREATE FUNCTION fence.search_catch_up() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1173,40 +1606,6 @@ CREATE FUNCTION fence.workspaces_with_aged_segments(moment timestamp with time z
    WHERE ((g.wanted_at IS NULL) AND (g.evaluated_on IS DISTINCT FROM ((workspaces_with_aged_segments.moment AT TIME ZONE w.timezone))::date));
 END;
 
-CREATE TABLE data.inbox_message (
-    workspace_id uuid NOT NULL,
-    id uuid NOT NULL,
-    connection_id uuid NOT NULL,
-    topic text NOT NULL,
-    delivery_id text NOT NULL,
-    event_id text,
-    api_version text,
-    triggered_at timestamp with time zone,
-    body bytea,
-    body_hash bytea NOT NULL,
-    size integer NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    due_at timestamp with time zone DEFAULT now() NOT NULL,
-    waits_for text,
-    reason text,
-    order_id uuid,
-    customer_id uuid,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    settled_at timestamp with time zone,
-    CONSTRAINT inbox_message_check CHECK (((body IS NOT NULL) OR (status <> 'pending'::text))),
-    CONSTRAINT inbox_message_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'applied'::text, 'ignored'::text, 'dead'::text])))
-)
-WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
-
-COMMENT ON COLUMN data.inbox_message.delivery_id IS 'The channel''s own; where it has none, a hash of topic and body.';
-
-COMMENT ON COLUMN data.inbox_message.body_hash IS 'SHA-256; it stays when the body is forgotten.';
-
-COMMENT ON COLUMN data.inbox_message.attempts IS 'Counted and committed before the work, so that a message which ends its worker is set aside too.';
-
-COMMENT ON COLUMN data.inbox_message.waits_for IS 'The external id of the order that a refund came before.';
-
 CREATE FUNCTION fence.workspaces_with_messages() RETURNS SETOF uuid
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -1342,20 +1741,6 @@ CREATE TABLE data.address (
 );
 
 COMMENT ON COLUMN data.address.match_key IS 'The folded lines, postal code and country: equal keys are one place.';
-
-CREATE TABLE data.audit_log (
-    workspace_id uuid NOT NULL,
-    id uuid NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    actor text NOT NULL,
-    action text NOT NULL,
-    subject_id uuid,
-    request_id text,
-    ip text,
-    changes jsonb DEFAULT '[]'::jsonb NOT NULL
-);
-
-COMMENT ON TABLE data.audit_log IS 'append only: every write, by whom, with old and new values.';
 
 CREATE TABLE data.bulk_action (
     workspace_id uuid NOT NULL,
@@ -1530,9 +1915,12 @@ CREATE TABLE data.customer (
     merged_into_id uuid,
     version integer DEFAULT 1 NOT NULL,
     search text GENERATED ALWAYS AS (ext.fold((((((((((' '::text || COALESCE(name, ''::text)) || ' '::text) || COALESCE(email, ''::text)) || ' '::text) || COALESCE(regexp_replace(phone, '\D'::text, ''::text, 'g'::text), ''::text)) || ' '::text) || COALESCE(ltrim(phone_e164, '+'::text), ''::text)) || ' '::text) || COALESCE(external_id, ''::text)))) STORED NOT NULL,
+    erased_at timestamp with time zone,
     CONSTRAINT customer_status_before_block_check CHECK ((status_before_block = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text, 'VIP'::text]))),
     CONSTRAINT customer_status_check CHECK ((status = ANY (ARRAY['ACTIVE'::text, 'INACTIVE'::text, 'BLOCKED'::text, 'VIP'::text])))
 );
+
+COMMENT ON COLUMN data.customer.erased_at IS 'Nothing of the person is left; the row stays for the orders, and never comes back.';
 
 CREATE TABLE data.customer_identity (
     workspace_id uuid NOT NULL,
@@ -1572,6 +1960,38 @@ COMMENT ON TABLE data.customer_journal IS 'One row an act and customer. An act''
 COMMENT ON COLUMN data.customer_journal.changes IS 'Field → [old, new], as customers/journal.py describes.';
 
 COMMENT ON COLUMN data.customer_journal.kept IS 'Once undone: the fields that stayed as they are, because somebody changed them after the act, or somebody else has the old value by now.';
+
+CREATE TABLE data.customer_merge (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    primary_id uuid NOT NULL,
+    duplicate_ids uuid[] NOT NULL,
+    fields jsonb DEFAULT '{}'::jsonb NOT NULL,
+    moved jsonb DEFAULT '{}'::jsonb NOT NULL,
+    joined jsonb DEFAULT '{}'::jsonb NOT NULL,
+    actor text NOT NULL,
+    actor_name text NOT NULL,
+    merged_at timestamp with time zone DEFAULT now() NOT NULL,
+    primary_created_at timestamp with time zone NOT NULL,
+    undone_at timestamp with time zone,
+    undone_by text,
+    undone_by_name text,
+    put_back jsonb DEFAULT '{}'::jsonb NOT NULL,
+    kept jsonb DEFAULT '[]'::jsonb NOT NULL,
+    kept_count integer DEFAULT 0 NOT NULL,
+    forgotten_at timestamp with time zone,
+    CONSTRAINT customer_merge_duplicate_ids_check CHECK ((cardinality(duplicate_ids) > 0))
+);
+
+COMMENT ON TABLE data.customer_merge IS 'Customers who were made one. It names them for ever, also those who are no more.';
+
+COMMENT ON COLUMN data.customer_merge.fields IS 'Which customer each field of the profile was taken from: name → id, or null where the value was told.';
+
+COMMENT ON COLUMN data.customer_merge.primary_created_at IS 'Since when the survivor itself was known: it has the earliest of all since.';
+
+COMMENT ON COLUMN data.customer_merge.kept IS 'Once undone: what could not be put back, and why; the first thousand of them.';
+
+COMMENT ON COLUMN data.customer_merge.forgotten_at IS 'Since then its rows are gone, and it cannot be undone.';
 
 CREATE TABLE data.customer_metrics (
     workspace_id uuid NOT NULL,
@@ -1640,10 +2060,110 @@ CREATE TABLE data.duplicate_pair (
     reasons text[] NOT NULL,
     status text DEFAULT 'open'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    evidence jsonb DEFAULT '[]'::jsonb NOT NULL,
+    own_level text,
+    is_told boolean DEFAULT false NOT NULL,
+    cluster_id uuid,
+    scan_id uuid,
+    note text,
+    merge_id uuid,
+    decided_at timestamp with time zone,
+    decided_by text,
+    decided_by_name text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     CONSTRAINT duplicate_pair_check CHECK ((a_id < b_id)),
     CONSTRAINT duplicate_pair_level_check CHECK ((level = ANY (ARRAY['automatic'::text, 'suggested'::text, 'review'::text]))),
+    CONSTRAINT duplicate_pair_own_level_check CHECK ((own_level = ANY (ARRAY['automatic'::text, 'suggested'::text, 'review'::text, 'implied'::text]))),
     CONSTRAINT duplicate_pair_status_check CHECK ((status = ANY (ARRAY['open'::text, 'dismissed'::text, 'merged'::text])))
 );
+
+COMMENT ON COLUMN data.duplicate_pair.evidence IS 'What each field says, in bits: [{field, words, bits}].';
+
+COMMENT ON COLUMN data.duplicate_pair.own_level IS 'What the two say by themselves, where level is what is left of it in their group; implied: only others say it.';
+
+COMMENT ON COLUMN data.duplicate_pair.is_told IS 'Somebody said of the one what belongs to the other: no scan takes it away.';
+
+COMMENT ON COLUMN data.duplicate_pair.cluster_id IS 'The oldest customer of the group that both are in; null while no scan has put them into one.';
+
+CREATE UNLOGGED TABLE data.duplicate_profile (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    source_hash bigint NOT NULL,
+    profile text NOT NULL,
+    terms text[] NOT NULL,
+    blocks bigint[] NOT NULL,
+    scan_id uuid NOT NULL
+);
+
+COMMENT ON TABLE data.duplicate_profile IS 'A customer as others are compared with: brought to one form by the last scan that found them changed.';
+
+COMMENT ON COLUMN data.duplicate_profile.source_hash IS 'Of what the profile was made of; another one means that it is to be made anew.';
+
+COMMENT ON COLUMN data.duplicate_profile.terms IS 'The values whose frequency matters.';
+
+COMMENT ON COLUMN data.duplicate_profile.blocks IS 'Hashes of the keys of the blocking rules: who shares one is compared.';
+
+COMMENT ON COLUMN data.duplicate_profile.scan_id IS 'The scan that made it: as long as none was completed since, it is to be compared.';
+
+CREATE TABLE data.duplicate_scan (
+    workspace_id uuid NOT NULL,
+    id uuid NOT NULL,
+    is_full boolean NOT NULL,
+    status text DEFAULT 'queued'::text NOT NULL,
+    phase text DEFAULT 'waiting'::text NOT NULL,
+    customers bigint DEFAULT 0 NOT NULL,
+    changed bigint DEFAULT 0 NOT NULL,
+    compared bigint DEFAULT 0 NOT NULL,
+    automatic bigint DEFAULT 0 NOT NULL,
+    suggested bigint DEFAULT 0 NOT NULL,
+    review bigint DEFAULT 0 NOT NULL,
+    clusters bigint DEFAULT 0 NOT NULL,
+    error text,
+    job_id uuid,
+    actor text NOT NULL,
+    actor_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT duplicate_scan_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON COLUMN data.duplicate_scan.changed IS 'Customers who were new or others since the scan before; all of them in a full scan.';
+
+COMMENT ON COLUMN data.duplicate_scan.compared IS 'Pairs that share a key of some blocking rule.';
+
+CREATE TABLE data.duplicate_setting (
+    workspace_id uuid NOT NULL,
+    automatic_merging boolean NOT NULL,
+    nightly_scan boolean NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL
+);
+
+COMMENT ON TABLE data.duplicate_setting IS 'What a workspace said about its duplicates; without a row nothing is merged by itself, and a scan runs every night.';
+
+CREATE UNLOGGED TABLE data.duplicate_term (
+    workspace_id uuid NOT NULL,
+    term text NOT NULL,
+    customers integer NOT NULL
+);
+
+COMMENT ON TABLE data.duplicate_term IS 'How many customers have a value, of those that more than two have.';
+
+CREATE TABLE data.erased_contact (
+    workspace_id uuid NOT NULL,
+    contact_hash bytea NOT NULL,
+    customer_id uuid,
+    request_id uuid,
+    erased_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE data.erased_contact IS 'Contacts of people who were erased: what comes from before that and bears one stays nobody''s.';
+
+COMMENT ON COLUMN data.erased_contact.contact_hash IS 'HMAC-SHA256 under the workspace''s key of suppression_key of kind, source, shop and key.';
+
+COMMENT ON COLUMN data.erased_contact.customer_id IS 'The row that their orders still hang on; null where nobody was known.';
 
 CREATE TABLE data.exchange_rate (
     workspace_id uuid NOT NULL,
@@ -1784,6 +2304,7 @@ CREATE TABLE data."order" (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    erased_at timestamp with time zone,
     CONSTRAINT order_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT order_exchange_rate_check CHECK ((exchange_rate > (0)::numeric)),
     CONSTRAINT order_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'processing'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text, 'returned'::text])))
@@ -1792,6 +2313,8 @@ CREATE TABLE data."order" (
 COMMENT ON COLUMN data."order".net_value IS 'Total less refunds in the workspace''s currency; null while the rate is unknown.';
 
 COMMENT ON COLUMN data."order".intake_hash IS 'Of what the source last said: an equal one changes nothing.';
+
+COMMENT ON COLUMN data."order".erased_at IS 'Whose it was is forgotten, and is not filled in again by whatever is told of it later.';
 
 CREATE TABLE data.order_decision (
     workspace_id uuid NOT NULL,
@@ -2194,7 +2717,8 @@ CREATE VIEW fence.customer WITH (security_barrier='false') AS
     deleted_at,
     merged_into_id,
     version,
-    search
+    search,
+    erased_at
    FROM data.customer
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -2227,6 +2751,42 @@ CREATE VIEW fence.customer_journal WITH (security_barrier='false') AS
     kept,
     undone_at
    FROM data.customer_journal
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_merge WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    primary_id,
+    duplicate_ids,
+    fields,
+    moved,
+    joined,
+    actor,
+    actor_name,
+    merged_at,
+    primary_created_at,
+    undone_at,
+    undone_by,
+    undone_by_name,
+    put_back,
+    kept,
+    kept_count,
+    forgotten_at
+   FROM data.customer_merge
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_merge_row WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    merge_id,
+    kind,
+    former_id,
+    row_id,
+    deed,
+    before,
+    stayed
+   FROM data.customer_merge_row
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -2292,8 +2852,84 @@ CREATE VIEW fence.duplicate_pair WITH (security_barrier='false') AS
     level,
     reasons,
     status,
-    created_at
+    created_at,
+    evidence,
+    own_level,
+    is_told,
+    cluster_id,
+    scan_id,
+    note,
+    merge_id,
+    decided_at,
+    decided_by,
+    decided_by_name,
+    updated_at,
+    version
    FROM data.duplicate_pair
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.duplicate_profile WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    source_hash,
+    profile,
+    terms,
+    blocks,
+    scan_id
+   FROM data.duplicate_profile
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.duplicate_scan WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    is_full,
+    status,
+    phase,
+    customers,
+    changed,
+    compared,
+    automatic,
+    suggested,
+    review,
+    clusters,
+    error,
+    job_id,
+    actor,
+    actor_name,
+    created_at,
+    started_at,
+    finished_at
+   FROM data.duplicate_scan
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.duplicate_setting WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    automatic_merging,
+    nightly_scan,
+    updated_at,
+    version
+   FROM data.duplicate_setting
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.duplicate_term WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    term,
+    customers
+   FROM data.duplicate_term
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.erased_contact WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    contact_hash,
+    customer_id,
+    request_id,
+    erased_at
+   FROM data.erased_contact
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -2534,7 +3170,8 @@ CREATE VIEW fence."order" WITH (security_barrier='false') AS
     intake_hash,
     created_at,
     updated_at,
-    version
+    version,
+    erased_at
    FROM data."order"
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -2576,6 +3213,49 @@ CREATE VIEW fence.order_refund WITH (security_barrier='false') AS
     created_at,
     recorded_here
    FROM data.order_refund
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.privacy_request WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    id,
+    kind,
+    status,
+    customer_id,
+    origin,
+    connection_id,
+    message_id,
+    order_external_ids,
+    reason,
+    actor,
+    actor_name,
+    run_at,
+    due_at,
+    created_at,
+    started_at,
+    finished_at,
+    cancelled_by,
+    error,
+    file_key,
+    page_key,
+    certificate,
+    version
+   FROM data.privacy_request
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.privacy_setting WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    erase_delay_days,
+    raw_webhook_days,
+    import_file_days,
+    export_file_days,
+    idempotency_hours,
+    audit_days,
+    inactive_customer_months,
+    updated_at,
+    version
+   FROM data.privacy_setting
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -2801,6 +3481,12 @@ ALTER TABLE ONLY data.customer_identity
 ALTER TABLE ONLY data.customer_journal
     ADD CONSTRAINT customer_journal_pkey PRIMARY KEY (workspace_id, act_id, customer_id);
 
+ALTER TABLE ONLY data.customer_merge
+    ADD CONSTRAINT customer_merge_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_merge_row
+    ADD CONSTRAINT customer_merge_row_pkey PRIMARY KEY (workspace_id, merge_id, kind, former_id, row_id);
+
 ALTER TABLE ONLY data.customer_metrics
     ADD CONSTRAINT customer_metrics_pkey PRIMARY KEY (workspace_id, customer_id);
 
@@ -2821,6 +3507,21 @@ ALTER TABLE ONLY data.duplicate_pair
 
 ALTER TABLE ONLY data.duplicate_pair
     ADD CONSTRAINT duplicate_pair_workspace_id_a_id_b_id_key UNIQUE (workspace_id, a_id, b_id);
+
+ALTER TABLE ONLY data.duplicate_profile
+    ADD CONSTRAINT duplicate_profile_pkey PRIMARY KEY (workspace_id, customer_id);
+
+ALTER TABLE ONLY data.duplicate_scan
+    ADD CONSTRAINT duplicate_scan_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.duplicate_setting
+    ADD CONSTRAINT duplicate_setting_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY data.duplicate_term
+    ADD CONSTRAINT duplicate_term_pkey PRIMARY KEY (workspace_id, term);
+
+ALTER TABLE ONLY data.erased_contact
+    ADD CONSTRAINT erased_contact_pkey PRIMARY KEY (workspace_id, contact_hash);
 
 ALTER TABLE ONLY data.event_log
     ADD CONSTRAINT event_log_pkey PRIMARY KEY (workspace_id, tx, id);
@@ -2869,6 +3570,12 @@ ALTER TABLE ONLY data."order"
 
 ALTER TABLE ONLY data.order_refund
     ADD CONSTRAINT order_refund_pkey PRIMARY KEY (workspace_id, order_id, id);
+
+ALTER TABLE ONLY data.privacy_request
+    ADD CONSTRAINT privacy_request_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.privacy_setting
+    ADD CONSTRAINT privacy_setting_pkey PRIMARY KEY (workspace_id);
 
 ALTER TABLE ONLY data.saved_view
     ADD CONSTRAINT saved_view_pkey PRIMARY KEY (workspace_id, id);
@@ -2990,6 +3697,12 @@ CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) WHE
 
 COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of.';
 
+CREATE INDEX customer_merge_duplicates ON data.customer_merge USING gin (workspace_id, duplicate_ids);
+
+CREATE INDEX customer_merge_primary ON data.customer_merge USING btree (workspace_id, primary_id, id DESC);
+
+CREATE INDEX customer_merge_unforgotten ON data.customer_merge USING btree (workspace_id, id) WHERE (forgotten_at IS NULL);
+
 CREATE INDEX customer_merged_into ON data.customer USING btree (workspace_id, merged_into_id) WHERE (merged_into_id IS NOT NULL);
 
 CREATE INDEX customer_metrics_average ON data.customer_metrics USING btree (workspace_id, average_order_value, customer_id);
@@ -3020,7 +3733,19 @@ CREATE INDEX customer_updated ON data.customer USING btree (workspace_id, update
 
 CREATE INDEX duplicate_pair_b ON data.duplicate_pair USING btree (workspace_id, b_id);
 
+CREATE INDEX duplicate_pair_decided ON data.duplicate_pair USING btree (workspace_id, status, score DESC, id DESC) WHERE (status <> 'open'::text);
+
+CREATE INDEX duplicate_pair_group ON data.duplicate_pair USING btree (workspace_id, cluster_id, id) WHERE ((cluster_id IS NOT NULL) AND (status = 'open'::text));
+
+CREATE INDEX duplicate_pair_level ON data.duplicate_pair USING btree (workspace_id, level, score DESC, id DESC) WHERE (status = 'open'::text);
+
+CREATE INDEX duplicate_pair_merge ON data.duplicate_pair USING btree (workspace_id, merge_id) WHERE (merge_id IS NOT NULL);
+
 CREATE INDEX duplicate_pair_queue ON data.duplicate_pair USING btree (workspace_id, score DESC, id DESC) WHERE (status = 'open'::text);
+
+CREATE INDEX duplicate_scan_open ON data.duplicate_scan USING btree (workspace_id, id) WHERE (status <> 'completed'::text);
+
+CREATE INDEX erased_contact_request ON data.erased_contact USING btree (workspace_id, request_id);
 
 CREATE INDEX event_log_customer ON data.event_log USING btree (workspace_id, customer_id, at DESC, id DESC) WHERE (customer_id IS NOT NULL);
 
@@ -3085,6 +3810,20 @@ CREATE UNIQUE INDEX order_refund_external ON data.order_refund USING btree (work
 CREATE INDEX order_review ON data."order" USING btree (workspace_id, placed_at DESC, id DESC) WHERE needs_review;
 
 CREATE INDEX order_total ON data."order" USING btree (workspace_id, total, id);
+
+CREATE INDEX privacy_request_created ON data.privacy_request USING btree (workspace_id, created_at DESC, id DESC);
+
+CREATE INDEX privacy_request_customer ON data.privacy_request USING btree (workspace_id, customer_id, id DESC) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX privacy_request_due ON data.privacy_request USING btree (workspace_id, due_at, id);
+
+CREATE UNIQUE INDEX privacy_request_file ON data.privacy_request USING btree (workspace_id, file_key) WHERE (file_key IS NOT NULL);
+
+CREATE INDEX privacy_request_message ON data.privacy_request USING btree (workspace_id, message_id) WHERE (message_id IS NOT NULL);
+
+CREATE UNIQUE INDEX privacy_request_open ON data.privacy_request USING btree (workspace_id, customer_id, kind) WHERE ((status = ANY (ARRAY['pending'::text, 'running'::text])) AND (customer_id IS NOT NULL));
+
+CREATE UNIQUE INDEX privacy_request_page ON data.privacy_request USING btree (workspace_id, page_key) WHERE (page_key IS NOT NULL);
 
 CREATE UNIQUE INDEX saved_view_name ON data.saved_view USING btree (workspace_id, owner, lower(name));
 
@@ -3163,6 +3902,12 @@ ALTER TABLE ONLY data.customer_identity
 ALTER TABLE ONLY data.customer_journal
     ADD CONSTRAINT customer_journal_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.customer_merge_row
+    ADD CONSTRAINT customer_merge_row_workspace_id_merge_id_fkey FOREIGN KEY (workspace_id, merge_id) REFERENCES data.customer_merge(workspace_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY data.customer_merge
+    ADD CONSTRAINT customer_merge_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.customer_metrics
     ADD CONSTRAINT customer_metrics_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
@@ -3175,11 +3920,14 @@ ALTER TABLE ONLY data.customer
 ALTER TABLE ONLY data.customer
     ADD CONSTRAINT customer_workspace_id_merged_into_id_fkey FOREIGN KEY (workspace_id, merged_into_id) REFERENCES data.customer(workspace_id, id);
 
-ALTER TABLE ONLY data.duplicate_pair
-    ADD CONSTRAINT duplicate_pair_workspace_id_a_id_fkey FOREIGN KEY (workspace_id, a_id) REFERENCES data.customer(workspace_id, id);
+ALTER TABLE ONLY data.duplicate_scan
+    ADD CONSTRAINT duplicate_scan_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
-ALTER TABLE ONLY data.duplicate_pair
-    ADD CONSTRAINT duplicate_pair_workspace_id_b_id_fkey FOREIGN KEY (workspace_id, b_id) REFERENCES data.customer(workspace_id, id);
+ALTER TABLE ONLY data.duplicate_setting
+    ADD CONSTRAINT duplicate_setting_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.erased_contact
+    ADD CONSTRAINT erased_contact_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.exchange_rate
     ADD CONSTRAINT exchange_rate_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
@@ -3226,6 +3974,12 @@ ALTER TABLE ONLY data.order_refund
 ALTER TABLE ONLY data."order"
     ADD CONSTRAINT order_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.privacy_request
+    ADD CONSTRAINT privacy_request_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.privacy_setting
+    ADD CONSTRAINT privacy_setting_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.saved_view
     ADD CONSTRAINT saved_view_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
@@ -3260,17 +4014,23 @@ GRANT USAGE ON SCHEMA fence TO supover_app;
 REVOKE ALL ON FUNCTION fence.all_workspaces() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.all_workspaces() TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.current_workspace() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.current_workspace() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.audit_forget(before uuid, how_many integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.audit_forget(before uuid, how_many integer) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.channel_by_id(wanted uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.channel_by_id(wanted uuid) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.check_references() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.check_references() TO supover_app;
 
-REVOKE ALL ON FUNCTION fence.current_workspace() FROM PUBLIC;
-GRANT ALL ON FUNCTION fence.current_workspace() TO supover_app;
-
 REVOKE ALL ON FUNCTION fence.consent_unmake(customer_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.consent_unmake(customer_ids uuid[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.consent_unmerge(merge_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.consent_unmerge(merge_id uuid) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.consent_unsay(entry_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.consent_unsay(entry_ids uuid[]) TO supover_app;
@@ -3326,11 +4086,41 @@ GRANT ALL ON FUNCTION fence.key_by_token(token_hash bytea) TO supover_app;
 REVOKE ALL ON FUNCTION fence.key_used(workspace uuid, key uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.key_used(workspace uuid, key uuid) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.learn_duplicates() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.learn_duplicates() TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.learn_sizes() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.learn_sizes() TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.members(workspace uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.members(workspace uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_erase(wanted text, key_column text, keys uuid[], treatments jsonb, needles text[], harmless text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_erase(wanted text, key_column text, keys uuid[], treatments jsonb, needles text[], harmless text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_exports_end() FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_exports_end() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_facts(customers uuid[], orders uuid[], needles text[], bare text[], harmless text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_facts(customers uuid[], orders uuid[], needles text[], bare text[], harmless text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_may_go(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_may_go(wanted text) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_mentions(wanted text, columns text[], treatments jsonb, needles text[], bare text[], harmless text[], of_nobody boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_mentions(wanted text, columns text[], treatments jsonb, needles text[], bare text[], harmless text[], of_nobody boolean) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_messages(customers uuid[], orders uuid[], needles text[], bare text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_messages(customers uuid[], orders uuid[], needles text[], bare text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_messages_of(connection uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_messages_of(connection uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_rows(wanted text, key_column text, keys uuid[], columns text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_rows(wanted text, key_column text, keys uuid[], columns text[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.personal_set(wanted text, treatments jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.personal_set(wanted text, treatments jsonb) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.search_catch_up() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.search_catch_up() TO supover_app;
@@ -3433,6 +4223,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_identity TO supover_ap
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_journal TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_merge TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_merge_row TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_metrics TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
@@ -3442,6 +4236,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_stale TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_told TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_pair TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_profile TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_scan TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_setting TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_term TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.erased_contact TO supover_app;
 
 GRANT SELECT,INSERT ON TABLE fence.event_log TO supover_app;
 
@@ -3472,6 +4276,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_decision TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_line TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_refund TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.privacy_request TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.privacy_setting TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.saved_view TO supover_app;
 

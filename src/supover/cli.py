@@ -43,8 +43,9 @@ ROOMS: Final = {
     "staff": Lines("supover.access.cli:staff", "Who signs in to a workspace, and as what."),
     "keys": Lines("supover.access.cli:keys", "What programs sign in with."),
     "customers": Lines(
-        "supover.customers.cli:customers supover.imports.customer_cli:customers supover.exports.cli:customers",
-        "Customers: found, shown, taken in and out.",
+        "supover.customers.cli:customers supover.merging.cli:customers supover.imports.customer_cli:customers "
+        "supover.exports.cli:customers supover.privacy.cli:customers",
+        "Customers: found, shown, merged, taken in and out.",
     ),
     "bulk": Lines("supover.bulk.cli:bulk", "One thing done to many customers, and undone."),
     "tags": Lines("supover.customers.cli:tags", "Tags in use, changed in all customers."),
@@ -54,9 +55,11 @@ ROOMS: Final = {
     "channels": Lines("supover.inbox.cli:channels", "Shops that send their orders here."),
     "inbox": Lines("supover.inbox.cli:inbox", "What they sent, and what became of it."),
     "orders": Lines("supover.imports.cli:orders supover.exports.cli:orders", "Orders from files and to files."),
+    "duplicates": Lines("supover.duplicates.cli:duplicates", "Customers that may be the same person."),
     "segments": Lines("supover.segments.cli:segments", "Customers who fit a filter, and groups."),
     "rates": Lines("supover.orders.cli:rates", "What orders in other currencies count at."),
     "reconcile": Lines("supover.house:reconcile", "Prove what is stored by a recount."),
+    "retention": Lines("supover.house:retention", "Forget what is older than it is kept."),
     "events": Lines("supover.house:events", "Who publishes what, and who reacts."),
     "demo": Lines("supover.demo.cli:demo", "Fill a workspace with a made-up shop."),
 }

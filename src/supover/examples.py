@@ -27,6 +27,17 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "customFields": {"size": "M"},
     },
     "NewBulk": {"action": "tag", "filter": "amount_spent > 1000", "tags": ["VIP"], "dryRun": True},
+    "NewMerge": {
+        "primaryId": _CUSTOMER,
+        "duplicateIds": ["01934f2a-7c1e-7b32-9a10-5f0c8f7e4d22"],
+        "fields": {
+            "phone": {"customerId": "01934f2a-7c1e-7b32-9a10-5f0c8f7e4d22"},
+            "name": {"value": "Grace B. Hopper"},
+        },
+        "dryRun": True,
+    },
+    "NewSplit": {"orderIds": [_ORDER], "name": "Vincent Hopper"},
+    "Dismissal": {"note": "Mother and daughter."},
     "CustomerChange": {"status": "VIP", "tags": ["navy", "wholesale"]},
     "Customer": {
         "id": _CUSTOMER,
@@ -176,6 +187,8 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "updatedAt": "2026-03-01T10:00:02Z",
         "version": 1,
     },
+    "ErasureAsked": {"reason": "Asked by letter of 3 May", "delayDays": 7},
+    "NewRetention": {"eraseDelayDays": 7, "rawWebhookDays": 14, "auditDays": 730, "inactiveCustomerMonths": 36},
     "CustomerExport": {
         "filter": "amount_spent > 500",
         "fields": ["externalId", "email", "name", "totalSpent", "customFields.size"],

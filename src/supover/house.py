@@ -1,4 +1,4 @@
-"""supover events, supover reconcile: the house explains and proves itself."""
+"""supover events, reconcile, retention: the house explains and proves itself, and forgets."""
 
 from typing import Annotated, Final
 
@@ -12,6 +12,7 @@ WorkspaceOption = Annotated[
 
 events: Final = typer.Typer(add_completion=False)
 reconcile: Final = typer.Typer(add_completion=False)
+retention: Final = typer.Typer(add_completion=False)
 
 
 @events.command("events")
@@ -73,3 +74,32 @@ def reconcile_all(workspace: WorkspaceOption = None, json: JsonOption = False) -
         terminal.note(f"{checked} rows checked, {len(differences) or 'no'} differences.")
     if differences:
         raise typer.Exit(terminal.ERROR)
+
+
+@retention.command("retention", epilog="Example: supover retention --json")
+def apply_retention(
+    show: Annotated[bool, typer.Option("--show", help="Only show for how long things are kept.")] = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Forget what is older than each workspace keeps it, as the job of the night does."""
+    from supover import terminal, wiring
+    from supover.privacy import queries
+    from supover.privacy import retention as keeping
+
+    wiring.load()
+
+    async def act() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = []
+        async with terminal.database() as db:
+            one = None if workspace is None else await terminal.workspace(db, workspace)
+            for id in await terminal.workspaces(db) if one is None else [one]:
+                if show:
+                    async with db.reader(id) as reader:
+                        wanted = await queries.retention(reader)
+                    found.append({"workspace": id, **{f: getattr(wanted, f) for f in wanted.__struct_fields__}})
+                else:
+                    found.append({"workspace": id, **await keeping.apply(db, id)})
+        return found
+
+    terminal.show(terminal.run(act), json=json)

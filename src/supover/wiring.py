@@ -28,6 +28,7 @@ def routes() -> "Sequence[api.Routes]":
     from supover.customers import identity_routes as identities
     from supover.customers import routes as customers
     from supover.customers import tag_routes as tags
+    from supover.duplicates import routes as duplicates
     from supover.exports import routes as exports
     from supover.imports import routes as imports
     from supover.inbox import routes as inbox
@@ -35,6 +36,7 @@ def routes() -> "Sequence[api.Routes]":
     from supover.merging import routes as merging
     from supover.notes import routes as notes
     from supover.orders import routes as orders
+    from supover.privacy import routes as privacy
     from supover.segments import language_routes as language
     from supover.segments import routes as segments
     from supover.segments import view_routes as views
@@ -52,6 +54,7 @@ def routes() -> "Sequence[api.Routes]":
         suppressions.routes,
         timeline.routes,
         orders.routes,
+        duplicates.routes,
         merging.routes,
         segments.routes,
         language.routes,
@@ -59,6 +62,7 @@ def routes() -> "Sequence[api.Routes]":
         bulk.routes,
         imports.routes,
         exports.routes,
+        privacy.routes,
         orders.rate_routes,
         timeline.event_routes,
         channels.routes,
@@ -82,16 +86,19 @@ REACTIONS: Final = (
     "supover.consent.reactions",
     "supover.orders.reactions",
     "supover.analytics.reactions",
-    "supover.merging.reactions",
+    "supover.duplicates.reactions",
     "supover.segments.reactions",
 )
 JOBS: Final = (
     "supover.customers.jobs",
     "supover.analytics.jobs",
     "supover.orders.jobs",
+    "supover.merging.jobs",
     "supover.bulk.jobs",
     "supover.imports.jobs",
     "supover.exports.jobs",
+    "supover.privacy.jobs",
+    "supover.duplicates.jobs",
     "supover.segments.jobs",
     "supover.inbox.jobs",
     "supover.kit.housekeeping",
@@ -137,7 +144,7 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.access import audit
     from supover.access.authenticate import Authenticator
     from supover.access.permissions import PERMISSIONS
-    from supover.consent import hashing
+    from supover.customers import hashing
     from supover.examples import EXAMPLES
     from supover.inbox.receiver import Receiver
     from supover.kit import api, edge, front, openapi

@@ -39,7 +39,7 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(
     assert listed[0]["createdBy"] == f"key:{place.key.id}"
     assert token not in str(listed)
     session = (await client.as_key(token, "GET", "/api/session")).json()
-    assert session["permissions"] == ["customers:read", "orders:read", "orders:write"]
+    assert session["permissions"] == ["customers:read", "duplicates:read", "orders:read", "orders:write"]
 
 
 async def test_an_answer_that_is_replayed_shows_no_key(

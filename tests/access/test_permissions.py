@@ -18,6 +18,7 @@ LEAST: dict[str, Role] = {
     "events:read": "viewer",
     "imports:read": "viewer",
     "customers:write": "agent",
+    "customers:merge": "agent",
     "orders:write": "agent",
     "imports:write": "admin",
     "admin": "admin",
@@ -39,6 +40,9 @@ def test_a_scope_amounts_to_itself_to_reading_where_it_writes_and_admin_to_all_b
 ) -> None:
     implied = permission == scope or (scope == "admin" and permission != OWNER)
     implied = implied or (scope.endswith(":write") and permission == scope.replace(":write", ":read"))
+    implied = implied or (scope, permission) == ("customers:merge", "customers:read")
+    reads_customers = scope in ("customers:read", "customers:write", "customers:merge")
+    implied = implied or (reads_customers and permission == "duplicates:read")
     assert (permission in held([scope])) is implied
 
 

@@ -38,6 +38,9 @@ async def test_signing_in_hands_over_a_cookie_that_scripts_cannot_read(client: C
     assert body["permissions"] == [
         "customers:read",
         "customers:write",
+        "customers:merge",
+        "duplicates:read",
+        "duplicates:write",
         "orders:read",
         "orders:write",
         "events:read",

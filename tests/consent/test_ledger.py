@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from supover import settings as configuration
 from supover.channels import sealing
-from supover.consent import commands, hashing, queries, suppressions
+from supover.consent import commands, queries, suppressions
 from supover.consent.model import (
     ConsentChannel,
     ConsentTopic,
@@ -27,6 +27,7 @@ from supover.consent.model import (
     Preference,
     Said,
 )
+from supover.customers import hashing
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.kit.sql import page

@@ -77,6 +77,8 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "keys": key("key", 2),
     "staff": UUID(hashlib.md5(b"0staff2").hexdigest()),
     "duplicates": key("pair", 1),
+    "scans": key("scan", 1),
+    "clusters": key("customer", 1),
     "channels": key("channel", 1),
     "inbox": key("message", 1),
     "sessions": key("session", 1),
@@ -84,8 +86,11 @@ NOUNS: Final[Mapping[str, UUID]] = {
     "custom-fields": key("field", 2),
     "tag-changes": key("tag change", 1),
     "bulk": key("bulk", 1),
+    "merges": key("merge", 20),
     "segments": key("segment", 1),
     "views": key("view", 1),
+    "requests": key("privacy", 6),
+    "erasures": key("privacy", 6),
 }
 
 
@@ -130,7 +135,16 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "subjectId": [str(key("customer", 6))],
     "contact": ["buyer5@mail.example", "+49 151 1000005"],
     "at": ["2025-01-20T00:00:00Z"],
-    "include": ["deleted", "addresses", "addresses,deleted", "identities", "notes", "orders"],
+    "include": [
+        "deleted",
+        "addresses",
+        "addresses,deleted",
+        "identities",
+        "notes",
+        "orders",
+        "merged",
+        "merged,deleted",
+    ],
 }
 BY_TYPE: Final[Mapping[str, Sequence[str]]] = {
     "boolean": ["true", "false"],

@@ -146,11 +146,29 @@ select s.workspace_id, pg_temp.key(s.n, 'customer', i), i % 9, i % 977, i % 311,
 insert into data.customer_stale (workspace_id, customer_id)
 select s.workspace_id, pg_temp.key(s.n, 'customer', i) from shop s, generate_series(1, 200) i;
 
-insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, reasons, status)
+insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, own_level, reasons, evidence, status, cluster_id, scan_id, merge_id)
 select s.workspace_id, pg_temp.key(s.n, 'pair', i), least(a, b), greatest(a, b), i % 40, (array['automatic', 'suggested', 'review'])[1 + i % 3],
-       '{same address}', (array['open', 'open', 'dismissed'])[1 + i % 3]
+       (array['automatic', 'suggested', 'review'])[1 + i % 3], '{same address}',
+       '[{"field": "address", "words": "same address", "bits": 16}]', (array['open', 'open', 'dismissed'])[1 + i % 3],
+       case when i % 3 < 2 then least(a, b) end, pg_temp.key(s.n, 'scan', 1), case when i % 3 = 2 then pg_temp.key(s.n, 'merge', i) end
   from shop s, generate_series(1, 900) i,
        lateral (select pg_temp.key(s.n, 'customer', i) as a, pg_temp.key(s.n, 'customer', i + 1000) as b) as two;
+
+insert into data.duplicate_profile (workspace_id, customer_id, source_hash, profile, terms, blocks, scan_id)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), i,
+       format('["%s",["ann",[],"lee%s","",["ann","lee%s"]],[],[],[],[],""]', pg_temp.key(s.n, 'customer', i), i % 900, i % 900),
+       array['first:ann', 'last:lee' || i % 900], array[i % 900, 10000 + i], pg_temp.key(s.n, 'scan', 1 + i % 3)
+  from shop s, generate_series(1, 2000) i;
+
+insert into data.duplicate_term (workspace_id, term, customers)
+select s.workspace_id, 'last:lee' || i, 3 from shop s, generate_series(1, 900) i;
+
+insert into data.duplicate_scan (workspace_id, id, is_full, status, actor, actor_name, finished_at)
+select s.workspace_id, pg_temp.key(s.n, 'scan', i), i % 7 = 1, (array['completed', 'failed', 'cancelled'])[1 + (i + 2) % 3], 'system', 'system',
+       pg_temp.at(i)
+  from shop s, generate_series(1, 600) i;
+
+insert into data.duplicate_setting (workspace_id, automatic_merging, nightly_scan) select s.workspace_id, true, true from shop s;
 
 insert into data.event_log (workspace_id, id, kind, at, customer_id, order_id, actor, origin, data)
 select s.workspace_id, pg_temp.key(s.n, 'event', i), (array['OrderPlaced', 'CustomerCreated', 'NoteAdded'])[1 + i % 3], pg_temp.at(i),
@@ -267,3 +285,29 @@ insert into data.customer_journal (workspace_id, act_id, customer_id, changes, k
 select s.workspace_id, pg_temp.key(s.n, 'bulk', i), pg_temp.key(s.n, 'customer', j), '{"tags": [[], ["VIP"]]}',
        case when j % 5 = 0 then '["tags"]'::jsonb end, case when i % 2 = 0 then pg_temp.at(i) end
   from shop s, generate_series(1, 100) i, generate_series(1, 40) j;
+
+insert into data.customer_merge (workspace_id, id, primary_id, duplicate_ids, fields, moved, actor, actor_name, merged_at, primary_created_at,
+                                 undone_at, forgotten_at)
+select s.workspace_id, pg_temp.key(s.n, 'merge', i), pg_temp.key(s.n, 'customer', i), array[pg_temp.key(s.n, 'customer', i + 1000)], '{}',
+       '{"orders": 1}', 'cli', 'cli', pg_temp.at(i), pg_temp.at(i), case when i % 3 = 0 then pg_temp.at(i + 1) end,
+       case when i % 20 > 0 then pg_temp.at(i + 2) end
+  from shop s, generate_series(1, 900) i;
+insert into data.customer_merge_row (workspace_id, merge_id, kind, former_id, row_id, deed)
+select s.workspace_id, pg_temp.key(s.n, 'merge', 20 * i), k.kind, pg_temp.key(s.n, 'customer', 20 * i + 1000),
+       pg_temp.key(s.n, k.what, j + 20 * i), 'moved'
+  from shop s, generate_series(1, 45) i, generate_series(1, 10) j,
+       (values ('order', 'order'), ('customer_note', 'note'), ('address', 'address'), ('customer_identity', 'identityemail'),
+               ('segment_pick', 'segment'), ('tombstone', 'customer')) as k (kind, what);
+
+insert into data.privacy_request (workspace_id, id, kind, status, customer_id, origin, actor, actor_name, run_at, due_at, created_at,
+                                  finished_at, file_key, page_key, message_id, certificate)
+select s.workspace_id, pg_temp.key(s.n, 'privacy', i), case when i % 3 = 0 then 'erase' else 'export' end,
+       case when i % 50 = 7 then 'pending' else 'completed' end, pg_temp.key(s.n, 'customer', i), 'staff', 'cli', 'cli', pg_temp.at(i),
+       pg_temp.at(i) + interval '30 days', pg_temp.at(i), case when i % 50 <> 7 then pg_temp.at(i + 1) end,
+       case when i % 60 = 1 then 'privacy/' || md5(s.n || 'file' || i) end, case when i % 60 = 1 then 'privacy/' || md5(s.n || 'page' || i) end,
+       case when i % 40 = 0 then pg_temp.key(s.n, 'message', i) end, case when i % 3 = 0 then '{"rows": {"customer": 1}}'::jsonb end
+  from shop s, generate_series(1, 1500) i;
+insert into data.erased_contact (workspace_id, contact_hash, customer_id, request_id, erased_at)
+select s.workspace_id, sha256((s.n || 'contact' || i)::bytea), pg_temp.key(s.n, 'customer', i), pg_temp.key(s.n, 'privacy', 3 * (i / 3)), pg_temp.at(i)
+  from shop s, generate_series(1, 1500) i;
+insert into data.privacy_setting (workspace_id, audit_days) select workspace_id, 3650 from shop;

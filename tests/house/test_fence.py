@@ -342,8 +342,9 @@ async def test_what_sees_across_workspaces_stands_in_files_of_its_own_and_is_for
     owner: "Connection",
 ) -> None:
     files = "".join(path.read_text("utf-8") for path in sorted(migrate.folder().glob("*_fence_across.sql")))
-    named = re.findall(r"^create (?:or replace )?function fence\.(\w+)", files, re.MULTILINE)
+    named = re.findall(r"^create function fence\.(\w+)", files, re.MULTILINE)
     assert len(named) == len(set(named))
+    assert set(re.findall(r"^create or replace function fence\.(\w+)", files, re.MULTILINE)) <= set(named)
     found = {row[0]: row for row in await owner.fetch(FUNCTIONS)}
     assert set(found) == set(named) | PLAIN
     for name, (_, definer, config, _, boss, grantees) in found.items():
@@ -601,6 +602,10 @@ async def test_learning_sizes_changes_no_row(world: World) -> None:
     assert await world.does("select learn_sizes()") == set()
 
 
+async def test_learning_how_many_are_compared_changes_no_row(world: World) -> None:
+    assert await world.does("select learn_duplicates()") == set()
+
+
 async def test_learning_sizes_leaves_nothing_beside_the_search_index(world: World, owner: "Connection") -> None:
     await world.does("select learn_sizes()")
     assert await owner.fetchval("select gin_clean_pending_list('data.customer_search')") == 0
@@ -669,6 +674,81 @@ async def test_only_what_a_file_said_yes_of_is_unsaid_in_ones_own_shop_alone(wor
     await enter(world.con, A)
     assert await world.does(unsaid, [EVE, BOB, ANN]) == {"consent_entry A"}
     assert await world.rows("select id from consent_entry order by id") == sorted([(BOB,), (ANN,)])
+
+
+CONCLUDED: Final = f"""
+    insert into data.customer_merge (workspace_id, id, primary_id, duplicate_ids, actor, actor_name, primary_created_at)
+    select w, '{ANN}', '{EVE}', array['{BOB}'::uuid], 'cli', 'cli', now() from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.customer_merge_row (workspace_id, merge_id, kind, former_id, row_id, deed)
+    select w, '{ANN}', 'consent_entry', '{BOB}', '{EVE}', 'added' from unnest(array['{A}', '{B}']::uuid[]) w"""
+
+
+async def test_only_what_a_merge_concluded_is_unsaid_in_ones_own_shop_alone(world: World) -> None:
+    await world.con.execute("set local role none")
+    await world.con.execute(YES)
+    await world.con.execute(CONCLUDED)
+    await world.con.execute("set local role supover_app")
+    unmerged = "select consent_unmerge($1)"
+    await enter(world.con, None)
+    assert await world.does(unmerged, ANN) == set()
+    await enter(world.con, A)
+    assert await world.does(unmerged, uuid4()) == set()
+    assert await world.does(unmerged, ANN) == {"consent_entry A"}
+    assert await world.rows("select id from consent_entry order by id") == sorted([(BOB,), (ANN,)])
+
+
+PERSON = f"""
+    insert into data.customer (workspace_id, id, source, name) values ('{A}', '{EVE}', 'IMPORT', 'Eve'), ('{A}', '{BOB}', 'IMPORT', 'Bob');
+    update data.customer set name = 'Eve' where workspace_id = '{B}' and id = '{EVE}';
+    insert into data.customer_note (workspace_id, id, customer_id, note, author, author_name)
+    select w, '{EVE}', '{EVE}', 'eve@house.test', 'cli', 'cli' from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.saved_view (workspace_id, id, name, query, is_shared, owner, owner_name)
+    select w, '{EVE}', 'Hers', 'search=eve@house.test', true, 'cli', 'cli' from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.event_log (workspace_id, id, kind, at, customer_id, actor, origin, data)
+    select w, '{EVE}', 'IdentityAdded', now(), '{EVE}', 'cli', 'live', '{{"value": "eve@house.test", "identityKind": "email"}}'
+      from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.audit_log (workspace_id, id, at, actor, action)
+    select w, '{EVE}', now(), 'cli', 'x' from unnest(array['{A}', '{B}']::uuid[]) w;
+    insert into data.channel_connection (workspace_id, id, platform, shop, name, secret)
+    select w, '{EVE}', 'SHOPIFY', 'eve.myshopify.com', 'Eve', 's' from unnest(array['{A}', '{B}']::uuid[]) w on conflict do nothing;
+    insert into data.inbox_message (workspace_id, id, connection_id, topic, delivery_id, body, body_hash, size, status, customer_id)
+    select w, d::uuid, '{EVE}', 't', d, 'eve@house.test', 'h', 1, 'applied', c::uuid
+      from unnest(array['{A}', '{B}']::uuid[]) w, (values ('{UUID(int=0xF1)}', '{EVE}'), ('{UUID(int=0xF2)}', null)) as n (d, c);
+    insert into data.export_run (workspace_id, id, kind, format, status, asked, file_name, actor)
+    select w, '{EVE}', 'customers', 'csv', 'running', '{{}}', 'x.csv', 'cli' from unnest(array['{A}', '{B}']::uuid[]) w
+        on conflict do nothing"""
+
+
+async def test_a_person_is_erased_in_ones_own_shop_alone(world: World) -> None:
+    await world.con.execute("set local role none")
+    await world.con.execute(PERSON)
+    await world.con.execute("set local role supover_app")
+    needle, harmless = ["%eve@house.test%"], ["identityKind"]
+    asked: list[tuple[str, tuple[Any, ...], str]] = [
+        ("select personal_facts($1, '{}', $2, '{}', $3)", ([EVE], needle, harmless), "event_log"),
+        ("select personal_messages($1, '{}', $2, '{}')", ([EVE], needle), "inbox_message"),
+        (
+            "select personal_mentions('saved_view', '{query}', '{\"query\": \"masked\"}', $1, '{}', '{}', false)",
+            (needle,),
+            "saved_view",
+        ),
+        ("select personal_erase('customer_note', 'customer_id', $1, null, '{}', '{}')", ([EVE],), "customer_note"),
+        ("select personal_erase('customer', 'id', $1, '{\"name\": \"null\"}', '{}', '{}')", ([EVE],), "customer"),
+        ("select personal_exports_end()", (), "export_run"),
+        ("select audit_forget($1, 10)", (UUID(int=2**128 - 1),), "audit_log"),
+    ]
+    for sql, args, table in asked:
+        await enter(world.con, None)
+        assert await world.does(sql, *args) == set(), sql
+        await enter(world.con, A)
+        assert await world.does(sql, *args) == {f"{table} A"}, sql
+    assert await world.does("select personal_messages_of($1)", EVE) == set(), "all were forgotten"
+    assert await world.rows("select personal_rows('customer', 'id', $1, '{id,name}')", [EVE, BOB]) == [
+        (f'{{"id": "{BOB}", "name": "Bob"}}',), (f'{{"id": "{EVE}", "name": null}}',)
+    ]  # fmt: skip
+    assert await world.rows("select (personal_set('customer', '{\"name\": \"null\"}'))[1]") == [("name = null",)]
+    with pytest.raises(asyncpg.PostgresError):
+        await world.con.execute("select personal_may_go('audit_log')")
 
 
 async def test_working_in_what_is_pending_changes_no_row(world: World) -> None:

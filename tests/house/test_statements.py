@@ -55,13 +55,15 @@ ACROSS: Final[Mapping[str, str]] = {
     "kit.housekeeping.FORGET_ANSWERS": FORGETS,
     "drain analytics.refresh": WORKS,
     "imports.jobs.WORKSPACES": FORGETS,
+    "merging.jobs.WORKSPACES": FORGETS,
     "bulk.jobs.WORKSPACES": FORGETS,
     "exports.jobs.WORKSPACES": FORGETS,
     "exports.routes.OF_FILE": "a link to a file names no workspace",
-    "inbox.jobs.WORKSPACES": FORGETS,
+    "privacy.jobs.WORKSPACES": FORGETS,
     "inbox.jobs.WITH_MESSAGES": WORKS,
     "drain inbox.drain": WORKS,
     "customers.jobs.WORKSPACES": "tags are counted in all workspaces that are big",
+    "duplicates.jobs.WORKSPACES": "every workspace is scanned at night",
     "segments.jobs.WITH_STALE": WORKS,
     "segments.jobs.WITH_AGED": "segments age in every workspace in which a new day has begun",
     "drain segments.refresh": WORKS,
@@ -81,6 +83,7 @@ ONE_ROW: Final = "a workspace has one at most"
 FEW_FIELDS: Final = "a workspace has at most a hundred custom fields"
 FEW_CHANGES: Final = "few changes of tags are under way, and those alone stand in the index"
 FEW_SEGMENTS: Final = "a workspace has at most five hundred segments"
+A_SCAN: Final = "a scan looks at everybody, that is what it is for"
 EVERYBODY: Final = "a filter is asked of everybody, in an index of the living"
 WHOLE: Final[Mapping[str, str]] = {
     "access.commands.IN_USE": "exists stops at the first row",
@@ -98,8 +101,18 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.commands.COUNT_CUSTOMERS": PROOF,
     "analytics.commands.COUNT_ORDERS": PROOF,
     "analytics.commands.MARK_ALL": "all figures are recounted when other statuses count",
-    "consent.hashing.FIND": ONE_ROW,
-    "consent.hashing.SEAL_ANEW": ONE_ROW,
+    "customers.hashing.FIND": ONE_ROW,
+    "customers.hashing.SEAL_ANEW": ONE_ROW,
+    "customers.contacts.LOCK_ALL": ONE_ROW,
+    "customers.contacts.LOCK_SOME": ONE_ROW,
+    "customers.erased.SEALED": ONE_ROW,
+    "exports.queries.FILE_DAYS": ONE_ROW,
+    "imports.queries.FILE_DAYS": ONE_ROW,
+    "kit.api.KEY_FIND": ONE_ROW,
+    "privacy.files.KEPT": "exports and imports are few",
+    "privacy.queries.COUNT": COUNTS,
+    "privacy.queries.PEOPLE": "those who were merged are few, and those alone stand in the index",
+    "privacy.queries.RETENTION": ONE_ROW,
     "consent.queries.CHECK_CONSENT": PROOF,
     "consent.queries.CHECK_SUPPRESSIONS": PROOF,
     "consent.queries.COUNT_ENTRIES": PROOF,
@@ -115,6 +128,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "customers.custom_fields.COUNT": FEW_FIELDS,
     "customers.custom_fields.NEXT": FEW_FIELDS,
     "customers.custom_fields.LIST": FEW_FIELDS,
+    "merging.queries.COUNT": COUNTS,
     "customers.tag_changes.IS_ANY_OPEN": "exists stops at the first row",
     "customers.tag_changes.GIVEN_UP": FEW_CHANGES,
     "customers.tag_changes.TAKE": FEW_CHANGES,
@@ -129,6 +143,22 @@ WHOLE: Final[Mapping[str, str]] = {
     "customers.queries.LIST": "a country that few have has no index: its customers are looked for among all",
     "customers.queries.SKIP": "a numbered page passes over the first 10,000 rows at most, as its limit says",
     "channels.queries.COUNT": COUNTS,
+    "duplicates.commands.AUTOMATIC": "the job asks for all pairs that are to be merged by themselves",
+    "duplicates.commands.COMPLETE": COUNTS,
+    "duplicates.commands.TAKE_SCAN": "a workspace has a scan or two a day",
+    "duplicates.grouping.FORGET_IMPLIED": A_SCAN,
+    "duplicates.grouping.HOW_MANY": COUNTS,
+    "duplicates.grouping.JOINING": A_SCAN,
+    "duplicates.grouping.TERMS": A_SCAN,
+    "duplicates.queries.COUNT": COUNTS,
+    "duplicates.queries.COUNT_CLUSTERS": COUNTS,
+    "duplicates.queries.SETTINGS": ONE_ROW,
+    "duplicates.scanning.COUNT_TERMS": A_SCAN,
+    "duplicates.scanning.FORGET_TERMS": A_SCAN,
+    "duplicates.scanning.GONE": A_SCAN,
+    "duplicates.scanning.GONE_WITH_CUSTOMER": A_SCAN,
+    "duplicates.scanning.PAIRS": A_SCAN,
+    "duplicates.scanning.PAIRS_OF_CHANGED": A_SCAN,
     "exports.questions.KEYS": "which custom fields are in use is asked of everybody who has any",
     "inbox.queries.COUNT": COUNTS,
     "kit.jobs.COUNT": COUNTS,
@@ -172,6 +202,7 @@ IF_SMALL: Final[Mapping[str, str]] = {
     "access.queries.MEMBERS_BY_NAME": "a workspace has few members and invitations",
     "access.queries.STAFF_PAGE": "a workspace has few members and invitations",
     "access.queries.COUNT_STAFF": "a workspace has few members and invitations",
+    "duplicates.queries.LIST": "in a small shop all open pairs are walked for those of one customer",
     "customers.contacts.EMAILS_TAKEN": "in a small shop all hubs are read at once; in a big one those of each customer",
 }
 """Statements that the planner may let read all of a small workspace, as it sees fit."""
@@ -186,7 +217,13 @@ BY_HAND: Final = [
     ),
     ("an address with a first line is enough to write to", "address.line1"),
     ("the proof recounts everything", "consent_entry.contact_hash consent_entry.state consent_entry.topic"),
-    ("one customer has few entries of the ledger", "consent_entry.channel"),
+    (
+        "one customer has few entries of the ledger",
+        "consent_entry.channel consent_entry.opt_in_level consent_entry.received_at",
+    ),
+    ("what one merge did, of one kind or of all", "customer_merge_row.deed customer_merge_row.stayed"),
+    ("one customer has few merges", "customer_merge.id customer_merge.undone_at"),
+    ("one order has few decisions", "order_decision.evidence order_decision.method"),
     (
         "the index narrows down a beginning, and what it finds is compared once more",
         "communication_preference.language",
@@ -213,6 +250,15 @@ BY_HAND: Final = [
     (
         "one customer is in few segments; who leaves by a look at everybody is asked for figures that wait",
         "segment_member.customer_id segment_member.entered_at segment_member.segment_id",
+    ),
+    (
+        "one customer has few requests of privacy; else walks the list until a page is full, or a batch of the night is",
+        "privacy_request.file_key privacy_request.finished_at privacy_request.kind privacy_request.page_key privacy_request.status",
+    ),
+    ("one customer has few consents", "consent.state"),
+    (
+        "a batch of customers, looked at whether they are to be erased",
+        "customer.erased_at customer.updated_at order.erased_at",
     ),
     ("one customer has few marks", "customer_stale.marked_at segment_stale.marked_at"),
     ("one bulk action, whether it has begun", "bulk_action.status"),
@@ -255,7 +301,8 @@ BY_HAND: Final = [
     (
         "one customer has few contacts",
         "customer_identity.created_at customer_identity.customer_id customer_identity.id customer_identity.is_hub "
-        "customer_identity.key customer_identity.kind customer_identity.matched_by customer_identity.released_at "
+        "customer_identity.key customer_identity.kind customer_identity.matched_by customer_identity.other_names "
+        "customer_identity.released_at "
         "customer_identity.shop customer_identity.source customer_identity.value",
     ),
     (
@@ -270,6 +317,13 @@ BY_HAND: Final = [
     ("tags are few", "tag_count.counted_at tag_count.customers tag_count.tag"),
     ("one order has few refunds", "order_refund.recorded_here"),
     ("the best pairs are those of the upper levels", "duplicate_pair.level duplicate_pair.status"),
+    (
+        "a scan looks at everybody; one customer is in few pairs, and a group has few",
+        "duplicate_pair.a_id duplicate_pair.b_id duplicate_pair.cluster_id duplicate_pair.created_at duplicate_pair.is_told "
+        "duplicate_pair.decided_at duplicate_pair.merge_id duplicate_pair.own_level duplicate_pair.scan_id duplicate_profile.scan_id",
+    ),
+    ("scans are few", "duplicate_scan.id duplicate_scan.is_full duplicate_scan.status"),
+    ("one customer was merged a few times", "customer_merge.duplicate_ids customer_merge.primary_id"),
     ("walks on in the log until a page is full", "event_log.customer_id event_log.kind"),
     ("one key, whether it is older than a day", "idempotency.created_at"),
     ("the rates of one day around the cursor", "exchange_rate.currency exchange_rate.on_date"),

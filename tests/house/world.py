@@ -34,6 +34,9 @@ MORE: Final[Mapping[str, Json]] = {
     "SegmentReplacement": {"name": "The panel"},
     "ViewReplacement": {"name": "VIPs", "query": "status=VIP"},
     "StaffChange": {"role": "viewer"},
+    "Acceptance": {},
+    "NewScan": {"full": True},
+    "SettingsChange": {"nightlyScan": False},
     "SwitchWorkspace": {"workspaceId": str(UUID(int=0))},
     "PasswordChange": {"current": "correct horse battery", "new": "correct horse battery staple"},
 }
@@ -154,8 +157,11 @@ JOB: Final = """
     insert into data.job (workspace_id, id, kind, state, attempts) values ($1, $2, 'house.test', 'dead', 5)"""
 SESSION: Final = "select id from data.session where staff_id = $1"
 PAIR: Final = """
-    insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, reasons)
-    values ($1, $2, least($3::uuid, $4), greatest($3::uuid, $4), 16, 'suggested', '{same address}')"""
+    insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, own_level, reasons, cluster_id)
+    values ($1, $2, least($3::uuid, $4), greatest($3::uuid, $4), 16, 'suggested', 'suggested', '{same address}', least($3::uuid, $4))"""
+SCAN: Final = """
+    insert into data.duplicate_scan (workspace_id, id, is_full, status, actor, actor_name)
+    values ($1, $2, true, 'completed', 'cli', 'cli')"""
 
 
 async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("agent",)) -> Shop:
@@ -198,8 +204,16 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
             doing = {"action": "tag", "tags": ["bulk"], "ids": [customer["id"]]}
             bulk = makers.told(await api.post("/api/customers/bulk", json=doing))
             order = await makers.make_order(api, customer, number=f"#{mark}-{n}", email=f"ann{n}-{mark}@mail.example")
+            spare = await makers.make_customer(api, name=f"Spare {n} {mark}")
+            both = {"primaryId": customer["id"], "duplicateIds": [spare["id"]]}
+            merged = makers.told(await api.post("/api/customers/merge", json=both))
+            erasure = makers.told(await api.post(f"{path}/privacy/erase", json={"delayDays": 30}), 202)
+            makers.told(await api.delete(f"/api/privacy/requests/{erasure['id']}"))
             places.append(
                 {
+                    "requests": UUID(erasure["id"]),
+                    "erasures": UUID(erasure["id"]),
+                    "merges": UUID(merged["mergeId"]),
                     "customers": UUID(customer["id"]),
                     "identities": UUID(identity["id"]),
                     "addresses": UUID(address["id"]),
@@ -234,14 +248,16 @@ async def make_shop(db: Database, owner: "Connection", roles: Sequence[str] = ("
         found["channels"] = UUID(makers.told(await api.post("/api/channels", json=channel), 201)["id"])
         key = makers.told(await api.post("/api/keys", json={"name": "Second", "scopes": ["customers:read"]}), 201)
         found["keys"] = UUID(key["id"])
-    for noun, sql in (("imports", BEHIND), ("exports", EXPORTED), ("jobs", JOB)):
+    for noun, sql in (("imports", BEHIND), ("exports", EXPORTED), ("jobs", JOB), ("scans", SCAN)):
         found[noun] = ids.new()
         await owner.execute(sql, workspace.id, found[noun])
     found["inbox"] = ids.new()
     await owner.execute(MESSAGE, workspace.id, found["inbox"], found["channels"])
     await owner.execute(REFUSED, workspace.id, found["imports"])
     await owner.execute(CHUNK, workspace.id, found["imports"], found["customers"])
-    await owner.execute(PAIR, workspace.id, ids.new(), found["customers"], places[1]["customers"])
+    found["duplicates"] = ids.new()
+    found["clusters"] = min(found["customers"], places[1]["customers"])
+    await owner.execute(PAIR, workspace.id, found["duplicates"], found["customers"], places[1]["customers"])
     await makers.settle(db, workspace)
     return Shop(workspace, found, places[1], f"ann1-{mark}@mail.example", f"{mark}-1", staff)
 

@@ -343,7 +343,9 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(
 async def test_what_a_row_only_adds_counts_as_an_update_in_a_dry_run_too(
     api: httpx.AsyncClient, db: Database, shop: Workspace, take: Take
 ) -> None:
-    await take("email,name,source,externalId\na@m.example,Ann,ETSY,e1\nb@m.example,Bob,ETSY,e2\nc@m.example,Cai,ETSY,e3\n")
+    await take(
+        "email,name,source,externalId\na@m.example,Ann,ETSY,e1\nb@m.example,Bob,ETSY,e2\nc@m.example,Cai,ETSY,e3\n"
+    )
     files = {
         "a note": "email,note\na@m.example,called twice\nb@m.example,\n",
         "a contact": "email,source,externalId\na@m.example,SHOPIFY,s1\nb@m.example,ETSY,e2\n",

@@ -74,21 +74,18 @@ async def test_an_order_of_nobody_waits_for_review(shopify: Connected) -> None:
 
 async def test_what_changes_nothing_is_kept_and_says_why(shopify: Connected) -> None:
     raw = json.dumps(payload("customer_redact")).encode()
-    await shopify.send("customers/redact", raw)
-    await shopify.send("shop/redact", payload("shop_redact"))
+    await shopify.send("customers/delete", raw)
     await shopify.send("orders/create", payload("order_created", test=True))
     await shopify.send("products/update", b"not even JSON")
     await shopify.work()
     reasons = {m["topic"]: (m["status"], m["reason"]) for m in await shopify.messages()}
-    asked = ("ignored", "kept for the people who answer requests of privacy")
     assert reasons == {
-        "customers/redact": asked,
-        "shop/redact": asked,
+        "customers/delete": ("ignored", "a customer whom the shop deleted stays here with their orders"),
         "orders/create": ("ignored", "a test order"),
         "products/update": ("ignored", "nothing here reads the topic 'products/update'"),
     }
-    [redact] = await shopify.messages(topic="customers/redact")
-    assert (await shopify.api.get(f"/api/inbox/{redact['id']}/body")).content == raw
+    [gone] = await shopify.messages(topic="customers/delete")
+    assert (await shopify.api.get(f"/api/inbox/{gone['id']}/body")).content == raw
     assert await shopify.customers() == []
 
 
@@ -585,7 +582,6 @@ async def test_bodies_are_forgotten_after_thirty_days_unless_somebody_needs_them
 ) -> None:
     await shopify.send("orders/create", payload("order_created"))
     await shopify.send("orders/create", payload("order_created", id=2, total_price="ten"))
-    await shopify.send("customers/redact", payload("customer_redact"))
     await shopify.send("refunds/create", payload("refund_created", order_id=3))
     await shopify.work()
     later = clock.now() + timedelta(days=31)
@@ -595,7 +591,7 @@ async def test_bodies_are_forgotten_after_thirty_days_unless_somebody_needs_them
         assert await commands.forget_bodies(tx) == 1
     has_body = {m["topic"] + m["status"]: m["hasBody"] for m in await shopify.messages()}
     assert has_body == {
-        "orders/createapplied": False, "orders/createdead": True, "customers/redactignored": True, "refunds/createpending": True,
+        "orders/createapplied": False, "orders/createdead": True, "refunds/createpending": True,
     }  # fmt: skip
     [gone] = await shopify.messages(status="applied")
     told(await shopify.api.get(f"/api/inbox/{gone['id']}/body"), 409)

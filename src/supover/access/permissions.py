@@ -16,12 +16,17 @@ OWNER: Final = "owner"
 SCOPES: Final[Mapping[str, str]] = {
     "customers:read": "Customers, their addresses, notes, timeline, duplicates and segments.",
     "customers:write": "Change them.",
+    "customers:merge": "Merge customers, undo that, and split them.",
+    "duplicates:read": "Customers that may be the same person; who may read customers may read this, too.",
+    "duplicates:write": "Scan for them and dismiss them; to accept them is to merge.",
     "orders:read": "Orders and exchange rates.",
     "orders:write": "Change them.",
     "events:read": "The event log.",
     "imports:read": "Imports and their errors.",
     "imports:write": "Start, cancel, resume and revert imports, which add, change and delete what their files say.",
     "exports:read": "Exports to files, and links to those.",
+    "privacy:read": "Requests of privacy, exports of what is kept of a person, and for how long things are kept.",
+    "privacy:write": "Ask for such exports, erase people for good, and say for how long things are kept.",
     "exports:write": "Take customers, addresses and orders out, as far as they may be read.",
     "admin": "Everything, with the workspace, staff, keys and the audit log.",
 }
@@ -33,7 +38,7 @@ _VIEWER: Final = ("customers:read", "orders:read", "events:read", "imports:read"
 ROLES: Final[Mapping[Role, tuple[str, ...]]] = {
     "owner": (OWNER, "admin"),
     "admin": ("admin",),
-    "agent": (*_VIEWER, "customers:write", "orders:write", "exports:write"),
+    "agent": (*_VIEWER, "customers:write", "customers:merge", "duplicates:write", "orders:write", "exports:write"),
     "viewer": _VIEWER,
 }
 
@@ -156,7 +161,33 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "exports.retry": "exports:write",
     "exports.delete": "exports:write",
     "exports.fetch": PUBLIC,
-    "duplicates.search": "customers:read",
+    "privacy.of_customer": "privacy:read",
+    "privacy.export": "privacy:write",
+    "privacy.erase": "privacy:write",
+    "privacy.erasure_of_customer": "privacy:read",
+    "privacy.search": "privacy:read",
+    "privacy.find": "privacy:read",
+    "privacy.cancel": "privacy:write",
+    "privacy.certificate": "privacy:read",
+    "privacy.retention": "privacy:read",
+    "privacy.set_retention": "admin",
+    "duplicates.search": "duplicates:read",
+    "duplicates.scan": "duplicates:write",
+    "duplicates.search_scans": "duplicates:read",
+    "duplicates.find_scan": "duplicates:read",
+    "duplicates.search_clusters": "duplicates:read",
+    "duplicates.find_cluster": "duplicates:read",
+    "duplicates.find_settings": "duplicates:read",
+    "duplicates.change_settings": "admin",
+    "duplicates.find": "duplicates:read",
+    "duplicates.dismiss": "duplicates:write",
+    "duplicates.reopen": "duplicates:write",
+    "duplicates.accept": "customers:merge",
+    "merges.create": "customers:merge",
+    "merges.search": "customers:read",
+    "merges.find": "customers:read",
+    "merges.undo": "customers:merge",
+    "merges.split": "customers:merge",
     "segments.search": "customers:read",
     "segments.create": "customers:write",
     "segments.show_preview": "customers:read",
@@ -210,15 +241,18 @@ def _held(granted: frozenset[str]) -> frozenset[str]:
     held = {KNOWN, *granted}
     for permission in granted:
         area, _, verb = permission.partition(":")
-        if verb == "write":
+        if verb in ("write", "merge"):
             held.add(f"{area}:read")
+    if "customers:read" in held:
+        held.add("duplicates:read")
     if OWNER in granted:
         held.add("admin")
     return frozenset(held | _ALL if "admin" in held else held)
 
 
 def held(granted: Iterable[str]) -> frozenset[str]:
-    """Everything that these permissions amount to: `x:write` implies `x:read`, `admin` all but `owner`."""
+    """Everything that these permissions amount to: `x:write` and `x:merge` imply `x:read`, who may read customers may read
+    duplicates, and `admin` is all but `owner`."""
     return _held(frozenset(granted))
 
 

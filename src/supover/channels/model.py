@@ -151,6 +151,17 @@ class ChannelOrderRefund(msgspec.Struct, frozen=True, kw_only=True):
     refund: ChannelRefund
 
 
+class ChannelPrivacy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shop must do for somebody's privacy, as its platform says: tell what is kept, or forget them, or everybody.
+
+    Of the customer the channel's id, else an email or phone; `orders` are the channel's ids of orders to forget, too.
+    """
+
+    kind: Literal["export", "erase", "erase_shop"]
+    contact: Contact
+    orders: Sequence[str] = ()
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What a delivery's headers say, which nobody has signed. `shop` None: it does not say."""
 
@@ -176,7 +187,7 @@ class Unreadable(Exception):
         super().__init__(f"{pointer or 'body'}: {why}")
 
 
-Said = ChannelOrder | ChannelOrderRefund | ChannelCustomer | ChannelConsents | Ignored
+Said = ChannelOrder | ChannelOrderRefund | ChannelCustomer | ChannelConsents | ChannelPrivacy | Ignored
 """What a message amounts to."""
 
 

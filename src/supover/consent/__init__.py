@@ -1,6 +1,6 @@
 """Consent: what customers said about being written to, and whether somebody may be.
 
-Owns the tables consent_entry, consent, communication_preference, suppression and suppression_key, the events of events.py,
+Owns the tables consent_entry, consent, communication_preference, suppression, the events of events.py,
 /api/customers/{id}/communication-preferences and /api/suppressions.
 
 The ledger, consent_entry, is only ever added to; consent is what it amounts to, recounted from it in the transaction that

@@ -1,7 +1,7 @@
 """What many customers said goes with them when they are unmade, and what a file said for them when it is taken back."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from supover.consent import commands
@@ -46,7 +46,15 @@ async def unsay(tx: Tx, entry_ids: Sequence[UUID]) -> int:
     """
     if not entry_ids:
         return 0
-    places: list[tuple[UUID, str, str]] = [(row[0], row[1], row[2]) for row in await tx.rows(UNSAY, list(entry_ids))]
+    return await recount(tx, await tx.rows(UNSAY, list(entry_ids)))
+
+
+async def recount(tx: Tx, gone: Sequence[Sequence[Any]]) -> int:
+    """Makes what is left of the ledger count where entries are gone: customer, channel and topic of each. How many places.
+
+    Publishes ConsentChanged.
+    """
+    places: list[tuple[UUID, str, str]] = [(row[0], row[1], row[2]) for row in gone]
     if not places:
         return 0
     customer_ids = list({id for id, _, _ in places})

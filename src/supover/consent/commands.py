@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from supover.consent import hashing, queries, rules, suppressions
+from supover.consent import queries, rules, suppressions
 from supover.consent.events import ConsentChanged, PreferencesChanged
 from supover.consent.model import (
     CommunicationPreferences,
@@ -22,6 +22,7 @@ from supover.consent.model import (
     Refusal,
     State,
 )
+from supover.customers import hashing
 from supover.customers import queries as customers
 from supover.customers.model import CustomerNotFound
 from supover.kit import clock, ids

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from supover.channels.model import ConsentChannel, ConsentTopic, OptInLevel
-from supover.kit.problems import NotFound, Stale, Unavailable
+from supover.customers.model import ContactsSealed
+from supover.kit.problems import NotFound, Stale
 
-__all__ = ["ConsentChannel", "ConsentTopic", "OptInLevel"]
+__all__ = ["ConsentChannel", "ConsentTopic", "ContactsSealed", "OptInLevel"]
 
 Said = Literal["SUBSCRIBED", "PENDING", "UNSUBSCRIBED", "INVALID", "REDACTED"]
 State = Literal["NOT_SUBSCRIBED", "SUBSCRIBED", "PENDING", "UNSUBSCRIBED", "INVALID", "REDACTED"]
@@ -218,7 +219,3 @@ class PreferencesStale(Stale):
 
 class SuppressionNotFound(NotFound):
     """No suppression with this id."""
-
-
-class ContactsSealed(Unavailable):
-    """The key that contacts are compared by was sealed with a secret that is not here."""

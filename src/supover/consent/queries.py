@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from supover.consent import hashing, rules
+from supover.consent import rules
 from supover.consent.model import (
     CommunicationPreferences,
     ConsentChannel,
@@ -15,6 +15,8 @@ from supover.consent.model import (
     Preference,
     QuietHours,
 )
+from supover.customers import hashing
+from supover.customers import queries as customers
 from supover.kit import clock
 from supover.kit.db import Reader
 from supover.kit.proof import Difference
@@ -69,13 +71,18 @@ HISTORY: Final = """
      where {where}
      order by {order}
      limit {limit}"""
-COUNT_HISTORY: Final = "select count(*) from consent_entry e where e.workspace_id = $1 and e.customer_id = $2"
+COUNT_HISTORY: Final = (
+    "select count(*) from consent_entry e where e.workspace_id = $1 and e.customer_id = any($2::uuid[])"
+)
 
 
 async def history(db: Reader, customer_id: UUID, page: Page) -> tuple[Sequence[ConsentEntry], str | None]:
-    """A page of the ledger of a customer, the newest first by when it was said, and the cursor of the next."""
+    """A page of the ledger of a customer, the newest first by when it was said, and the cursor of the next.
+
+    What those said who were merged into it is part of it.
+    """
     where = Where("e.workspace_id = $1")
-    where.add("e.customer_id = {}", customer_id)
+    where.add("e.customer_id = any({}::uuid[])", await customers.one_person(db, customer_id))
     page.seek(where)
     sql = HISTORY.format(where=where.text(), order=page.order(), limit=page.rows())
     found = await db.all(ConsentEntry, sql, *where.values)
@@ -87,7 +94,7 @@ async def history(db: Reader, customer_id: UUID, page: Page) -> tuple[Sequence[C
 
 async def count_history(db: Reader, customer_id: UUID) -> int:
     """How many entries the ledger has of a customer."""
-    return await db.value(COUNT_HISTORY, customer_id)
+    return await db.value(COUNT_HISTORY, await customers.one_person(db, customer_id))
 
 
 # --- may somebody be written to ------------------------------------------------------------------------------------------

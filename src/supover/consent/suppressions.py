@@ -7,9 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from supover.consent import hashing, rules
+from supover.consent import rules
 from supover.consent.events import SuppressionAdded, SuppressionLifted
-from supover.consent.hashing import Hasher
 from supover.consent.model import (
     ConsentChannel,
     ConsentTopic,
@@ -18,6 +17,8 @@ from supover.consent.model import (
     SuppressionNotFound,
     SuppressionReason,
 )
+from supover.customers import hashing
+from supover.customers.hashing import Hasher
 from supover.kit import clock, ids, text
 from supover.kit.db import Reader, Tx, by_column
 from supover.kit.events import publish

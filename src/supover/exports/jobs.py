@@ -16,8 +16,8 @@ from supover.exports.model import Stored
 from supover.kit import clock, storage
 from supover.kit.db import Database
 from supover.kit.jobs import GiveUp, JobContext, LeaseLost, job, periodic
+from supover.kit.retention import forgets
 
-KEPT: Final = timedelta(days=7)
 BATCH: Final = 100
 BLOCK: Final = 1 << 18
 WORKSPACES: Final = "select all_workspaces()"
@@ -92,15 +92,26 @@ async def _forget(database: Database, workspace_id: UUID, stored: Stored) -> Non
 
 @periodic("23 * * * *", "exports.forget_files")
 async def forget_files(ctx: JobContext) -> None:
-    """Forgets the files of exports that were made a week ago, and what is left of deleted ones."""
-    before = clock.now() - KEPT
+    """Forgets the files of exports that are as old as the workspace keeps them, and what is left of deleted ones."""
     async with ctx.database.across() as con:
         workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
     for workspace_id in workspaces:
-        while not ctx.cancelled():
-            async with ctx.database.reader(workspace_id) as db:
-                old = await queries.old(db, before, BATCH)
-            for stored in old:
-                await _forget(ctx.database, workspace_id, stored)
-            if len(old) < BATCH:
-                break
+        if ctx.cancelled():
+            return
+        async with ctx.database.reader(workspace_id) as db:
+            days = await queries.file_days(db)
+        await forget_old(ctx.database, workspace_id, days)
+
+
+@forgets("export_file_days")
+async def forget_old(database: Database, workspace_id: UUID, days: int) -> int:
+    """Forgets the files of a workspace's exports that ended so many days ago; how many that were."""
+    before, forgotten = clock.now() - timedelta(days=days), 0
+    while True:
+        async with database.reader(workspace_id) as db:
+            old = await queries.old(db, before, BATCH)
+        for stored in old:
+            await _forget(database, workspace_id, stored)
+        forgotten += len(old)
+        if len(old) < BATCH:
+            return forgotten

@@ -62,6 +62,14 @@ async def old(db: Reader, before: datetime, limit: int) -> list[Stored]:
     return await db.all(Stored, OLD, before, limit)
 
 
+FILE_DAYS: Final = "select coalesce((select s.export_file_days from privacy_setting s where s.workspace_id = $1), 7)"
+
+
+async def file_days(db: Reader) -> int:
+    """For how many days this workspace keeps the files of exports."""
+    return await db.value(FILE_DAYS)
+
+
 LIMIT: Final = "select set_config('statement_timeout', $2, true) where $1::uuid = (select current_workspace())"
 
 

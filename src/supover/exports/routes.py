@@ -54,6 +54,8 @@ MEDIA_TYPES: Final = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+    "html": "text/html; charset=utf-8",
 }
 READS: Final[dict[Kind, str]] = {"customers": "customers:read", "addresses": "customers:read", "orders": "orders:read"}
 OF_FILE: Final = "select workspace_id, id, format, file_name from export_of_file($1)"

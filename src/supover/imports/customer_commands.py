@@ -26,7 +26,7 @@ from supover.imports import queries
 from supover.imports.commands import is_passing, learn, said, told
 from supover.imports.customer_model import CustomerImportOptions
 from supover.imports.customer_rules import Refused
-from supover.imports.customer_taking import Chunk, Key, Taken, Trial
+from supover.imports.customer_taking import ERASED, Chunk, Key, Taken, Trial
 from supover.imports.model import ImportMoved, ImportRun
 from supover.kit import clock, ids, tables
 from supover.kit.db import RACES, Database, Tx, json_bytes
@@ -384,7 +384,10 @@ class _Pump:
             raise ImportMoved(f"Somebody else has taken in the rows {chunk.first_row} to {chunk.last_row}.")
         await tx.many(
             REFUSE,
-            [(r.row, r.field, r.code, r.message, told(read.cells(r.row))) for r in taken.refused],
+            [
+                (r.row, r.field, r.code, r.message, "" if r.code == ERASED.code else told(read.cells(r.row)))
+                for r in taken.refused
+            ],
             self.id,
         )
 

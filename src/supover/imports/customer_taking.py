@@ -18,7 +18,7 @@ from supover.channels.model import Contact
 from supover.consent import commands as consent
 from supover.consent.model import ConsentChannel, Entry
 from supover.customers import bulk as customers
-from supover.customers import custom_fields, many
+from supover.customers import custom_fields, erased, many
 from supover.customers.contacts import HUB_CUSTOMERS
 from supover.customers.custom_field_model import Definitions
 from supover.customers.events import CustomersAdded
@@ -283,6 +283,7 @@ async def _take(
     told = keys(frame, options.match)
     holders = await _look_up(tx, frame, told)
     whose = _whose(chunk, told, holders, before.keys)
+    await _without_the_erased(tx, chunk, whose)
     await _with_custom_fields(tx, chunk, whose, definitions)
     created = [chunk.ids[n] for n in whose.new]
     made = set(created)
@@ -381,12 +382,41 @@ async def _with_custom_fields(tx: Tx, chunk: Chunk, whose: _Whose, definitions: 
         for id, clashes in (await many.clashes(tx, pairs, definitions)).items():
             whose.wrong[place[id]] = FieldError(clashes[0].field, clashes[0].code, clashes[0].message)
     if whose.wrong:
-        lost = {chunk.ids[n] for n in whose.new if n in whose.wrong}
-        whose.new = [n for n in whose.new if n not in whose.wrong]
-        for n, id in whose.known:
-            if id in lost:
-                whose.wrong[n] = FieldError("", "above", "the row of the same customer above was not taken")
-        whose.known = [(n, id) for n, id in whose.known if id not in lost]
+        _leave_out(chunk, whose, FieldError("", "above", "the row of the same customer above was not taken"))
+
+
+def _leave_out(chunk: Chunk, whose: _Whose, why: FieldError) -> None:
+    """Takes rows that are wrong out of the new ones, and with them what is said of the same customers below."""
+    lost = {chunk.ids[n] for n in whose.new if n in whose.wrong}
+    whose.new = [n for n in whose.new if n not in whose.wrong]
+    for n, id in whose.known:
+        if id in lost:
+            whose.wrong[n] = why
+    whose.known = [(n, id) for n, id in whose.known if id not in lost]
+
+
+ERASED: Final = FieldError("", "erased", "the person was erased here, and does not come back by a file")
+
+
+async def _without_the_erased(tx: Tx, chunk: Chunk, whose: _Whose) -> None:
+    """Refuses new customers who bear a contact of somebody who was erased."""
+    sealed = await erased.sealed(tx) if whose.new else None
+    if sealed is None:
+        return
+    columns = ("source", "shop", "external_id", "email_key", "phone_key")
+    rows = chunk.frame[whose.new].select(columns).rows()
+    found: dict[int, list[erased.Handle]] = {}
+    for n, (source, shop, external, email, phone) in zip(whose.new, rows, strict=True):
+        channel = [] if external is None else [("channel", source or "", shop or "", external)]
+        others = [(kind, "", "", key) for kind, key in (("email", email), ("phone", phone)) if key is not None]
+        found[n] = [*channel, *others]
+    gone = await erased.among(tx, sealed, (handle for each in found.values() for handle in each))
+    if not gone:
+        return
+    for n, each in found.items():
+        if any(handle in gone for handle in each):
+            whose.wrong[n] = ERASED
+    _leave_out(chunk, whose, ERASED)
 
 
 # --- new customers -------------------------------------------------------------------------------------------------------

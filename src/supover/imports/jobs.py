@@ -16,10 +16,10 @@ from supover.imports.model import ImportMoved, ImportRun
 from supover.kit import clock, ids, storage
 from supover.kit.db import Database
 from supover.kit.jobs import GiveUp, JobContext, job, periodic
+from supover.kit.retention import forgets
 from supover.segments import marks
 
 SETTLE: Final = "imports.settle"
-KEPT: Final = timedelta(days=7)
 BATCH: Final = 100
 LARGE: Final = 500
 """So many customers of a file have figures and segments at once; of more that is done together at the end."""
@@ -140,20 +140,31 @@ async def _forget(database: Database, workspace_id: UUID, keep: storage.Storage,
 
 @periodic("37 3 * * *", "imports.forget_files")
 async def forget_files(ctx: JobContext) -> None:
-    """Forgets the files of imports that ended a week ago; they cannot be resumed any more."""
-    keep = storage.of(configuration.load().storage_url)
-    before = clock.now() - KEPT
+    """Forgets the files of imports that are as old as the workspace keeps them; they cannot be resumed any more."""
     async with ctx.database.across() as con:
         workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
     first_kept = ids.first_at(customer_revert.kept_since(clock.now()))
     for workspace_id in workspaces:
         async with ctx.database.tx(workspace_id) as tx:
             await customer_revert.forget(tx, first_kept)
-        while not ctx.cancelled():
-            async with ctx.database.reader(workspace_id) as db:
-                ended = await queries.ended(db, before, BATCH)
-            for run in ended:
-                if run.file_key is not None:
-                    await _forget(ctx.database, workspace_id, keep, run.id, run.file_key)
-            if len(ended) < BATCH:
-                break
+        if ctx.cancelled():
+            return
+        async with ctx.database.reader(workspace_id) as db:
+            days = await queries.file_days(db)
+        await forget_old(ctx.database, workspace_id, days)
+
+
+@forgets("import_file_days")
+async def forget_old(database: Database, workspace_id: UUID, days: int) -> int:
+    """Forgets the files of a workspace's imports that ended so many days ago; how many that were."""
+    keep = storage.of(configuration.load().storage_url)
+    before, forgotten = clock.now() - timedelta(days=days), 0
+    while True:
+        async with database.reader(workspace_id) as db:
+            ended = await queries.ended(db, before, BATCH)
+        for run in ended:
+            if run.file_key is not None:
+                await _forget(database, workspace_id, keep, run.id, run.file_key)
+                forgotten += 1
+        if len(ended) < BATCH:
+            return forgotten

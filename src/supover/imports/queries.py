@@ -151,3 +151,11 @@ SETTLED: Final = """
 async def ranges(db: Reader, id: UUID) -> list[tuple[UUID | None, UUID | None, int, int]]:
     """Of each chunk the least and the greatest id that it made, and how many customers it made and changed."""
     return [(row[0], row[1], row[2], row[3]) for row in await db.rows(SETTLED, id)]
+
+
+FILE_DAYS: Final = "select coalesce((select s.import_file_days from privacy_setting s where s.workspace_id = $1), 7)"
+
+
+async def file_days(db: Reader) -> int:
+    """For how many days this workspace keeps the files of imports that ended."""
+    return await db.value(FILE_DAYS)

@@ -17,6 +17,7 @@ from supover.channels.model import (
     ChannelCustomer,
     ChannelOrder,
     ChannelOrderRefund,
+    ChannelPrivacy,
     Contact,
     Ignored,
     PostalAddress,
@@ -38,6 +39,7 @@ from supover.kit.worker import is_outage
 from supover.orders import commands as orders
 from supover.orders import refunds
 from supover.orders import rules as order_rules
+from supover.privacy import commands as privacy
 
 # --- keeping -------------------------------------------------------------------------------------------------------------
 
@@ -89,6 +91,8 @@ WAIT: Final = timedelta(minutes=5)
 
 PATIENCE: Final = timedelta(days=30)
 KNOWN: Final = "this or a later version was known"
+ERASED: Final = "the person was erased here"
+NOBODYS: Final = "nobody here is meant"
 
 HOLD: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 61))"
 
@@ -139,7 +143,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What became of a message. `again_in` where it stays pending."""
+    """What became of a message. `again_in` where it stays pending; one that `forgets` loses its body at once."""
 
     status: Status
     reason: str | None = None
@@ -147,6 +151,7 @@ class Settled(msgspec.Struct, frozen=True):
     customer_id: UUID | None = None
     waits_for: str | None = None
     again_in: timedelta | None = None
+    forgets: bool = False
 
 
 CLAIM: Final = """
@@ -162,9 +167,10 @@ SETTLE: Final = """
            customer_id = coalesce(n.customer_id, m.customer_id), waits_for = n.waits_for,
            attempts = case when n.waits_for is null then m.attempts else 0 end,
            due_at = coalesce(clock_timestamp() + n.again_in, m.due_at),
-           settled_at = case when n.status <> 'pending' then clock_timestamp() end
-      from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::interval[])
-           as n (id, status, reason, order_id, customer_id, waits_for, again_in)
+           settled_at = case when n.status <> 'pending' then clock_timestamp() end,
+           body = case when n.forgets then null else m.body end
+      from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::interval[], $9::bool[])
+           as n (id, status, reason, order_id, customer_id, waits_for, again_in, forgets)
      where m.workspace_id = $1 and m.id = n.id"""
 WAKE: Final = """
     update inbox_message m set due_at = now()
@@ -271,15 +277,22 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
     places: list[tuple[UUID, PostalAddress]] = []
     for (message, customer), one in zip(told, taken, strict=True):
         settled[message.id] = Settled("applied", customer_id=one.customer_id)
+        if one.outcome == "erased":
+            settled[message.id] = Settled("ignored", ERASED, forgets=True)
         if one.customer_id is not None and customer.contact.address is not None:
             places.append((one.customer_id, customer.contact.address))
     if places:
         await addresses.keep_many(tx, places)
-    choosing = [(m, c.contact, c.consents, t.customer_id) for (m, c), t in zip(told, taken, strict=True) if c.consents]
+    choosing = [
+        (m, c.contact, c.consents, t.customer_id)
+        for (m, c), t in zip(told, taken, strict=True)
+        if c.consents and t.outcome != "erased"
+    ]
     alone = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelConsents)]
     whose = await _consents(tx, [*choosing, *((m, c.contact, c.consents, None) for m, c in alone)])
     settled |= {
-        m.id: Settled("applied", customer_id=id) for (m, _), id in zip(alone, whose[len(choosing) :], strict=True)
+        m.id: Settled("applied", customer_id=id) if id is not None else Settled("ignored", NOBODYS, forgets=True)
+        for (m, _), id in zip(alone, whose[len(choosing) :], strict=True)
     }
 
     placed = [(r.message, r.said) for r in ready if isinstance(r.said, ChannelOrder)]
@@ -288,7 +301,13 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
     plain = [msgspec.structs.replace(order, refunds=None) for _, order in placed]
     for (message, order), one in zip(placed, await orders.take_in(tx, plain) if plain else (), strict=True):
         why = KNOWN if one.outcome == "unchanged" else None
-        settled[message.id] = Settled("applied", why, order_id=one.order_id, customer_id=one.customer_id)
+        settled[message.id] = Settled(
+            "applied",
+            ERASED if one.is_erased else why,
+            order_id=one.order_id,
+            customer_id=one.customer_id,
+            forgets=one.is_erased,
+        )
         listed += [
             ChannelOrderRefund(
                 source=order.source,
@@ -308,7 +327,17 @@ async def _apply(tx: Tx, ready: Sequence[_Ready]) -> dict[UUID, Settled]:
     now = clock.now()
     for (message, refund), one in zip(late, outcomes[len(listed) :], strict=True):
         settled[message.id] = _refunded(message, refund, one, now)
+    settled |= await _privacy(tx, [(r.message, r.said) for r in ready if isinstance(r.said, ChannelPrivacy)])
     return settled
+
+
+async def _privacy(tx: Tx, asked: Sequence[tuple[Claimed, ChannelPrivacy]]) -> dict[UUID, Settled]:
+    """Keeps what platforms ask for on behalf of people; what names who is to be forgotten is not kept."""
+    found: dict[UUID, Settled] = {}
+    for message, one in asked:
+        about = await privacy.asked_by_channel(tx, message.connection_id, message.id, one, message.received_at)
+        found[message.id] = Settled("applied", customer_id=about[0] if about else None, forgets=one.kind == "erase")
+    return found
 
 
 async def _consents(
@@ -320,7 +349,7 @@ async def _consents(
     """
     unknown = [contact for _, contact, _, id in told if id is None]
     found = iter(await contacts.resolve(tx, unknown) if unknown else ())
-    whose = [id if id is not None else next(found).customer_id for _, _, _, id in told]
+    whose = [id if id is not None else _living(next(found)) for _, _, _, id in told]
     entries = [
         Entry(
             customer_id=id,
@@ -341,6 +370,10 @@ async def _consents(
     return whose
 
 
+def _living(decision: contacts.Decision) -> UUID | None:
+    return None if decision.method == "erased" else decision.customer_id
+
+
 def _refunded(message: Claimed, refund: ChannelOrderRefund, taken: refunds.RefundTaken, now: datetime) -> Settled:
     if taken.outcome == "no_order":
         if now - message.received_at > PATIENCE:
@@ -349,7 +382,7 @@ def _refunded(message: Claimed, refund: ChannelOrderRefund, taken: refunds.Refun
         return Settled("pending", why, waits_for=refund.order_external_id, again_in=WAIT)
     if taken.outcome == "other_currency":
         return Settled("dead", f"/transactions: is in {refund.currency}, and its order in another currency")
-    return Settled("applied", order_id=taken.order_id, customer_id=taken.customer_id)
+    return Settled("applied", order_id=taken.order_id, customer_id=taken.customer_id, forgets=taken.is_erased)
 
 
 async def _settle(tx: Tx, claimed: Sequence[Claimed], settled: dict[UUID, Settled]) -> None:
@@ -358,7 +391,18 @@ async def _settle(tx: Tx, claimed: Sequence[Claimed], settled: dict[UUID, Settle
     newest: dict[UUID, datetime] = {}
     for message in claimed:
         one = settled[message.id]
-        rows.append((message.id, one.status, one.reason, one.order_id, one.customer_id, one.waits_for, one.again_in))
+        rows.append(
+            (
+                message.id,
+                one.status,
+                one.reason,
+                one.order_id,
+                one.customer_id,
+                one.waits_for,
+                one.again_in,
+                one.forgets,
+            )
+        )
         if one.status == "dead":
             aside.append(MessageSetAside(message_id=message.id, topic=message.topic, reason=one.reason or ""))
         newest[message.connection_id] = max(newest.get(message.connection_id, _EVER), message.received_at)
@@ -431,14 +475,10 @@ async def replay_many(tx: Tx, wanted: Replay, zone: ZoneInfo) -> Replayed:
 
 KEPT: Final = timedelta(days=30)
 FORGET_BATCH: Final = 2_000
-ASKED: Final = ("customers/data_request", "customers/redact", "shop/redact")
-"""What people answer by hand is not forgotten before they have."""
-
 FORGET: Final = """
     with old as (
         select m.id from inbox_message m
          where m.workspace_id = $1 and m.body is not null and m.status in ('applied', 'ignored') and m.id < $2
-           and m.topic <> all($4::text[])
          order by m.id
          limit $3
            for update skip locked)
@@ -447,6 +487,6 @@ FORGET: Final = """
      where m.workspace_id = $1 and m.id = o.id"""
 
 
-async def forget_bodies(tx: Tx) -> int:
-    """Forgets up to 2,000 bodies of messages that are done and thirty days old; returns how many."""
-    return await tx.run(FORGET, ids.first_at(clock.now() - KEPT), FORGET_BATCH, list(ASKED))
+async def forget_bodies(tx: Tx, kept: timedelta = KEPT) -> int:
+    """Forgets up to 2,000 bodies of messages that are done and so old; returns how many."""
+    return await tx.run(FORGET, ids.first_at(clock.now() - kept), FORGET_BATCH)

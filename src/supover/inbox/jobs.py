@@ -1,13 +1,14 @@
 """The inbox's work: the drain, and the nights."""
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from supover.inbox import commands
 from supover.kit.db import Database
-from supover.kit.jobs import JobContext, drain, periodic
+from supover.kit.jobs import drain
+from supover.kit.retention import forgets
 
-WORKSPACES: Final = "select all_workspaces()"
 WITH_MESSAGES: Final = "select workspaces_with_messages()"
 
 
@@ -25,13 +26,12 @@ async def work_off(database: Database, workspace_id: UUID) -> int:
     return len(counted)
 
 
-@periodic("57 3 * * *", "inbox.forget_bodies")
-async def forget_bodies(ctx: JobContext) -> None:
-    """Forgets the bodies of messages that were done thirty days ago; what is dead keeps its own, to be replayed."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
-        forgotten = commands.FORGET_BATCH
-        while forgotten >= commands.FORGET_BATCH and not ctx.cancelled():
-            async with ctx.database.tx(workspace_id) as tx:
-                forgotten = await commands.forget_bodies(tx)
+@forgets("raw_webhook_days")
+async def forget_bodies(database: Database, workspace_id: UUID, days: int) -> int:
+    """Forgets the bodies of messages that were done so long ago; what is dead keeps its own, to be replayed."""
+    gone, forgotten = commands.FORGET_BATCH, 0
+    while gone >= commands.FORGET_BATCH:
+        async with database.tx(workspace_id) as tx:
+            gone = await commands.forget_bodies(tx, timedelta(days=days))
+        forgotten += gone
+    return forgotten

@@ -409,7 +409,9 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 KEY_LOCK: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || $2 || $3, 71))"
 KEY_FIND: Final = """
     select request_hash, status, headers, body from idempotency
-     where workspace_id = $1 and caller = $2 and key = $3 and created_at > $4::timestamptz - interval '24 hours'"""
+     where workspace_id = $1 and caller = $2 and key = $3
+       and created_at > $4::timestamptz
+           - coalesce((select s.idempotency_hours from privacy_setting s where s.workspace_id = $1), 24) * interval '1 hour'"""
 KEY_KEEP: Final = """
     insert into idempotency (workspace_id, caller, key, request_hash, status, headers, body, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8)

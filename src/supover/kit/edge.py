@@ -237,6 +237,10 @@ def _pinned(address: bytes) -> bytes:
     return PINNED.encode() + address.removeprefix(start) if address.startswith(start) else address
 
 
+MOVED: Final = 308
+"""What was asked for stands elsewhere: whoever follows asks the same there, its question included."""
+
+
 def problem_response(problem: Problem, scope: Any) -> ASGIResponse:
     """A problem as an answer."""
     body: dict[str, object] = {
@@ -250,10 +254,13 @@ def problem_response(problem: Problem, scope: Any) -> ASGIResponse:
     if isinstance(problem, Invalid):
         body["errors"] = problem.errors
     body.update(problem.extra)
+    headers = dict(problem.headers)
+    if problem.status == MOVED and "Location" in headers and scope["query_string"]:
+        headers["Location"] += "?" + scope["query_string"].decode("latin-1")
     return ASGIResponse(
         body=msgspec.json.encode(body),
         status_code=problem.status,
-        headers=dict(problem.headers),
+        headers=headers,
         media_type="application/problem+json",
     )
 

@@ -373,6 +373,9 @@ def _groups() -> dict[str, int]:
 _GROUPS: Final = _groups()
 _KNOWN: Final = frozenset(_GROUPS).union(_NAMES.others.split())
 _SUFFIXES: Final = _NAMES.degrees | frozenset(_NAMES.generations)
+ODD_IN_NAMES: Final = _SUFFIXES | _NAMES.titles | _NAMES.particles
+"""Words of a name that are more than a part of it. Where there is none, and nothing but letters, the last word is the last
+name."""
 
 
 class _First(msgspec.Struct, frozen=True):
@@ -407,6 +410,16 @@ def first_name_compatible(a: str, b: str) -> Compatibility:
     if second.words[0] in first.words or first.words[0] in second.words:
         return Compatibility.UNKNOWN
     return Compatibility.INCOMPATIBLE
+
+
+def is_same_given_name(a: str, b: str) -> bool:
+    """Whether two given names, folded and of one word, are the same name or forms of one."""
+    return a == b or bool(_GROUPS.get(a, 0) & _GROUPS.get(b, 0))
+
+
+def is_given_name(word: str) -> bool:
+    """Whether this word, folded, is known as a given name."""
+    return word in _KNOWN
 
 
 def _is_same_word(a: str, b: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,7 @@ from supover.channels.model import (
     ChannelLine,
     ChannelOrder,
     ChannelOrderRefund,
+    ChannelPrivacy,
     ChannelRefund,
     Contact,
     Ignored,
@@ -223,6 +224,20 @@ def read(topic: str, body: bytes, shop: str) -> Said:
     return Ignored(_KEPT.get(topic) or f"nothing here reads the topic {topic[:100]!r}")
 
 
+class _Somebody(msgspec.Struct, frozen=True):
+    id: Id | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class _Privacy(msgspec.Struct, frozen=True):
+    shop_domain: str
+    customer: _Somebody | None = None
+    orders_requested: Sequence[Id] | None = None
+    orders_to_redact: Sequence[Id] | None = None
+
+
+_privacy_in: Final = _decoded(_Privacy)
 _order_in: Final = _decoded(_Order)
 _refund_in: Final = _decoded(_Refund)
 _customer_in: Final = _decoded(_Customer)
@@ -334,6 +349,51 @@ def _chosen(contact: Contact, choice: ChannelConsent | None) -> Said:
     return ChannelConsents(contact=contact, consents=[choice])
 
 
+def _read_data_request(body: bytes, shop: str) -> Said:
+    return _asked("export", body, shop)
+
+
+def _read_redact(body: bytes, shop: str) -> Said:
+    return _asked("erase", body, shop)
+
+
+def _read_shop_redact(body: bytes, shop: str) -> Said:
+    given = _privacy_in(body)
+    if not _is_here(given, shop):
+        raise Unreadable("/shop_domain", "is another shop's")
+    if given.customer is not None:
+        # The topic is not signed: nobody's request may become everybody's.
+        raise Unreadable("/customer", "is not of a shop")
+    return ChannelPrivacy(kind="erase_shop", contact=Contact(source=SOURCE, shop=shop))
+
+
+def _asked(kind: Literal["export", "erase"], body: bytes, shop: str) -> Said:
+    given = _privacy_in(body)
+    somebody = given.customer or _Somebody()
+    orders, others = given.orders_to_redact, given.orders_requested
+    if kind == "export":
+        orders, others = others, orders
+    if others is not None:
+        # Nor may who wants to know what is kept lose it.
+        raise Unreadable("/orders_to_redact" if kind == "export" else "/orders_requested", "is not of this topic")
+    # An id is one customer's in all shops; an email of another shop's customer may be anybody's here.
+    is_here = _is_here(given, shop)
+    contact = Contact(
+        source=SOURCE,
+        shop=shop,
+        external_id=None if somebody.id is None else str(somebody.id),
+        email=_contact(somebody.email, 320) if is_here else None,
+        phone=_contact(somebody.phone, 64) if is_here else None,
+    )
+    if contact.external_id is None and contact.email is None and contact.phone is None and not (orders and is_here):
+        raise Unreadable("/customer" if is_here else "/shop_domain", "is required" if is_here else "is another shop's")
+    return ChannelPrivacy(kind=kind, contact=contact, orders=[str(id) for id in orders or ()])
+
+
+def _is_here(given: _Privacy, shop: str) -> bool:
+    return given.shop_domain.strip().lower() == shop
+
+
 _READERS: Final[Mapping[str, Callable[[bytes, str], Said]]] = {
     "orders/create": _read_order,
     "orders/updated": _read_order,
@@ -348,15 +408,14 @@ _READERS: Final[Mapping[str, Callable[[bytes, str], Said]]] = {
     "customers/disable": _read_customer,
     "customers_email_marketing_consent/update": _read_email_consent,
     "customers_marketing_consent/update": _read_sms_consent,
+    "customers/data_request": _read_data_request,
+    "customers/redact": _read_redact,
+    "shop/redact": _read_shop_redact,
 }
-_ASKED: Final = "kept for the people who answer requests of privacy"
 _KEPT: Final[Mapping[str, str]] = {
     "orders/edited": "says what an edit did; orders/updated says what the order is then",
     "orders/delete": "an order that the shop deleted stays here as it last was",
     "customers/delete": "a customer whom the shop deleted stays here with their orders",
-    "customers/data_request": _ASKED,
-    "customers/redact": _ASKED,
-    "shop/redact": _ASKED,
     "app/uninstalled": "the shop has removed the app that sends these; disconnect it when that was meant",
 }
 """Topics that change nothing, and why."""
