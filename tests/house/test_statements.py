@@ -47,6 +47,7 @@ COPIED: Final = {"exports.questions.CUSTOMERS", "exports.questions.ORDERS", "exp
 NAMES: Final = "the command line and the demo ask which workspaces there are"
 FORGETS: Final = "the house forgets old rows of all workspaces, at night"
 WORKS: Final = "a worker works for all workspaces"
+NUMBERS: Final = "a transaction's number, which any transaction of the cluster moves on"
 ACROSS: Final[Mapping[str, str]] = {
     "access.queries.WORKSPACES": NAMES,
     "demo.commands.WORKSPACES": NAMES,
@@ -56,6 +57,8 @@ ACROSS: Final[Mapping[str, str]] = {
     "drain analytics.refresh": WORKS,
     "imports.jobs.WORKSPACES": FORGETS,
     "merging.jobs.WORKSPACES": FORGETS,
+    "customers.custom_field_index.NOW": NUMBERS,
+    "timeline.queries.HORIZON": NUMBERS,
     "bulk.jobs.WORKSPACES": FORGETS,
     "exports.jobs.WORKSPACES": FORGETS,
     "exports.routes.OF_FILE": "a link to a file names no workspace",

@@ -19,7 +19,7 @@ import asyncpg
 import croniter  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
 
-from supover.kit import ids, telemetry
+from supover.kit import ids
 from supover.kit.db import Change, Database, Reader, Tx, json_bytes
 from supover.kit.problems import Conflict, NotFound
 from supover.kit.sql import Listing, Page, Sort, Where
@@ -364,6 +364,9 @@ _LONGEST_REASON: Final = 500
 
 def reason(error: BaseException) -> str:
     """Why an attempt failed, in a line: the kind of error and its message, without secrets and people's data."""
+    # What logs takes a fifth of a second to load, which a command that only defers jobs need not wait for.
+    from supover.kit import telemetry
+
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     # PostgreSQL repeats the row that it refuses in the detail, so only its first sentence is kept.
