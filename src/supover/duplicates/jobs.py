@@ -95,4 +95,7 @@ async def notice(ctx: JobContext, first: UUID, last: UUID) -> None:
     after: UUID | None = first
     while after is not None and not ctx.cancelled():
         async with ctx.tx(origin="import") as tx:
-            after = await noticing.notice_range(tx, after, last)
+            await tx.by_keys()
+            found, after = await noticing.of_range(tx, after, last)
+            # The file is one event; its pairs are no thousand more.
+            await noticing.suggest(tx, found)

@@ -3,15 +3,15 @@
 Only keys match, so relay, masked and placeholder contacts do not, nor does what more than twenty customers hold.
 """
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import combinations
 from typing import Final
 from uuid import UUID
 
 from supover.customers.contacts import HUB_CUSTOMERS
 from supover.customers.events import DuplicateSuspected
-from supover.kit import text
+from supover.kit import ids, text
 from supover.kit.db import Tx
 from supover.kit.events import publish
 
@@ -21,58 +21,65 @@ AT_ONCE: Final = 500
 BATCH: Final = 5_000
 
 OWN: Final = """
-    select distinct i.key from customer_identity i
+    select distinct i.kind, i.key from customer_identity i
      where i.workspace_id = $1 and i.customer_id = any($2::uuid[]) and i.kind <> 'channel' and i.key is not null
        and i.released_at is null and not i.is_hub"""
-# Arrays instead of joins: of a table that is just being filled the planner knows nothing. One holder more than a hub may have
-# tells that it is one, and so does anybody of whom that is known.
+# Key by key: of a table that is just being filled the planner knows nothing. One holder more than a hub may have tells that it
+# is one, and nobody reads the thousands that a shop's own email has.
 HOLDERS: Final = """
-    select f.kind, f.key, f.customer_id, f.is_hub
-      from (select i.kind, i.key, i.customer_id, i.is_hub,
-                   row_number() over (partition by i.kind, i.key order by i.is_hub desc, i.id) as place
-              from customer_identity i
-             where i.workspace_id = $1 and i.kind <> 'channel' and i.key = any($2::text[]) and i.released_at is null) as f
-     where f.place <= $3"""
-NAMES: Final = """
-    select c.id, c.name from customer c where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null"""
+    select n.kind, h.customer_ids, h.names
+      from unnest($2::text[], $3::text[]) as n (kind, key)
+     cross join lateral (
+           select array_agg(t.customer_id) as customer_ids, array_agg(t.name) as names, bool_or(t.is_hub) as is_hub
+             from (select i.customer_id, i.is_hub, c.name
+                     from customer_identity i
+                     join customer c on c.workspace_id = $1 and c.id = i.customer_id and c.deleted_at is null
+                    where i.workspace_id = $1 and i.kind = n.kind and i.kind <> 'channel' and i.key = n.key
+                      and i.released_at is null
+                    limit $4) as t) as h
+     where cardinality(h.customer_ids) > 1 and not h.is_hub"""
 KNOWN: Final = """
     select p.a_id, p.b_id from duplicate_pair p
       join unnest($2::uuid[], $3::uuid[]) as n (a_id, b_id) on n.a_id = p.a_id and n.b_id = p.b_id
      where p.workspace_id = $1"""
 SCORES: Final = {"email": 17.0, "phone": 19.0}
 """Bits of an equal email or phone, until a scan knows how common everything else is."""
+EACH: Final = 4
+"""So many who share a contact are paired each with each; of more, each with who has it longest, which joins them as well."""
+
+Shared = tuple[str, Mapping[UUID, str | None]]
+"""A kind of contact, and the names of all who have the same one."""
+
+
+async def suspects(tx: Tx, customer_ids: Iterable[UUID]) -> list[DuplicateSuspected]:
+    """Whom those customers share a real email or phone with, but for pairs that are known."""
+    wanted = set(customer_ids)
+    keys = await tx.rows(OWN, list(wanted)) if wanted else []
+    if not keys:
+        return []
+    kinds, values = zip(*keys, strict=True)
+    shared: list[Shared] = []
+    for kind, holders, names in await tx.rows(HOLDERS, list(kinds), list(values), HUB_CUSTOMERS + 1):
+        found = dict(zip(holders, names, strict=True))
+        if 2 <= len(found) <= HUB_CUSTOMERS:
+            shared.append((kind, found))
+    pairs = suspicions(wanted, shared)
+    if not pairs:
+        return []
+    known = set(await tx.rows(KNOWN, [a for a, _ in pairs], [b for _, b in pairs]))
+    return [event for pair, event in pairs.items() if pair not in known]
 
 
 async def notice(tx: Tx, customer_ids: Iterable[UUID]) -> None:
     """Suspects those customers who share a real email or phone with others. Publishes DuplicateSuspected."""
-    wanted = set(customer_ids)
-    keys = await tx.column(OWN, list(wanted)) if wanted else []
-    if not keys:
-        return
-    holders: defaultdict[tuple[str, str], set[UUID]] = defaultdict(set)
-    hubs = set[tuple[str, str]]()
-    for kind, key, customer_id, is_hub in await tx.rows(HOLDERS, keys, HUB_CUSTOMERS + 1):
-        holders[kind, key].add(customer_id)
-        if is_hub:
-            hubs.add((kind, key))
-    shared = {
-        handle: found for handle, found in holders.items() if handle not in hubs and 2 <= len(found) <= HUB_CUSTOMERS
-    }
-    if not shared:
-        return
-    names: dict[UUID, str | None] = dict(await tx.rows(NAMES, list(set[UUID]().union(*shared.values()))))  # pyright: ignore[reportArgumentType,reportAssignmentType]
-    found = suspicions(wanted, shared, names)
-    known = await tx.rows(KNOWN, [a for a, _ in found], [b for _, b in found]) if found else []
-    await publish(tx, [event for pair, event in found.items() if pair not in known])
+    await publish(tx, await suspects(tx, customer_ids))
 
 
-def suspicions(
-    wanted: Container[UUID], shared: Mapping[tuple[str, str], Iterable[UUID]], names: Mapping[UUID, str | None]
-) -> dict[tuple[UUID, UUID], DuplicateSuspected]:
-    """Whom the wanted are suspected to be: the living, by name, who hold the same contact (kind, key)."""
+def suspicions(wanted: Container[UUID], shared: Iterable[Shared]) -> dict[tuple[UUID, UUID], DuplicateSuspected]:
+    """Whom the wanted are suspected to be of those who have the same contact."""
     found: dict[tuple[UUID, UUID], DuplicateSuspected] = {}
-    for (kind, _), holders in sorted(shared.items()):
-        for a, b in combinations(sorted(id for id in holders if id in names), 2):
+    for kind, names in sorted(shared, key=lambda one: one[0]):
+        for a, b in _pairs(sorted(names)):
             if a not in wanted and b not in wanted:
                 continue
             verdict = text.name_compatible(names[a] or "", names[b] or "")
@@ -89,6 +96,10 @@ def suspicions(
     return found
 
 
+def _pairs(holders: Sequence[UUID]) -> Iterable[tuple[UUID, UUID]]:
+    return combinations(holders, 2) if len(holders) <= EACH else ((holders[0], other) for other in holders[1:])
+
+
 _LEVELS: Final = {
     text.Compatibility.COMPATIBLE: "automatic",
     text.Compatibility.UNKNOWN: "suggested",
@@ -100,14 +111,48 @@ _NAMES: Final = {
     text.Compatibility.UNKNOWN: "the names do not say enough",
 }
 
+# --- kept ----------------------------------------------------------------------------------------------------------------
+
+# One that was dismissed stays dismissed; one that is open may come to a better level, and stays at the best.
+SUGGEST: Final = """
+    insert into duplicate_pair as p (workspace_id, id, a_id, b_id, score, level, reasons, is_told)
+    select $1, n.id, n.a_id, n.b_id, n.score, n.level, string_to_array(n.reasons, chr(31)), n.is_told
+      from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::text[], $7::text[], $8::boolean[])
+           as n (id, a_id, b_id, score, level, reasons, is_told)
+        on conflict (workspace_id, a_id, b_id) do update
+       set score = excluded.score, level = excluded.level, reasons = excluded.reasons, is_told = p.is_told or excluded.is_told,
+           updated_at = now()
+     where p.status = 'open' and p.own_level is null
+       and (excluded.level = 'automatic' and p.level <> 'automatic' or excluded.level = 'suggested' and p.level = 'review')"""
+_ORDER: Final = {"automatic": 0, "suggested": 1, "review": 2}
+
+
+async def suggest(tx: Tx, found: Sequence[DuplicateSuspected]) -> None:
+    """Keeps each pair once; one that was dismissed stays dismissed."""
+    best: dict[tuple[object, ...], DuplicateSuspected] = {}
+    for e in found:
+        if e.customer_id is not None:
+            pair = tuple(sorted((e.customer_id, e.other_id)))
+            if pair not in best or _ORDER[e.level] < _ORDER[best[pair].level]:
+                best[pair] = e
+    rows = [
+        (ids.new(), *pair, Decimal(str(e.score)), e.level, chr(31).join(e.reasons), e.by == "channel")
+        for pair, e in sorted(best.items())
+    ]
+    if rows:
+        await tx.run(SUGGEST, *(list(column) for column in zip(*rows, strict=True)))
+
+
+# --- many at once --------------------------------------------------------------------------------------------------------
+
 RANGE: Final = """
     select c.id from customer c
      where c.workspace_id = $1 and c.id >= $2 and c.id <= $3 and c.deleted_at is null
      order by c.id limit $4"""
 
 
-async def notice_range(tx: Tx, first: UUID, last: UUID) -> UUID | None:
-    """Looks at some of those whose ids are in the range; from which one to go on, None at the end."""
+async def of_range(tx: Tx, first: UUID, last: UUID) -> tuple[list[DuplicateSuspected], UUID | None]:
+    """Whom some of those whose ids are in the range may be; and from which one to go on, None at the end."""
     found = await tx.column(RANGE, first, last, BATCH)
-    await notice(tx, found)
-    return UUID(int=found[-1].int + 1) if len(found) == BATCH else None
+    told = await suspects(tx, found)
+    return told, UUID(int=found[-1].int + 1) if len(found) == BATCH else None

@@ -1,7 +1,6 @@
 """What happens to customers changes who may be one person: in the publisher's transaction, or by a job where it is many."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -25,35 +24,11 @@ from supover.kit import ids
 from supover.kit.db import Tx
 from supover.kit.events import Event, on
 
-# One that was dismissed stays dismissed; one that is open may come to a better level, and stays at the best.
-SUGGEST: Final = """
-    insert into duplicate_pair as p (workspace_id, id, a_id, b_id, score, level, reasons, is_told)
-    select $1, n.id, n.a_id, n.b_id, n.score, n.level, string_to_array(n.reasons, chr(31)), n.is_told
-      from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::text[], $7::text[], $8::boolean[])
-           as n (id, a_id, b_id, score, level, reasons, is_told)
-        on conflict (workspace_id, a_id, b_id) do update
-       set score = excluded.score, level = excluded.level, reasons = excluded.reasons, is_told = p.is_told or excluded.is_told,
-           updated_at = now()
-     where p.status = 'open' and p.own_level is null
-       and (excluded.level = 'automatic' and p.level <> 'automatic' or excluded.level = 'suggested' and p.level = 'review')"""
-_ORDER: Final = {"automatic": 0, "suggested": 1, "review": 2}
-
 
 @on(DuplicateSuspected)
 async def suggest(tx: Tx, found: Sequence[DuplicateSuspected]) -> None:
-    """Keeps each pair once; one that was dismissed stays dismissed."""
-    best: dict[tuple[object, ...], DuplicateSuspected] = {}
-    for e in found:
-        if e.customer_id is not None:
-            pair = tuple(sorted((e.customer_id, e.other_id)))
-            if pair not in best or _ORDER[e.level] < _ORDER[best[pair].level]:
-                best[pair] = e
-    rows = [
-        (ids.new(), *pair, Decimal(str(e.score)), e.level, chr(31).join(e.reasons), e.by == "channel")
-        for pair, e in sorted(best.items())
-    ]
-    if rows:
-        await tx.run(SUGGEST, *(list(column) for column in zip(*rows, strict=True)))
+    """Whoever suspects a pair has it kept."""
+    await noticing.suggest(tx, found)
 
 
 # --- the online tier -----------------------------------------------------------------------------------------------------
