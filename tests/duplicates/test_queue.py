@@ -1,5 +1,7 @@
 """Pairs as they come, and what people do about them."""
 
+from uuid import UUID
+
 import httpx
 
 from supover.duplicates import commands, jobs
@@ -80,17 +82,29 @@ async def test_a_file_brings_pairs_too(api: httpx.AsyncClient, db: Database, sho
             c,
         )
         await publish(tx, [CustomersAdded(customer_ids=[c, *(ids.new() for _ in range(600))])])
-    async with db.reader(shop.id) as reader:
-        rows = await reader.rows(
-            "update job set state = 'running', worker = 'w' where workspace_id = $1 and kind = 'duplicates.notice' "
-            "returning id, args"
-        )
-    [(job_id, args)] = rows
-    from uuid import UUID
 
-    await jobs.notice(
-        JobContext(db, shop.id, job_id, "duplicates.notice", "w"), UUID(args["first"]), UUID(args["last"])
-    )
+    async def work() -> None:
+        async with db.reader(shop.id) as reader:
+            [(job_id, args)] = await reader.rows(
+                "update job set state = 'running', worker = 'w' "
+                "where workspace_id = $1 and kind = 'duplicates.notice' and state = 'queued' returning id, args"
+            )
+        context = JobContext(db, shop.id, job_id, "duplicates.notice", "w")
+        await jobs.notice(context, UUID(args["first"]), UUID(args["last"]))
+
+    # While a file is being taken in it waits.
+    run = ids.new()
+    async with db.tx(shop.id) as tx:
+        await tx.run(
+            "insert into import_run (workspace_id, id, kind, actor, file_name, file_hash, options, status) "
+            "values ($1, $2, 'customers', 'cli', 'a.csv', 'x', '{}', 'running')",
+            run,
+        )
+    await work()
+    assert await pairs(api) == []
+    async with db.tx(shop.id) as tx:
+        await tx.run("update import_run set status = 'completed' where workspace_id = $1 and id = $2", run)
+    await work()
     assert len(await pairs(api)) == 2
     assert len(await pairs(api, status="dismissed")) == 1
 

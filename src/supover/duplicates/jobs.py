@@ -1,11 +1,13 @@
 """Scans, what is merged by itself, and what large files bring."""
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from supover.duplicates import commands, noticing, scanning
+from supover.kit import clock
 from supover.kit.db import RACES
-from supover.kit.jobs import SOON_AGAIN, GiveUp, JobContext, LeaseLost, job, periodic, reason
+from supover.kit.jobs import SOON_AGAIN, GiveUp, JobContext, LeaseLost, defer, job, periodic, reason
 
 WORKSPACES: Final = "select all_workspaces()"
 TRIES: Final = 5
@@ -89,9 +91,19 @@ async def merge(ctx: JobContext) -> None:
         ctx.progress({"done": n, "total": len(groups), "merged": merged})
 
 
+IMPORTING: Final = """
+    select exists (select 1 from import_run r where r.workspace_id = $1 and r.kind = 'customers' and r.status = 'running')"""
+WAIT: Final = timedelta(seconds=5)
+
+
 @job(noticing.JOB, lease_s=60)
 async def notice(ctx: JobContext, first: UUID, last: UUID) -> None:
-    """Looks for whom the new customers of a file share an email or phone with."""
+    """Looks for whom the new customers of a file share an email or phone with, once no file is being taken in."""
+    async with ctx.tx() as tx:
+        if await tx.value(IMPORTING):
+            # It would take from the file what time it has, and look at everybody again with each part of it.
+            await defer(tx, noticing.JOB, {"first": first, "last": last}, run_at=clock.now() + WAIT)
+            return
     after: UUID | None = first
     while after is not None and not ctx.cancelled():
         async with ctx.tx(origin="import") as tx:
