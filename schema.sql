@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 51065e92eddef463.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: a5bd98b368ff5872.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -2050,6 +2050,14 @@ CREATE TABLE data.customer_told (
 
 COMMENT ON TABLE data.customer_told IS 'What a channel last said of its customer: a field that still says it is the channel''s to change, another is ours.';
 
+CREATE TABLE data.duplicate_due (
+    workspace_id uuid NOT NULL,
+    first_id uuid NOT NULL,
+    last_id uuid NOT NULL
+);
+
+COMMENT ON TABLE data.duplicate_due IS 'Ids from first to last, both among them, of customers who were added many at once.';
+
 CREATE TABLE data.duplicate_pair (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2843,6 +2851,14 @@ CREATE VIEW fence.customer_told WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.duplicate_due WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    first_id,
+    last_id
+   FROM data.duplicate_due
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.duplicate_pair WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -3502,6 +3518,9 @@ ALTER TABLE ONLY data.customer_stale
 ALTER TABLE ONLY data.customer_told
     ADD CONSTRAINT customer_told_pkey PRIMARY KEY (workspace_id, source, shop, external_id);
 
+ALTER TABLE ONLY data.duplicate_due
+    ADD CONSTRAINT duplicate_due_pkey PRIMARY KEY (workspace_id, first_id, last_id);
+
 ALTER TABLE ONLY data.duplicate_pair
     ADD CONSTRAINT duplicate_pair_pkey PRIMARY KEY (workspace_id, id);
 
@@ -3920,6 +3939,9 @@ ALTER TABLE ONLY data.customer
 ALTER TABLE ONLY data.customer
     ADD CONSTRAINT customer_workspace_id_merged_into_id_fkey FOREIGN KEY (workspace_id, merged_into_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.duplicate_due
+    ADD CONSTRAINT duplicate_due_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.duplicate_scan
     ADD CONSTRAINT duplicate_scan_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
@@ -4234,6 +4256,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_stale TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_told TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_due TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.duplicate_pair TO supover_app;
 

@@ -1,18 +1,22 @@
 """Pairs as they come, and what people do about them."""
 
-from uuid import UUID
-
 import httpx
+import pytest
 
-from supover.duplicates import commands, jobs
+from supover.customers.events import CustomersAdded
+from supover.duplicates import commands, jobs, noticing
 from supover.kit import ids
 from supover.kit.db import Database
+from supover.kit.events import publish
 from supover.kit.jobs import JobContext
 from tests import makers
 from tests.duplicates.scans import both, pairs, scanned
 from tests.makers import Json, Workspace
 
 PHONE = "+1 415 555 0178"
+KEY = "+14155550178"
+OTHER = "+14155550179"
+HUB = "+14155550180"
 
 
 async def test_a_new_customer_with_the_phone_of_another_is_a_pair_at_once(api: httpx.AsyncClient) -> None:
@@ -55,44 +59,55 @@ async def test_an_order_of_another_first_name_is_a_pair_for_review(api: httpx.As
     assert pair["level"] == "review"
 
 
-async def test_a_file_brings_pairs_too(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
-    a = await makers.make_customer(api, name="James Wojcik", phone=PHONE)
-    b = ids.new()
+async def _add(db: Database, shop: Workspace, *people: tuple[str, str | None, str | None]) -> list[str]:
+    """Customers of a file in one transaction: name, phone, email. Returns their ids."""
+    made = [ids.new() for _ in people]
     async with db.tx(shop.id, origin="import") as tx:
-        from supover.customers.events import CustomersAdded
-        from supover.kit.events import publish
-
-        await tx.run("insert into customer (workspace_id, id, source, name) values ($1, $2, 'IMPORT', 'J Wojcik')", b)
         await tx.run(
-            "insert into customer_identity (workspace_id, id, customer_id, kind, value, key, quality, matched_by) "
-            "values ($1, $2, $2, 'phone', 'x', '+14155550178', 'real', 'import')",
-            b,
+            "insert into customer (workspace_id, id, source, name) "
+            "select $1, n.id, 'IMPORT', n.name from unnest($2::uuid[], $3::text[]) as n (id, name)",
+            made,
+            [name for name, *_ in people],
         )
-        await publish(tx, [CustomersAdded(customer_ids=[b])])
-    [pair] = await pairs(api)
-    assert (both(pair), pair["level"]) == ({a["id"], str(b)}, "automatic")
-    # Many of them are looked at by a job.
-    makers.told(await api.post(f"/api/duplicates/{pair['id']}/dismiss"))
-    c = ids.new()
-    async with db.tx(shop.id, origin="import") as tx:
-        await tx.run("insert into customer (workspace_id, id, source, name) values ($1, $2, 'IMPORT', 'James W')", c)
-        await tx.run(
-            "insert into customer_identity (workspace_id, id, customer_id, kind, value, key, quality, matched_by) "
-            "values ($1, $2, $2, 'phone', 'x', '+14155550178', 'real', 'import')",
-            c,
-        )
-        await publish(tx, [CustomersAdded(customer_ids=[c, *(ids.new() for _ in range(600))])])
-
-    async def work() -> None:
-        async with db.reader(shop.id) as reader:
-            [(job_id, args)] = await reader.rows(
-                "update job set state = 'running', worker = 'w' "
-                "where workspace_id = $1 and kind = 'duplicates.notice' and state = 'queued' returning id, args"
+        for kind, keys in (("phone", [one[1] for one in people]), ("email", [one[2] for one in people])):
+            await tx.run(
+                "insert into customer_identity (workspace_id, id, customer_id, kind, value, key, quality, matched_by) "
+                "select $1, gen_random_uuid(), n.id, $2, n.key, n.key, 'real', 'import' "
+                "from unnest($3::uuid[], $4::text[]) as n (id, key) where n.key is not null",
+                kind,
+                made,
+                keys,
             )
-        context = JobContext(db, shop.id, job_id, "duplicates.notice", "w")
-        await jobs.notice(context, UUID(args["first"]), UUID(args["last"]))
+        await publish(tx, [CustomersAdded(customer_ids=made)])
+    return [str(id) for id in made]
 
-    # While a file is being taken in it waits.
+
+async def _notice(db: Database, shop: Workspace) -> None:
+    """The queued job, once."""
+    async with db.reader(shop.id) as reader:
+        [job_id] = await reader.column(
+            "update job set state = 'running', worker = 'w' "
+            "where workspace_id = $1 and kind = 'duplicates.notice' and state = 'queued' returning id"
+        )
+    await jobs.notice(JobContext(db, shop.id, job_id, "duplicates.notice", "w"))
+
+
+async def test_a_small_file_brings_pairs_at_once(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
+    a = await makers.make_customer(api, name="James Wojcik", phone=PHONE)
+    [b] = await _add(db, shop, ("J Wojcik", KEY, None))
+    [pair] = await pairs(api)
+    assert (both(pair), pair["level"]) == ({a["id"], b}, "automatic")
+
+
+async def test_large_files_bring_pairs_once_they_are_in(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noticing, "AT_ONCE", 2)
+    email = "jameswojcik@gmail.com"
+    a = await makers.make_customer(api, name="James Wojcik", phone=PHONE, email=email)
+    b = await makers.make_customer(api, name="J Wojcik", phone=PHONE)
+    [pair] = await pairs(api)
+    makers.told(await api.post(f"/api/duplicates/{pair['id']}/dismiss"))
     run = ids.new()
     async with db.tx(shop.id) as tx:
         await tx.run(
@@ -100,13 +115,26 @@ async def test_a_file_brings_pairs_too(api: httpx.AsyncClient, db: Database, sho
             "values ($1, $2, 'customers', 'cli', 'a.csv', 'x', '{}', 'running')",
             run,
         )
-    await work()
-    assert await pairs(api) == []
+    # Five of one phone, over two parts of the file: each goes with who has it longest. Twenty-one of another: nobody's own.
+    c, d, *_ = await _add(db, shop, ("James W", KEY, email), ("Mary", KEY, None), *[("Ann", HUB, None)] * 11)
+    e, *_ = await _add(db, shop, ("Jim Wojcik", KEY, None), ("Zoe", OTHER, None), *[("Ann", HUB, None)] * 10)
+    await _notice(db, shop)
+    assert await pairs(api) == [], "while a file is being taken in it waits"
     async with db.tx(shop.id) as tx:
         await tx.run("update import_run set status = 'completed' where workspace_id = $1 and id = $2", run)
-    await work()
-    assert len(await pairs(api)) == 2
-    assert len(await pairs(api, status="dismissed")) == 1
+    await _notice(db, shop)
+    told = {frozenset(both(p)): (p["level"], p["reasons"]) for p in await pairs(api)}
+    assert told == {
+        frozenset((a["id"], c)): ("automatic", ["same email", "same phone", "first names go together"]),
+        frozenset((a["id"], d)): ("review", ["same phone", "first names do not go together"]),
+        frozenset((a["id"], e)): ("automatic", ["same phone", "first names go together"]),
+    }
+    assert [both(p) for p in await pairs(api, status="dismissed")] == [{a["id"], b["id"]}]
+    await _add(db, shop, *[("Nobody", None, None)] * 3)
+    await _notice(db, shop)
+    assert len(await pairs(api)) == 3
+    async with db.reader(shop.id) as reader:
+        assert await reader.value("select count(*) from duplicate_due where workspace_id = $1") == 0
 
 
 async def _pair(api: httpx.AsyncClient) -> tuple[Json, Json, Json]:

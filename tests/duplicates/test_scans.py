@@ -182,8 +182,7 @@ async def test_postgresql_compares_whom_python_would_over_ten_thousand_people(db
     found: set[frozenset[UUID]] = set()
     async with db.snapshot(shop.id) as reader:
         await reader.value(scanning.UNHURRIED)
-        blocks = reader.copy_out(scanning.PAIRS, lines=True)
-        async for lines in scanning._lines(blocks):  # pyright: ignore[reportPrivateUsage]
+        async for lines in reader.lines(scanning.PAIRS):
             found |= {frozenset(one.id for one in scanning._two.decode(line)) for line in lines}  # pyright: ignore[reportPrivateUsage]
     wanted = {frozenset((people[a].id, people[b].id)) for a, b in blocking.pairs(people)}
     assert len(wanted) > 5_000
@@ -192,7 +191,7 @@ async def test_postgresql_compares_whom_python_would_over_ten_thousand_people(db
     async with db.snapshot(shop.id) as reader:
         await reader.value(scanning.UNHURRIED)
         some: set[frozenset[UUID]] = set()
-        async for lines in scanning._lines(reader.copy_out(scanning.PAIRS_OF_CHANGED, [scan_id], lines=True)):  # pyright: ignore[reportPrivateUsage]
+        async for lines in reader.lines(scanning.PAIRS_OF_CHANGED, [scan_id]):
             some |= {frozenset(one.id for one in scanning._two.decode(line)) for line in lines}  # pyright: ignore[reportPrivateUsage]
     assert some == wanted
 

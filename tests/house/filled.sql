@@ -168,6 +168,9 @@ select s.workspace_id, pg_temp.key(s.n, 'scan', i), i % 7 = 1, (array['completed
        pg_temp.at(i)
   from shop s, generate_series(1, 600) i;
 
+insert into data.duplicate_due (workspace_id, first_id, last_id)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), pg_temp.key(s.n, 'customer', i + 1) from shop s, generate_series(1, 600) i;
+
 insert into data.duplicate_setting (workspace_id, automatic_merging, nightly_scan) select s.workspace_id, true, true from shop s;
 
 insert into data.event_log (workspace_id, id, kind, at, customer_id, order_id, actor, origin, data)

@@ -99,6 +99,8 @@ WHOLE: Final[Mapping[str, str]] = {
     "access.queries.MEMBERS_BY_NAME": "a workspace has few invitations at a time",
     "access.commands.FORGET_EXPIRED": "a workspace has few invitations at a time",
     "analytics.commands.CHECK_CUSTOMERS": PROOF,
+    "duplicates.noticing.ALL_DUE": "a row for each part of the files that came in lately",
+    "duplicates.noticing.PAIRS": "of a file that is most of a workspace; of a small one by its customers' contacts",
     "analytics.commands.CHECK_REFUNDS": PROOF,
     "analytics.commands.CHECK_CURRENCIES": PROOF,
     "analytics.commands.COUNT_CUSTOMERS": PROOF,

@@ -1,5 +1,6 @@
 """Scans, what is merged by itself, and what large files bring."""
 
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -97,17 +98,24 @@ WAIT: Final = timedelta(seconds=5)
 
 
 @job(noticing.JOB, lease_s=60)
-async def notice(ctx: JobContext, first: UUID, last: UUID) -> None:
-    """Looks for whom the new customers of a file share an email or phone with, once no file is being taken in."""
+async def notice(ctx: JobContext) -> None:
+    """Looks for whom the new customers of files share an email or phone with, once no file is being taken in."""
     async with ctx.tx() as tx:
         if await tx.value(IMPORTING):
-            # It would take from the file what time it has, and look at everybody again with each part of it.
-            await defer(tx, noticing.JOB, {"first": first, "last": last}, run_at=clock.now() + WAIT)
+            # It would take from the file what time it has, and look at its contacts again with each part of it.
+            await defer(tx, noticing.JOB, run_at=clock.now() + WAIT, singleton=noticing.JOB)
             return
-    after: UUID | None = first
-    while after is not None and not ctx.cancelled():
-        async with ctx.tx(origin="import") as tx:
-            await tx.by_keys()
-            found, after = await noticing.of_range(tx, after, last)
-            # The file is one event; its pairs are no thousand more.
-            await noticing.suggest(tx, found)
+    async with ctx.database.snapshot(ctx.workspace_id) as db:
+        ranges = await noticing.all_due(db)
+        if not ranges:
+            return
+        await db.value(scanning.UNHURRIED)
+        async with aclosing(noticing.pairs_of(db, ranges)) as found:
+            async for some in found:
+                if ctx.cancelled():
+                    return
+                async with ctx.tx(origin="import") as tx:
+                    # The file is one event; its pairs are no thousand more.
+                    await noticing.suggest(tx, some)
+    async with ctx.tx() as tx:
+        await noticing.done(tx, ranges)

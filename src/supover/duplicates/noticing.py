@@ -3,22 +3,25 @@
 Only keys match, so relay, masked and placeholder contacts do not, nor does what more than twenty customers hold.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from decimal import Decimal
 from itertools import combinations
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from supover.customers.contacts import HUB_CUSTOMERS
 from supover.customers.events import DuplicateSuspected
 from supover.kit import ids, text
-from supover.kit.db import Tx
+from supover.kit.db import Reader, Tx, by_column
 from supover.kit.events import publish
 
 JOB: Final = "duplicates.notice"
 AT_ONCE: Final = 500
 """New customers of so many in a transaction are looked at in it; more by a job."""
-BATCH: Final = 5_000
 
 OWN: Final = """
     select distinct i.kind, i.key from customer_identity i
@@ -77,23 +80,24 @@ async def notice(tx: Tx, customer_ids: Iterable[UUID]) -> None:
 
 def suspicions(wanted: Container[UUID], shared: Iterable[Shared]) -> dict[tuple[UUID, UUID], DuplicateSuspected]:
     """Whom the wanted are suspected to be of those who have the same contact."""
-    found: dict[tuple[UUID, UUID], DuplicateSuspected] = {}
+    found: dict[tuple[UUID, UUID], tuple[list[str], str | None, str | None]] = {}
     for kind, names in sorted(shared, key=lambda one: one[0]):
         for a, b in _pairs(sorted(names)):
-            if a not in wanted and b not in wanted:
-                continue
-            verdict = text.name_compatible(names[a] or "", names[b] or "")
-            before = found.get((a, b))
-            kinds = dict.fromkeys([*(before.reasons[:-1] if before else ()), f"same {kind}"])
-            found[a, b] = DuplicateSuspected(
-                customer_id=a,
-                other_id=b,
-                score=max(SCORES[kind], before.score if before else 0),
-                level=_LEVELS[verdict],
-                reasons=[*kinds, _NAMES[verdict]],
-                by=kind,
-            )
-    return found
+            if a in wanted or b in wanted:
+                found.setdefault((a, b), ([], names[a], names[b]))[0].append(kind)
+    return {(a, b): _suspicion(a, b, *said) for (a, b), said in found.items()}
+
+
+def _suspicion(a: UUID, b: UUID, kinds: Sequence[str], name_a: str | None, name_b: str | None) -> DuplicateSuspected:
+    verdict = text.name_compatible(name_a or "", name_b or "")
+    return DuplicateSuspected(
+        customer_id=a,
+        other_id=b,
+        score=max(SCORES[kind] for kind in kinds),
+        level=_LEVELS[verdict],
+        reasons=[*(f"same {kind}" for kind in dict.fromkeys(kinds)), _NAMES[verdict]],
+        by=kinds[-1],
+    )
 
 
 def _pairs(holders: Sequence[UUID]) -> Iterable[tuple[UUID, UUID]]:
@@ -145,14 +149,70 @@ async def suggest(tx: Tx, found: Sequence[DuplicateSuspected]) -> None:
 
 # --- many at once --------------------------------------------------------------------------------------------------------
 
-RANGE: Final = """
-    select c.id from customer c
-     where c.workspace_id = $1 and c.id >= $2 and c.id <= $3 and c.deleted_at is null
-     order by c.id limit $4"""
+DUE: Final = """
+    insert into duplicate_due (workspace_id, first_id, last_id) values ($1, $2, $3)
+        on conflict (workspace_id, first_id, last_id) do nothing"""
+ALL_DUE: Final = "select d.first_id, d.last_id from duplicate_due d where d.workspace_id = $1 order by d.first_id"
+DONE: Final = """
+    delete from duplicate_due d
+     using unnest($2::uuid[], $3::uuid[]) as n (first_id, last_id)
+     where d.workspace_id = $1 and d.first_id = n.first_id and d.last_id = n.last_id"""
+# Pairs as `suspicions` finds them, in one pass over who holds the contacts of those who are due.
+PAIRS: Final = f"""
+    with contacts as (
+        select distinct i.kind, i.key
+          from unnest($2::uuid[], $3::uuid[]) as d (first_id, last_id)
+          join customer_identity i on i.customer_id between d.first_id and d.last_id
+         where i.workspace_id = $1 and i.kind <> 'channel' and i.key is not null and i.released_at is null and not i.is_hub),
+    shared as (
+        select i.kind, array_agg(distinct i.customer_id) as customer_ids
+          from customer_identity i
+          join customer c on c.workspace_id = $1 and c.id = i.customer_id and c.deleted_at is null
+         where i.workspace_id = $1 and (i.kind, i.key) in (select n.kind, n.key from contacts n) and i.kind <> 'channel'
+           and i.key is not null and i.released_at is null
+         group by i.kind, i.key
+        having count(*) > 1 and count(distinct i.customer_id) between 2 and {HUB_CUSTOMERS} and not bool_or(i.is_hub)),
+    pairs as (
+        select x.id as a_id, y.id as b_id, array_agg(distinct s.kind) as kinds
+          from shared s
+         cross join unnest(s.customer_ids) with ordinality as x (id, n)
+         cross join unnest(s.customer_ids) with ordinality as y (id, n)
+         where x.n < y.n and (x.n = 1 or cardinality(s.customer_ids) <= {EACH})
+         group by x.id, y.id)
+    select json_build_array(p.a_id, p.b_id, p.kinds, a.name, b.name)
+      from pairs p
+      join customer a on a.workspace_id = $1 and a.id = p.a_id
+      join customer b on b.workspace_id = $1 and b.id = p.b_id
+     where exists (select 1 from unnest($2::uuid[], $3::uuid[]) as d (first_id, last_id)
+                    where p.a_id between d.first_id and d.last_id or p.b_id between d.first_id and d.last_id)"""
+_pair: Final = msgspec.json.Decoder(tuple[UUID, UUID, list[str], str | None, str | None])
+
+Ranges = Sequence[Sequence[object]]
+"""The first and the last ids of customers who are due."""
 
 
-async def of_range(tx: Tx, first: UUID, last: UUID) -> tuple[list[DuplicateSuspected], UUID | None]:
-    """Whom some of those whose ids are in the range may be; and from which one to go on, None at the end."""
-    found = await tx.column(RANGE, first, last, BATCH)
-    told = await suspects(tx, found)
-    return told, UUID(int=found[-1].int + 1) if len(found) == BATCH else None
+async def due(tx: Tx, customer_ids: Iterable[UUID]) -> None:
+    """Notes down that somebody is to look at those customers, who were made one after the other."""
+    found = sorted(customer_ids)
+    await tx.run(DUE, found[0], found[-1])
+
+
+async def all_due(db: Reader) -> Ranges:
+    """Whom nobody has looked at yet: a column of first ids and one of last ids; none where nobody is due."""
+    return by_column(await db.rows(ALL_DUE))
+
+
+async def done(tx: Tx, ranges: Ranges) -> None:
+    """They were looked at."""
+    await tx.run(DONE, *ranges)
+
+
+async def pairs_of(db: Reader, ranges: Ranges) -> AsyncGenerator[list[DuplicateSuspected]]:
+    """Whom the customers who are due share a real email or phone with, thousands at a time."""
+    async with aclosing(db.lines(PAIRS, *ranges)) as blocks:
+        async for block in blocks:
+            yield await asyncio.to_thread(_suspected, block)
+
+
+def _suspected(block: Iterable[bytes]) -> list[DuplicateSuspected]:
+    return [_suspicion(*_pair.decode(line)) for line in block]

@@ -65,7 +65,8 @@ async def notice_added(tx: Tx, added: Sequence[CustomersAdded]) -> None:
     from supover.kit.jobs import defer
 
     assert jobs.notice
-    await defer(tx, noticing.JOB, {"first": min(found), "last": max(found)})
+    await noticing.due(tx, found)
+    await defer(tx, noticing.JOB, singleton=noticing.JOB)
 
 
 # --- who is gone, and who became one -------------------------------------------------------------------------------------

@@ -268,14 +268,12 @@ async def compare(
         await db.value(UNHURRIED)
         known = await grouping.frequencies(db)
         await db.value(BY_SORTING)
-        blocks = (
-            db.copy_out(PAIRS, lines=True) if not waiting else db.copy_out(PAIRS_OF_CHANGED, list(waiting), lines=True)
-        )
+        blocks = db.lines(PAIRS_OF_CHANGED, list(waiting)) if waiting else db.lines(PAIRS)
         found: list[tuple[Any, ...]] = []
         writing: asyncio.Task[None] | None = None
         try:
-            async with aclosing(_lines(blocks)) as lines:
-                async for block in lines:
+            async with aclosing(blocks):
+                async for block in blocks:
                     scored, compared = await asyncio.to_thread(_scored, block, known)
                     counts.compared += compared
                     found += scored
@@ -299,30 +297,6 @@ async def _write(opened: Opened, scan_id: UUID, found: Sequence[tuple[Any, ...]]
     if found:
         async with opened() as tx:
             await tx.many(FOUND, found, scan_id)
-
-
-LINES_AT_ONCE: Final = 500_000
-"""Bytes that are scored at a time, in a thread."""
-
-
-async def _lines(blocks: AsyncGenerator[bytes]) -> AsyncGenerator[list[bytes]]:
-    left: list[bytes] = []
-    size = 0
-    rest = b""
-    async with aclosing(blocks):
-        async for block in blocks:
-            whole, newline, tail = block.rpartition(b"\n")
-            if not newline:
-                rest += block
-                continue
-            left += (rest + whole).split(b"\n")
-            size += len(block)
-            rest = tail
-            if size >= LINES_AT_ONCE:
-                yield left
-                left, size = [], 0
-    if left:
-        yield left
 
 
 def _scored(lines: Sequence[bytes], known: Frequencies) -> tuple[list[tuple[Any, ...]], int]:

@@ -511,6 +511,7 @@ PERSONAL: Final[Sequence[Table]] = (
         plain="workspace_id automatic_merging nightly_scan updated_at version",
         why="what the workspace wants",
     ),
+    Table(name="duplicate_due", plain="workspace_id first_id last_id", why="of files, not of anybody"),
     Table(name="custom_field_stamp", plain="workspace_id stamp", why="a stamp"),
     Table(name="exchange_rate", plain="workspace_id currency on_date rate created_at", why="rates"),
     Table(name="segment_day", plain="workspace_id segment_id day members entered left_count", why="counts"),
