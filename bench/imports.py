@@ -1,7 +1,6 @@
 """Customers imported from a file, beside bare COPY of the rows that it becomes into the same tables."""
 
 import asyncio
-import csv
 import resource
 import subprocess
 import sys
@@ -13,20 +12,15 @@ import asyncpg
 import msgspec
 
 from bench.house import House, new_workspace
-from bench.seed import FIRST
 from supover import wiring
+from supover.demo import commands as demo
+from supover.demo.rules import Shape, midnight
 from supover.imports import customer_commands
 from supover.imports.customer_model import CustomerImportOptions
 from supover.kit import clock
 from supover.kit.db import Database
 
 WARM = 2_000
-HEADER = ("externalId", "email", "name", "phone", "line1", "city", "state", "postalCode", "country", "tags")
-PLACES = (
-    ("Springfield", "IL", "62701", "US", "+1415555"),
-    ("Berlin", "", "10115", "DE", "+491511"),
-    ("Paris", "", "75001", "FR", "+336123"),
-)
 COPIED = (
     (
         "customer",
@@ -65,19 +59,9 @@ async def measure(house: House, customers: int) -> Imported:
 
 
 def customers_file(folder: Path, count: int) -> Path:
-    """A file of customers whom nobody knows, each with a channel's id, an email, a phone, an address and tags."""
+    """What `supover demo --customers N --customers-csv FILE` writes: buyers with addresses and tags."""
     place = folder / f"customers-{count}.csv"
-    with place.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(HEADER)
-        for n in range(count):
-            city, state, code, country, dialled = PLACES[n % len(PLACES)]
-            name = f"{FIRST[n % 10]} {n * 7919 % 1_000_003:x}"
-            tags = f"newsletter;lot{n % 50}" if n % 3 == 0 else f"lot{n % 50}"
-            email = f"buyer{n}@example{n % 97}.com"
-            writer.writerow(
-                (f"b{n}", email, name, f"{dialled}{n % 10_000:04}", f"{n} Main St", city, state, code, country, tags)
-            )
+    demo.write_buyers(place, Shape(until=midnight(clock.now()), customers=count))
     return place
 
 

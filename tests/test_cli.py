@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from supover.cli import app
+from supover.demo.rules import TAGS
 from supover.kit.db import Database
 from tests.makers import Workspace, make_workspace
 from tests.segments.arrange import settle
@@ -256,6 +258,18 @@ async def test_a_demo_in_files_goes_in_as_it_is(supover: Cli) -> None:
     rates = await supover.json("rates", "import", told["rates"])
     assert rates["ordersRated"] > 0
     assert rates["ordersWithoutRate"] == 0
+
+
+async def test_the_buyers_of_a_demo_go_in_as_customers(supover: Cli) -> None:
+    file = supover.folder / "buyers.csv.gz"
+    result = await supover.run("demo", "--customers", "30", "--customers-csv", str(file), "--json")
+    assert json.loads(result.stdout) == {"customers": 30, "customersFile": str(file)}
+    found = await supover.json("customers", "import", str(file))
+    assert (found["total"], found["created"], found["failed"]) == (30, 30, 0)
+    sent = await supover.run("customers", "export", *supover.here)
+    rows = list(csv.DictReader(io.StringIO(sent.stdout)))
+    assert len(rows) == 30 == sum(bool(row["city"]) for row in rows)
+    assert {tag for row in rows for tag in row["tags"].split(";") if tag} == set(TAGS)
 
 
 # --- start ---------------------------------------------------------------------------------------------------------------

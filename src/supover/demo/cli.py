@@ -27,6 +27,15 @@ def tell(
         Path | None,
         typer.Option("--csv", metavar="FILE", dir_okay=False, help="Write a CSV for `supover orders import` instead."),
     ] = None,
+    customers_csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--customers-csv",
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the buyers, with addresses and tags, as a CSV for `supover customers import` instead.",
+        ),
+    ] = None,
     currency: Annotated[
         str, typer.Option("--currency", metavar="CODE", help="With --csv: what the workspace that takes it counts in.")
     ] = "USD",
@@ -44,13 +53,20 @@ def tell(
     if currency.upper() not in money.CURRENCIES:
         raise typer.BadParameter(f"{currency!r} is not a currency of ISO 4217", param_hint="--currency")
     shape = rules.Shape(until=rules.midnight(clock.now()), customers=customers, seed=seed, currency=currency.upper())
-    if csv is not None:
+    if csv is not None or customers_csv is not None:
+        written: dict[str, object] = {}
         try:
-            with _progress() as progress:
-                number, beside = commands.write(csv, shape, progress)
+            if customers_csv is not None:
+                with _progress("customers") as progress:
+                    number = commands.write_buyers(customers_csv, shape, progress)
+                written |= {"customers": number, "customersFile": str(customers_csv)}
+            if csv is not None:
+                with _progress("orders") as progress:
+                    number, beside = commands.write(csv, shape, progress)
+                written |= {"orders": number, "file": str(csv), "rates": str(beside)}
         except OSError as error:
-            terminal.fail(f"{csv}: {error.strerror}")
-        terminal.show({"orders": number, "file": str(csv), "rates": str(beside)}, json=json)
+            terminal.fail(f"{error.filename}: {error.strerror}")
+        terminal.show(written, json=json)
         return
 
     async def act() -> "Filled":
@@ -63,7 +79,7 @@ def tell(
             id = await terminal.workspace(db, workspace)
             async with db.reader(id) as reader:
                 own, _ = await queries.currency_and_zone(reader)
-            with _progress() as progress:
+            with _progress("orders") as progress:
                 return await commands.fill(
                     lambda: db.tx(id, actor="cli", actor_name="Demo", origin="import"),
                     msgspec.structs.replace(shape, currency=own),
@@ -74,14 +90,14 @@ def tell(
 
 
 @contextmanager
-def _progress() -> Generator[Callable[[int], None]]:
-    """Says how many orders are told, in one line of standard error where that is a terminal."""
+def _progress(what: str) -> Generator[Callable[[int], None]]:
+    """Says how many are told, in one line of standard error where that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
 
     def progress(number: int) -> None:
-        sys.stderr.write(f"\r{number:,} orders")
+        sys.stderr.write(f"\r{number:,} {what}")
         sys.stderr.flush()
 
     yield progress

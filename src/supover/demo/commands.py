@@ -87,7 +87,6 @@ NOTES: Final = (
     "Runs a café and may become a wholesale customer.",
     "Wants to be told when the midnight blue lamp is back.",
 )
-TAGS: Final = ("newsletter", "wholesale", "gift buyer", "local", "press")
 HELD: Final = "The address looks incomplete."
 
 
@@ -100,7 +99,7 @@ async def _look_after(tx: Tx, shape: Shape, found: Sequence[tuple[Told, Taken]])
         await customers.change(tx, id, CustomerChange(status="VIP", tags=["vip"]))
     rest = best[25:]
     for id in dice.sample(rest, min(60, len(rest))):
-        await customers.change(tx, id, CustomerChange(tags=dice.sample(TAGS, dice.randint(1, 2))))
+        await customers.change(tx, id, CustomerChange(tags=dice.sample(rules.TAGS, dice.randint(1, 2))))
     for text, id in zip(NOTES * 2, best[::3], strict=False):
         await notes.create(tx, id, NewNote(note=text, pinned=dice.random() < 0.2))
     await _block_some(tx, found, rest[-3:])
@@ -173,6 +172,36 @@ def write(file: Path, shape: Shape, progress: Callable[[int], None] = lambda _: 
             number += len(block)
             progress(number)
     return number, beside
+
+
+BUYERS: Final = (
+    "externalId", "email", "name", "phone", "line1", "line2", "city", "state", "postalCode", "country", "tags",
+)  # fmt: skip
+
+
+def write_buyers(file: Path, shape: Shape, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Writes everybody of the story to a CSV, a customer a line with address and tags; how many.
+
+    It goes in by `supover customers import` as it is. Gzipped where the name ends in .gz.
+    """
+    number = 0
+    with _text(file) as out:
+        table = csv.writer(out)
+        table.writerow(BUYERS)
+        for block in rules.buyers(shape):
+            table.writerows(map(_buyer, block))
+            number += len(block)
+            progress(number)
+    return number
+
+
+def _buyer(buyer: rules.Buyer) -> tuple[object, ...]:
+    contact, place = buyer.contact, buyer.contact.address
+    assert place is not None, "everybody lives somewhere"
+    return (
+        buyer.external_id, contact.email, contact.name, contact.phone, place.line1, place.line2, place.city, place.state,
+        place.postal_code, place.country, ", ".join(buyer.tags),
+    )  # fmt: skip
 
 
 def _text(file: Path) -> IO[str]:

@@ -34,6 +34,7 @@ SEASON: Final = (0.80, 0.78, 0.85, 0.88, 0.95, 0.86, 0.80, 0.84, 0.95, 1.10, 1.6
 
 CHANNELS: Final = (("SHOPIFY", 40), ("TIKTOK_SHOP", 22), ("ETSY", 18), ("API", 14), ("AMAZON", 6))
 SECOND_CHANNEL: Final = 0.08
+TAGS: Final = ("newsletter", "wholesale", "gift buyer", "local", "press")
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,14 @@ class Told(msgspec.Struct, frozen=True):
 
     person: int
     order: ChannelOrder
+
+
+class Buyer(msgspec.Struct, frozen=True):
+    """Somebody of the story as a shop's own file has them: everything they told, and what the staff wrote beside it."""
+
+    external_id: str
+    contact: Contact
+    tags: Sequence[str]
 
 
 class _Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -246,6 +255,22 @@ def _season(at: datetime) -> float:
 
 def _hour(dice: Random) -> int:
     return int(dice.triangular(6, 30, 20)) % 24
+
+
+def buyers(shape: Shape) -> Iterator[list[Buyer]]:
+    """Everybody of the story once, BLOCK at a time."""
+    for start in range(0, shape.customers, BLOCK):
+        yield [_buyer(shape, index) for index in range(start, min(start + BLOCK, shape.customers))]
+
+
+def _buyer(shape: Shape, index: int) -> Buyer:
+    # Dice of its own: what else is told of them stays as it is.
+    person, dice = _Person(shape, index), Random(f"{shape.seed}/{index}/tags")  # noqa: S311  tells a story, guards nothing
+    contact = Contact(
+        source="IMPORT", shop="", email=person.email, phone=person.phone, name=f"{person.first} {person.last}",
+        country=person.country.code, address=person.home,
+    )  # fmt: skip
+    return Buyer(f"demo-{shape.seed}-{index}", contact, dice.sample(TAGS, dice.choice((0, 0, 1, 2))))
 
 
 # --- what they buy -------------------------------------------------------------------------------------------------------
