@@ -12,6 +12,7 @@ from supover.exports.model import CustomerExport, ExportsBusy, ReaderStalled
 from supover.kit.db import Database
 from supover.kit.problems import Invalid
 from tests.house import plans
+from tests.house.conftest import connected
 from tests.makers import Workspace, application, make_workspace
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ MANY = """
 BUSY = "select count(*) from pg_stat_activity where query like 'COPY%%' and state = 'active' and datname = current_database()"
 
 
-@pytest.fixture
-async def full(db: Database, owner: "Connection") -> Workspace:
-    """A shop whose export has thirty megabytes: more than stands in buffers on the way."""
+@pytest.fixture(scope="module")
+async def full(db: Database, database: str) -> Workspace:
+    """A shop whose export has thirty megabytes: more than stands in buffers on the way. Nobody changes it."""
     shop = await make_workspace(db)
-    await owner.execute(MANY, shop.id)
+    async with connected(database) as owner:
+        await owner.execute(MANY, shop.id)
     return shop
 
 
