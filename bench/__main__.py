@@ -1,7 +1,8 @@
 """`make bench`: what the house does beside what the machine can do, in one run; the table goes to docs/benchmarks.md.
 
-`N=1000000 make bench` sets the customers (100,000 unless told: about six minutes on two cores). Figures of different runs
-and machines cannot be compared; ratios within a run can.
+`N=1000000 make bench` sets the customers (100,000 unless told: about twelve minutes on two cores). `PARTS=files,duplicates`
+measures only those (of PARTS below), shows the table, and leaves the page alone. Figures of different runs and machines cannot
+be compared; ratios within a run can.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -318,37 +319,30 @@ async def _lateness(house: House, workspace_id: UUID, began: datetime, count: in
         await asyncio.sleep(0.5)
 
 
-async def measure(report: Report, customers: int) -> None:
-    """Everything, one after the other."""
-    wiring.load()
-    async with open_house() as house:
-        await peers.tables(house)
-        with report.step(f"importing {IMPORTED:,} orders"):
-            await order_import(house, report)
-        with report.step(f"seeding {customers:,} customers with orders"):
-            await seed.customers(house.owner_url, house.workspace_id, customers)
-        started = clock.monotonic_s()
-        marks = await drained(house.database, house.workspace_id)
-        report.add(Row("customers recounted", f"{marks / (clock.monotonic_s() - started):,.0f}/s"))
-        await segments.settle(house)
-        await segments.evaluate(house)
-        with report.step("reading"):
-            await reads(house, report, customers)
-        with report.step("asking for three times as much as can be answered"):
-            await too_much(house, report)
-        with report.step("writing"):
-            await writes(house, report)
-        with report.step("receiving webhooks"):
-            await deliveries(house, report)
-        with report.step("seeding histories: three orders a customer"):
-            await seed.histories(house.owner_url, house.workspace_id)
-        with report.step("asking for segments"):
-            await wishes(house, report)
-        with report.step(f"importing and exporting {customers:,} customers"):
-            await customer_files(house, report, customers)
-        with report.step(f"looking for duplicates among {customers:,} customers"):
-            await pairs(house, report, customers)
-        report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
+async def orders(house: House, report: Report, customers: int) -> None:
+    """Orders imported, recounted, read, sent by programs and channels, asked for by segments; each builds on those before."""
+    with report.step(f"importing {IMPORTED:,} orders"):
+        await order_import(house, report)
+    with report.step(f"seeding {customers:,} customers with orders"):
+        await seed.customers(house.owner_url, house.workspace_id, customers)
+    started = clock.monotonic_s()
+    marks = await drained(house.database, house.workspace_id)
+    report.add(Row("customers recounted", f"{marks / (clock.monotonic_s() - started):,.0f}/s"))
+    await segments.settle(house)
+    await segments.evaluate(house)
+    with report.step("reading"):
+        await reads(house, report, customers)
+    with report.step("asking for three times as much as can be answered"):
+        await too_much(house, report)
+    with report.step("writing"):
+        await writes(house, report)
+    with report.step("receiving webhooks"):
+        await deliveries(house, report)
+    with report.step("seeding histories: three orders a customer"):
+        await seed.histories(house.owner_url, house.workspace_id)
+    with report.step("asking for segments"):
+        await wishes(house, report)
+    report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
 
 
 async def wishes(house: House, report: Report) -> None:
@@ -420,6 +414,23 @@ async def pairs(house: House, report: Report, customers: int) -> None:
             report.add(Row("  automatic", str(exact)))
 
 
+PARTS: Mapping[str, Callable[[House, Report, int], Awaitable[None]]] = {
+    "orders": orders,
+    "files": customer_files,
+    "duplicates": pairs,
+}
+
+
+async def measure(report: Report, customers: int, parts: Iterable[str]) -> None:
+    """The parts, one after the other."""
+    wiring.load()
+    async with open_house() as house:
+        await peers.tables(house)
+        for part in parts:
+            with report.step(f"{part}: {customers:,} customers"):
+                await PARTS[part](house, report, customers)
+
+
 HEAD = """# Benchmarks
 
 What the house does beside what the machine can do, measured in one run by `make bench`, which writes this page. Client,
@@ -447,12 +458,17 @@ def page(rows: Sequence[Row], customers: int) -> str:
 def main() -> None:
     """Measures, shows the table, and writes the page."""
     customers = int(os.environ.get("N", "100000"))
+    parts = [part for part in os.environ.get("PARTS", "").split(",") if part]
+    if unknown := set(parts) - set(PARTS):
+        raise SystemExit(f"PARTS: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
     report = Report()
-    asyncio.run(measure(report, customers))
+    asyncio.run(measure(report, customers, parts or PARTS))
     out = Table("what", "ours", "beside", "ratio", "goal", "met")
     for row in report.rows:
         out.add_row(row.what, row.ours, row.beside, row.ratio, row.goal, {None: "", True: "yes", False: "no"}[row.met])
     Console(file=sys.stdout, width=140).print(out)
+    if parts:
+        return
     kept = PAGE.read_text("utf-8") if PAGE.exists() else ""
     _, mark, notes = kept.partition("\n## ")
     PAGE.write_text(page(report.rows, customers) + (f"{mark}{notes}" if mark else ""), "utf-8")
