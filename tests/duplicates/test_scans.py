@@ -179,21 +179,21 @@ async def test_postgresql_compares_whom_python_would_over_ten_thousand_people(db
     async with db.tx(shop.id) as tx:
         await tx.many(scanning.KEEP, rows, scan_id)
         await scanning.count_terms(tx)
-    found: set[frozenset[UUID]] = set()
-    async with db.snapshot(shop.id) as reader:
-        await reader.value(scanning.UNHURRIED)
-        async for lines in reader.lines(scanning.PAIRS):
-            found |= {frozenset(one.id for one in scanning._two.decode(line)) for line in lines}  # pyright: ignore[reportPrivateUsage]
     wanted = {frozenset((people[a].id, people[b].id)) for a, b in blocking.pairs(people)}
     assert len(wanted) > 5_000
-    assert found == wanted
-    # Of some of them only, and with whom they share a key.
+    # In memory, and of those only who are new, by PostgreSQL.
     async with db.snapshot(shop.id) as reader:
         await reader.value(scanning.UNHURRIED)
-        some: set[frozenset[UUID]] = set()
-        async for lines in reader.lines(scanning.PAIRS_OF_CHANGED, [scan_id]):
-            some |= {frozenset(one.id for one in scanning._two.decode(line)) for line in lines}  # pyright: ignore[reportPrivateUsage]
-    assert some == wanted
+        for told in (scanning.shared(reader), scanning.shared_with_changed(reader, [scan_id])):
+            found = [
+                frozenset((UUID(str(a)), UUID(str(b))))
+                async for ones, others in told
+                for a, b in zip(ones, others, strict=True)
+            ]
+            assert len(found) == len(set(found))
+            assert set(found) == wanted
+        none = [both async for both in scanning.shared_with_changed(reader, [ids.new()])]
+    assert none == []
 
 
 def _json(p: profiles.Profile) -> str:

@@ -94,6 +94,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "duplicates/noticing.py": "who shares a contact, at once",
     "duplicates/profiles.py": "what of a customer is compared",
     "duplicates/scanning.py": "a search for duplicates, step by step",
+    "duplicates/sharing.py": "who of a whole workspace shares a key",
     "duplicates/scoring.py": "what speaks for two being one, in bits",
     "orders/rates.py": "exchange rates",
     "privacy/erasing.py": "people are erased, by the map",

@@ -1,7 +1,6 @@
 """Pairs joined to groups, and what is left of each pair's level in its group."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from itertools import combinations
 from typing import Any, Final
 from uuid import UUID
@@ -46,10 +45,15 @@ FORGET_IMPLIED_AMONG: Final = """
     delete from duplicate_pair p
      where p.workspace_id = $1 and p.a_id = any($2::uuid[]) and p.b_id = any($2::uuid[]) and p.status = 'open'
        and p.own_level = 'implied' and p.cluster_id is null"""
-JOIN: Final = """
+GROUP: Final = """
+    update duplicate_pair p
+       set level = n.level, cluster_id = n.cluster_id, updated_at = now()
+      from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) as n (a_id, b_id, cluster_id, level)
+     where p.workspace_id = $1 and p.a_id = n.a_id and p.b_id = n.b_id and p.status = 'open'"""
+IMPLY: Final = """
     insert into duplicate_pair as p (workspace_id, id, a_id, b_id, score, level, own_level, reasons, evidence, cluster_id, scan_id)
     select $1, n.id, n.a_id, n.b_id, n.score, n.level, 'implied', string_to_array(n.reasons, chr(31)), n.evidence, n.cluster_id, $2
-      from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::numeric[], $7::text[], $8::text[], $9::jsonb[], $10::uuid[])
+      from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::float8[], $7::text[], $8::text[], $9::jsonb[], $10::uuid[])
            as n (id, a_id, b_id, score, level, reasons, evidence, cluster_id)
         on conflict (workspace_id, a_id, b_id) do update
        set level = excluded.level, cluster_id = excluded.cluster_id, updated_at = now()
@@ -111,25 +115,18 @@ async def regroup(tx: Tx, scan_id: UUID | None, among: Sequence[UUID] | None = N
     else:
         await tx.run(FORGET_IMPLIED_AMONG, list(among))
     scored = {(row[0], row[1]) for row in rows}
-    new = [_row(pair, Decimal(0), (), ()) for pair in found.joined if pair[:2] in scored]
+    await tx.many(GROUP, [pair for pair in found.joined if pair[:2] in scored])
     if implied := [pair for pair in found.joined if pair[:2] not in scored]:
         known = await frequencies(tx)
-        new += [_implied(pair, people, known) for pair in implied]
-    if new:
-        await tx.many(JOIN, new, scan_id)
+        await tx.many(IMPLY, [_implied(pair, people, known) for pair in implied], scan_id)
 
 
 def _implied(pair: tuple[UUID, UUID, UUID, str], people: dict[UUID, Profile], known: Frequencies) -> tuple[Any, ...]:
-    # Who is in a group was not forbidden there, so both profiles are known.
-    score = scoring.score(people[pair[0]], people[pair[1]], known)
-    return _row(pair, scoring.shown(score.bits), [IMPLIED, *scoring.words(score)], score.reasons)
-
-
-def _row(
-    pair: tuple[UUID, UUID, UUID, str], score: Decimal, reasons: Sequence[str], evidence: Sequence[scoring.Reason]
-) -> tuple[Any, ...]:
     a_id, b_id, cluster_id, level = pair
-    return ids.new(), a_id, b_id, score, level, "\x1f".join(reasons), json_bytes(evidence), cluster_id
+    # Who is in a group was not forbidden there, so both profiles are known.
+    score = scoring.score(people[a_id], people[b_id], known)
+    reasons = "\x1f".join([IMPLIED, *scoring.words(score)])
+    return ids.new(), a_id, b_id, scoring.kept(score.bits), level, reasons, json_bytes(score.reasons), cluster_id
 
 
 TERMS: Final = "select t.term, t.customers from duplicate_term t where t.workspace_id = $1"

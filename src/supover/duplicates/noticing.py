@@ -185,7 +185,7 @@ PAIRS: Final = f"""
       join customer b on b.workspace_id = $1 and b.id = p.b_id
      where exists (select 1 from unnest($2::uuid[], $3::uuid[]) as d (first_id, last_id)
                     where p.a_id between d.first_id and d.last_id or p.b_id between d.first_id and d.last_id)"""
-_pair: Final = msgspec.json.Decoder(tuple[UUID, UUID, list[str], str | None, str | None])
+_pairs_told: Final = msgspec.json.Decoder(tuple[UUID, UUID, list[str], str | None, str | None])
 
 Ranges = Sequence[Sequence[object]]
 """The first and the last ids of customers who are due."""
@@ -209,10 +209,10 @@ async def done(tx: Tx, ranges: Ranges) -> None:
 
 async def pairs_of(db: Reader, ranges: Ranges) -> AsyncGenerator[list[DuplicateSuspected]]:
     """Whom the customers who are due share a real email or phone with, thousands at a time."""
-    async with aclosing(db.lines(PAIRS, *ranges)) as blocks:
-        async for block in blocks:
-            yield await asyncio.to_thread(_suspected, block)
+    async with aclosing(db.lines(PAIRS, *ranges)) as told:
+        async for lines in told:
+            yield await asyncio.to_thread(_suspected, lines)
 
 
-def _suspected(block: Iterable[bytes]) -> list[DuplicateSuspected]:
-    return [_suspicion(*_pair.decode(line)) for line in block]
+def _suspected(lines: bytes) -> list[DuplicateSuspected]:
+    return [_suspicion(*pair) for pair in _pairs_told.decode_lines(lines)]

@@ -17,12 +17,12 @@ from supover.duplicates import blocking, grouping, profiles, scoring
 from supover.duplicates.profiles import Profile
 from supover.duplicates.scoring import Frequencies
 from supover.kit import ids
-from supover.kit.db import Database, Tx, json_bytes
+from supover.kit.db import Database, Reader, Tx, json_bytes
 
 CHUNK: Final = 10_000
 """Customers whose profiles are made in one transaction."""
-PAIRS_AT_ONCE: Final = 2_000
-"""Pairs that are written in one transaction."""
+COMPARED_AT_ONCE: Final = 5_000
+"""Pairs that are compared at a time, and written in one transaction."""
 
 Opened = Callable[[], AbstractAsyncContextManager[Tx]]
 
@@ -30,10 +30,6 @@ UNHURRIED: Final = """
     select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
            set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '128MB', true)
      where $1::uuid = (select current_workspace())"""
-
-
-# Nearly every key is one customer's, which nobody can know before: sorting them takes half as long as hashing.
-BY_SORTING: Final = "select set_config('enable_hashagg', 'off', true) where $1::uuid = (select current_workspace())"
 
 
 class Cancelled(Exception):
@@ -93,10 +89,9 @@ KEEP: Final = """
            scan_id = excluded.scan_id"""
 FORGET: Final = """
     delete from duplicate_profile d
-     where d.workspace_id = $1 and d.customer_id > $2 and d.customer_id <= $3
+     where d.workspace_id = $1
        and not exists (select 1 from customer c where c.workspace_id = $1 and c.id = d.customer_id and c.deleted_at is null)"""
 FIRST: Final = UUID(int=0)
-LAST: Final = UUID(int=2**128 - 1)
 
 
 def made(rows: Sequence[tuple[Any, ...]]) -> list[tuple[UUID, int, str, str, str]]:
@@ -142,13 +137,15 @@ async def profile_all(
                 await writing
             counts.customers += number
             counts.changed += len(kept)
-            writing = asyncio.create_task(_keep(opened, scan_id, after, last, kept))
+            writing = asyncio.create_task(_keep(opened, scan_id, kept))
             after = last
             if told(counts):
                 raise Cancelled
         if writing is not None:
             await writing
-        await _keep(opened, scan_id, after, LAST, ())
+        async with opened() as tx:
+            await tx.value(UNHURRIED)
+            await tx.run(FORGET)
     finally:
         for task in (reading, writing):
             if task is not None and not task.done():
@@ -170,11 +167,10 @@ async def _read(
         return last, number, await db.rows(CHANGED, after, last, full, scan_id)
 
 
-async def _keep(opened: Opened, scan_id: UUID, after: UUID, last: UUID, kept: Sequence[tuple[Any, ...]]) -> None:
+async def _keep(opened: Opened, scan_id: UUID, kept: Sequence[tuple[Any, ...]]) -> None:
     async with opened() as tx:
         await tx.value(UNHURRIED)
         await tx.many(KEEP, kept, scan_id)
-        await tx.run(FORGET, after, last)
 
 
 # --- how common something is -----------------------------------------------------------------------------------------------
@@ -200,25 +196,11 @@ async def count_terms(tx: Tx) -> None:
 
 # --- who is compared -------------------------------------------------------------------------------------------------------
 
-# A key that more than twenty share is none. Both profiles in one line of JSON, so that the database sends what is compared
-# as it finds it. How many keys are shared the planner cannot know: `is true` keeps it from joining them by nested loops.
-PAIRS: Final = f"""
-    with shared as (
-        select b.key from duplicate_profile p, unnest(p.blocks) as b (key) where p.workspace_id = $1
-         group by b.key having count(*) between 2 and {blocking.MOST_IN_A_BLOCK}),
-    blocks as (
-        select array_agg(p.customer_id) as members
-          from duplicate_profile p, unnest(p.blocks) as b (key)
-         where p.workspace_id = $1 and (b.key in (select s.key from shared s)) is true
-         group by b.key),
-    pairs as (
-        select distinct x.id as a_id, y.id as b_id
-          from blocks b, unnest(b.members) as x (id), unnest(b.members) as y (id)
-         where x.id < y.id)
-    select '[' || a.profile || ',' || b.profile || ']'
-      from pairs p
-      join duplicate_profile a on a.workspace_id = $1 and a.customer_id = p.a_id
-      join duplicate_profile b on b.workspace_id = $1 and b.customer_id = p.b_id"""
+KEYS: Final = """
+    select p.customer_id || ',' || array_to_string(p.blocks, ' ')
+      from duplicate_profile p where p.workspace_id = $1 order by p.customer_id"""
+# A key that more than twenty share is none. How many keys are shared the planner cannot know: `is true` keeps it from joining
+# them by nested loops.
 PAIRS_OF_CHANGED: Final = f"""
     with changed as (
         select p.customer_id, p.blocks from duplicate_profile p where p.workspace_id = $1 and p.scan_id = any($2::uuid[])),
@@ -228,22 +210,50 @@ PAIRS_OF_CHANGED: Final = f"""
         select array_agg(p.customer_id) as members
           from duplicate_profile p, unnest(p.blocks) as b (key)
          where p.workspace_id = $1 and (b.key in (select w.key from wanted w)) is true
-         group by b.key having count(*) between 2 and {blocking.MOST_IN_A_BLOCK}),
-    pairs as (
-        select distinct least(x.id, y.id) as a_id, greatest(x.id, y.id) as b_id
-          from blocks b, unnest(b.members) as x (id), unnest(b.members) as y (id)
-         where x.id <> y.id and (x.id in (select c.customer_id from changed c)) is true)
+         group by b.key having count(*) between 2 and {blocking.MOST_IN_A_BLOCK})
+    select distinct least(x.id, y.id) as a_id, greatest(x.id, y.id) as b_id
+      from blocks b, unnest(b.members) as x (id), unnest(b.members) as y (id)
+     where x.id <> y.id and (x.id in (select c.customer_id from changed c)) is true
+     order by a_id, b_id"""
+# Both profiles in one line of JSON, as the database has them.
+PROFILES: Final = """
     select '[' || a.profile || ',' || b.profile || ']'
-      from pairs p
-      join duplicate_profile a on a.workspace_id = $1 and a.customer_id = p.a_id
-      join duplicate_profile b on b.workspace_id = $1 and b.customer_id = p.b_id"""
+      from unnest($2::uuid[], $3::uuid[]) as n (a_id, b_id)
+      join duplicate_profile a on a.workspace_id = $1 and a.customer_id = n.a_id
+      join duplicate_profile b on b.workspace_id = $1 and b.customer_id = n.b_id"""
+
+Pairs = tuple[Sequence[UUID | str], Sequence[UUID | str]]
+"""The ids of the ones, and of the others."""
+
+
+async def shared(db: Reader) -> AsyncGenerator[Pairs]:
+    """All who share a key, thousands at a time; each pair once."""
+    # Only who compares everybody needs frames.
+    from supover.duplicates.sharing import Sharing
+
+    found = Sharing()
+    async with aclosing(db.lines(KEYS)) as told:
+        async for lines in told:
+            await asyncio.to_thread(found.add, lines)
+    await asyncio.to_thread(found.pair)
+    for n in range(0, found.number, COMPARED_AT_ONCE):
+        yield found.pairs(n, COMPARED_AT_ONCE)
+
+
+async def shared_with_changed(db: Reader, scan_ids: Sequence[UUID]) -> AsyncGenerator[Pairs]:
+    """As `shared`, but only those of whom one is new or another than before, as these scans found."""
+    found = await db.rows(PAIRS_OF_CHANGED, list(scan_ids))
+    for n in range(0, len(found), COMPARED_AT_ONCE):
+        a, b = zip(*found[n : n + COMPARED_AT_ONCE], strict=True)
+        yield a, b
+
 
 _two: Final = msgspec.json.Decoder(tuple[Profile, Profile])
 
 FOUND: Final = """
     insert into duplicate_pair as p (workspace_id, id, a_id, b_id, score, level, own_level, reasons, evidence, scan_id)
     select $1, n.id, n.a_id, n.b_id, n.score, n.level, n.level, string_to_array(n.reasons, chr(31)), n.evidence, $2
-      from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::numeric[], $7::text[], $8::text[], $9::jsonb[])
+      from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::float8[], $7::text[], $8::text[], $9::jsonb[])
            as n (id, a_id, b_id, score, level, reasons, evidence)
         on conflict (workspace_id, a_id, b_id) do update
        set score = excluded.score, own_level = excluded.own_level, reasons = excluded.reasons, evidence = excluded.evidence,
@@ -267,30 +277,35 @@ async def compare(
     async with database.snapshot(workspace_id) as db:
         await db.value(UNHURRIED)
         known = await grouping.frequencies(db)
-        await db.value(BY_SORTING)
-        blocks = db.lines(PAIRS_OF_CHANGED, list(waiting)) if waiting else db.lines(PAIRS)
-        found: list[tuple[Any, ...]] = []
         writing: asyncio.Task[None] | None = None
-        try:
-            async with aclosing(blocks):
-                async for block in blocks:
-                    scored, compared = await asyncio.to_thread(_scored, block, known)
-                    counts.compared += compared
-                    found += scored
-                    if len(found) >= PAIRS_AT_ONCE:
-                        if writing is not None:
-                            await writing
-                        writing = asyncio.create_task(_write(opened, scan_id, found))
-                        found = []
-                    if told(counts):
-                        raise Cancelled
+        scoring: asyncio.Task[tuple[list[tuple[Any, ...]], int]] | None = None
+
+        async def keep() -> None:
+            nonlocal writing, scoring
+            if scoring is None:
+                return
+            found, compared = await scoring
             if writing is not None:
                 await writing
-            await _write(opened, scan_id, found)
+            writing, scoring = asyncio.create_task(_write(opened, scan_id, found)), None
+            counts.compared += compared
+            if told(counts):
+                raise Cancelled
+
+        try:
+            async with aclosing(shared_with_changed(db, waiting) if waiting else shared(db)) as pairs:
+                async for a_ids, b_ids in pairs:
+                    both = await db.column(PROFILES, a_ids, b_ids)
+                    await keep()
+                    scoring = asyncio.create_task(asyncio.to_thread(_scored, both, known))
+            await keep()
+            if writing is not None:
+                await writing
         finally:
-            if writing is not None and not writing.done():
-                writing.cancel()
-                await asyncio.wait([writing])
+            for task in (scoring, writing):
+                if task is not None and not task.done():
+                    task.cancel()
+                    await asyncio.wait([task])
 
 
 async def _write(opened: Opened, scan_id: UUID, found: Sequence[tuple[Any, ...]]) -> None:
@@ -299,7 +314,7 @@ async def _write(opened: Opened, scan_id: UUID, found: Sequence[tuple[Any, ...]]
             await tx.many(FOUND, found, scan_id)
 
 
-def _scored(lines: Sequence[bytes], known: Frequencies) -> tuple[list[tuple[Any, ...]], int]:
+def _scored(lines: Sequence[str], known: Frequencies) -> tuple[list[tuple[Any, ...]], int]:
     rows: list[tuple[Any, ...]] = []
     for line in lines:
         a, b = _two.decode(line)
@@ -316,7 +331,7 @@ def row(a_id: UUID, b_id: UUID, found: scoring.Score, level: str) -> tuple[Any, 
         ids.new(),
         a_id,
         b_id,
-        scoring.shown(found.bits),
+        scoring.kept(found.bits),
         level,
         "\x1f".join(scoring.words(found)),
         json_bytes(found.reasons),

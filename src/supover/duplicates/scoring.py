@@ -8,7 +8,6 @@ Pure.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import lru_cache
 from math import log2
 from typing import Final, Literal
@@ -78,25 +77,36 @@ _WEIGHT: Final = 500
 class Frequencies:
     """How many of a workspace's customers have a value; those that few have are not counted."""
 
-    __slots__ = ("_counts", "customers")
+    __slots__ = ("_counts", "_known", "_rare", "customers", "hubs", "prior")
 
     def __init__(self, customers: int, counts: Mapping[str, int]) -> None:
         self.customers = customers
         self._counts = counts
+        self._known: dict[str, float] = {}
+        self._rare = {field: self._bits(field, 2) for field in _USUAL}
+        self.hubs = frozenset(
+            value
+            for term, count in counts.items()
+            if count > HUB_CUSTOMERS and (term.startswith(("email:", "phone:"))) and (value := term.partition(":")[2])
+        )
+        """Emails and phones that so many customers have that they say nothing."""
+        bits = log2(2 * DUPLICATES / max(customers, 2))
+        self.prior = Reason("prior", f"any two of {customers:,} customers", round(bits, 2))
+        """The log odds that any two customers are one person."""
 
     def bits(self, field: Field, value: str) -> float:
         """How much it says that two customers share this value: the more, the fewer have it."""
-        count = self._counts.get(f"{field}:{value}", 2)
+        term = f"{field}:{value}"
+        found = self._known.get(term)
+        if found is None:
+            count = self._counts.get(term)
+            if count is None:
+                return self._rare[field]
+            found = self._known[term] = self._bits(field, count)
+        return found
+
+    def _bits(self, field: Field, count: int) -> float:
         return -log2((count - 1 + _WEIGHT * _USUAL[field]) / (self.customers + _WEIGHT))
-
-    def is_hub(self, field: Field, value: str) -> bool:
-        """Whether so many customers have this contact that it says nothing."""
-        return self._counts.get(f"{field}:{value}", 0) > HUB_CUSTOMERS
-
-    @property
-    def prior(self) -> float:
-        """Log odds that any two customers are one person."""
-        return log2(2 * DUPLICATES / max(self.customers, 2))
 
 
 def terms(profile: Profile) -> list[str]:
@@ -129,18 +139,11 @@ def place_key(place: Place) -> str:
 
 def score(a: Profile, b: Profile, frequencies: Frequencies) -> Score:
     """The evidence on two customers."""
-    reasons = [Reason("prior", f"any two of {frequencies.customers:,} customers", frequencies.prior)]
     names, against, is_compatible = compare_names(a.name, b.name, frequencies)
     email, phone = compare_emails(a, b, frequencies), compare_phones(a, b, frequencies)
     places = compare_places(a, b, frequencies)
-    born = compare_births(a.born, b.born, frequencies)
-    # In a family the surname comes with the house: together they say little more than the house.
+    born = compare_births(a.born, b.born, frequencies) if a.born and b.born else None
     same_house = places is not None and places.words.startswith("same address")
-    for reason in names:
-        if same_house and reason.field == "lastName" and reason.bits > 0:
-            reason = Reason(reason.field, f"{reason.words} (a family at one address)", reason.bits * FAMILY)
-        reasons.append(reason)
-    reasons += [found for found in (email, phone, places, born) if found is not None]
     if (
         against
         and born is not None
@@ -150,8 +153,19 @@ def score(a: Profile, b: Profile, frequencies: Frequencies) -> Score:
     ):
         against = ""
     is_exact = is_compatible and not against and _is_by_contact(a, b, email, phone, places)
-    reasons = [Reason(reason.field, reason.words, round(reason.bits, 2)) for reason in reasons]
-    return Score(round(sum(reason.bits for reason in reasons), 2), tuple(reasons), against, is_exact)
+    total = frequencies.prior.bits
+    reasons = [frequencies.prior]
+    for reason in (*names, email, phone, places, born):
+        if reason is None:
+            continue
+        words, bits = reason.words, reason.bits
+        if same_house and reason.field == "lastName" and bits > 0:
+            # In a family the surname comes with the house: together they say little more than the house.
+            words, bits = f"{words} (a family at one address)", bits * FAMILY
+        bits = round(bits, 2)
+        total += bits
+        reasons.append(Reason(reason.field, words, bits))
+    return Score(round(total, 2), tuple(reasons), against, is_exact)
 
 
 def words(found: Score) -> list[str]:
@@ -160,9 +174,9 @@ def words(found: Score) -> list[str]:
     return [f"{r.words} ({r.bits:+.1f})" for r in told]
 
 
-def shown(bits: float) -> Decimal:
+def kept(bits: float) -> float:
     """Bits as they are kept."""
-    return Decimal(str(round(max(min(bits, 999.0), -999.0), 2)))
+    return max(min(bits, 999.0), -999.0)
 
 
 FAMILY: Final = 0.5
@@ -350,12 +364,8 @@ SAME_PHONE: Final = "same phone"
 
 def compare_emails(a: Profile, b: Profile, frequencies: Frequencies) -> Reason | None:
     """What the emails say; None where a side has none but hubs."""
-    found = [
-        _email_bits(one, other)
-        for one in a.emails
-        for other in b.emails
-        if not (frequencies.is_hub("email", one) or frequencies.is_hub("email", other))
-    ]
+    hubs = frequencies.hubs
+    found = [_email_bits(one, other) for one in a.emails if one not in hubs for other in b.emails if other not in hubs]
     if not found:
         return None
     best = max(found)
@@ -382,8 +392,9 @@ def _email_bits(a: str, b: str) -> float:
 def compare_phones(a: Profile, b: Profile, frequencies: Frequencies) -> Reason | None:
     """What the phones say; None where a side has none but hubs."""
     best: Reason | None = None
-    phones_a = [phone for phone in a.phones if not frequencies.is_hub("phone", phone)]
-    phones_b = [phone for phone in b.phones if not frequencies.is_hub("phone", phone)]
+    hubs = frequencies.hubs
+    phones_a = [phone for phone in a.phones if phone not in hubs]
+    phones_b = [phone for phone in b.phones if phone not in hubs]
     for one in phones_a:
         for other in phones_b:
             if one == other:
@@ -392,11 +403,13 @@ def compare_phones(a: Profile, b: Profile, frequencies: Frequencies) -> Reason |
                 best = Reason("phone", "phones differ by a digit", 15.0)
     if best is not None:
         return best
-    masks_a, masks_b = (
-        {*masks, *map(profiles.mask_of, phones)} - {""} for masks, phones in ((a.masks, phones_a), (b.masks, phones_b))
-    )
-    if (a.masks or b.masks) and masks_a & masks_b:
-        return Reason("phone", "same as far as the masked phone shows", 13.0)
+    if a.masks or b.masks:
+        shown_a, shown_b = (
+            {*masks, *map(profiles.mask_of, phones)} - {""}
+            for masks, phones in ((a.masks, phones_a), (b.masks, phones_b))
+        )
+        if shown_a & shown_b:
+            return Reason("phone", "same as far as the masked phone shows", 13.0)
     if (phones_a or a.masks) and (phones_b or b.masks):
         return Reason("phone", "other phones", -1.5)
     return None
@@ -469,10 +482,8 @@ def _near_street(a: Place, b: Place) -> bool:
 # --- birth dates ----------------------------------------------------------------------------------------------------------
 
 
-def compare_births(a: str, b: str, frequencies: Frequencies) -> Reason | None:
-    """What the birth dates say, as ISO dates; None where a side has none."""
-    if not a or not b:
-        return None
+def compare_births(a: str, b: str, frequencies: Frequencies) -> Reason:
+    """What the birth dates say, as ISO dates."""
     if a == b:
         return Reason("dateOfBirth", "same birth date", min(frequencies.bits("born", a) - 0.3, 12.0))
     if OSA.distance(a, b, score_cutoff=1) <= 1 or (a[:4] == b[:4] and a[5:7] == b[8:] and a[8:] == b[5:7]):

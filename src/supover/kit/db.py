@@ -76,7 +76,7 @@ MANY: Final = 200
 LINES_AT_ONCE: Final = 500_000
 """Bytes of lines that are read before somebody looks at them."""
 
-_ARRAYS: Final = re.compile(r"unnest\(((?:\s*\$\d+::[a-z]+\[\],?)+)\)\s+as (\w+) \(([^)]+)\)")
+_ARRAYS: Final = re.compile(r"unnest\(((?:\s*\$\d+::[a-z0-9]+\[\],?)+)\)\s+as (\w+) \(([^)]+)\)")
 
 
 class _Staged(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ def _staged(sql: str) -> _Staged:
         raise ValueError(f"No `unnest(…) as n (…)` in {sql}")
     columns = tuple(name.strip() for name in found[3].split(","))
     defined = ", ".join(
-        f"{name} {type}" for name, type in zip(columns, re.findall(r"::([a-z]+)\[", found[1]), strict=True)
+        f"{name} {type}" for name, type in zip(columns, re.findall(r"::([a-z0-9]+)\[", found[1]), strict=True)
     )
     table = f"stage_{hashlib.sha256(defined.encode()).hexdigest()[:12]}"
     create = f"create temporary table if not exists {table} ({defined}) on commit delete rows"
@@ -255,24 +255,23 @@ class Reader:
             task.cancel()
             await asyncio.wait([task])
 
-    async def lines(self, sql: str, *args: object) -> AsyncGenerator[list[bytes]]:
-        """The rows of a question for one column of JSON, as `copy_out` has them: half a megabyte of lines at a time."""
+    async def lines(self, sql: str, *args: object) -> AsyncGenerator[bytes]:
+        """The rows of a question for one column of plain text or JSON, a line a row, as `copy_out` has them.
+
+        Whole lines, half a megabyte at a time.
+        """
         found: list[bytes] = []
-        size, rest = 0, b""
+        size = 0
         async with aclosing(self.copy_out(sql, *args, lines=True)) as blocks:
             async for block in blocks:
-                whole, newline, tail = block.rpartition(b"\n")
-                if not newline:
-                    rest += block
-                    continue
-                found += (rest + whole).split(b"\n")
+                found.append(block)
                 size += len(block)
-                rest = tail
                 if size >= LINES_AT_ONCE:
-                    yield found
-                    found, size = [], 0
-        if found:
-            yield found
+                    whole, newline, rest = b"".join(found).rpartition(b"\n")
+                    yield whole + newline
+                    found, size = [rest], len(rest)
+        if rest := b"".join(found):
+            yield rest
 
 
 class Change(msgspec.Struct, frozen=True, rename="camel"):
