@@ -1,9 +1,13 @@
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supover.duplicates import blocking, profiles, scoring
+from supover.duplicates import blocking, profile_columns, profiles, scanning, scoring
 from supover.duplicates.profiles import Person, Place
 from supover.kit import text
 
@@ -81,3 +85,69 @@ def test_short_forms_of_first_names() -> None:
     assert profiles.is_nickname("robert", "bob")
     assert not profiles.is_nickname("maria", "marta")
     assert "robert" in profiles.canonical_names("bob")
+
+
+# --- column by column ----------------------------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    "Anna ann BOB o'neil Smith van de Jr III Dr. N Main St Street Road rd apt 4b # unit No Top Zoë Łódź 12 12b 12-14 3rd é "
+    'Broadway Calle 5 Suite 9 "quoted" back\\slash a,b *** Ma**n Pl Court West'.split()
+)
+PHRASES = st.lists(WORDS, max_size=4).map(" ".join) | st.text(
+    st.characters(exclude_categories=("Cs", "Cc")), max_size=12
+)
+PLAIN = st.sampled_from(["Anna Smith", "bob JONES", "Al Le", "Peggy Sue"])
+ZIPS = st.sampled_from(
+    ["", "62701", "62701-1234", "627011234", "M5V 3L9", "sw1a 1aa", " 10115", "75001 ", "1234567890"]
+)
+PLACES = st.builds(
+    lambda *parts: "\x1f".join(parts),
+    st.sampled_from(
+        ["12 Main St", "7b Elm Street", "9 N West Rd", "4 Street", "12 Top Hill", "Elm 4", "1 Main  St", ""]
+    )
+    | PHRASES,
+    st.sampled_from(["", "", "Apt 4"]) | PHRASES,
+    st.sampled_from(["Springfield", "St. John's", "New York", ""]) | PHRASES,
+    ZIPS | PHRASES,
+    st.sampled_from(["US", "DE", ""]),
+)
+CUSTOMERS = st.tuples(
+    st.uuids().map(str),
+    st.none() | PLAIN | PHRASES,
+    st.none() | st.sampled_from(["anna@x.co", "a.b@x.co\x1fb@x.co", "x@", "no-at", '"a b"@x.co', "zoë@x.co"]),
+    st.none() | st.sampled_from(["+14155550123", "+4930123456", "+1415555012", "+14155550123\x1f+4930123456"]),
+    st.none() | st.none() | st.just("(+1)415*****23"),
+    st.none() | PLACES | st.lists(PLACES, min_size=2, max_size=3).map("\x1e".join),
+    st.none() | st.none() | st.just("1980-02-29"),
+    st.integers(-(2**63), 2**63 - 1),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(CUSTOMERS, max_size=12, unique_by=lambda one: one[0]))
+def test_thousands_at_once_are_made_as_one_by_one(customers: list[tuple[Any, ...]]) -> None:
+    lines = [
+        ",".join(
+            "" if cell is None else str(cell) if n == 7 else '"' + cell.replace('"', '""') + '"'
+            for n, cell in enumerate(one)
+        )
+        for one in customers
+    ]
+    told, number = profile_columns.made("".join(f"{line}\n" for line in lines).encode(), scanning.made)
+    found = [
+        (id, int(source_hash), *rest) for id, source_hash, *rest in csv.reader(io.StringIO(told.decode(), newline=""))
+    ]
+    assert number == len(found) == len(customers)
+    assert sorted(found) == sorted(scanning.made(customers))
+
+
+def test_most_people_are_made_the_short_way() -> None:
+    odd: list[tuple[Any, ...]] = []
+
+    def one_by_one(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        odd.extend(rows)
+        return []
+
+    plain = f'{UUID(int=1)},Anna Smith,anna@x.co,+14155550123,,"12 N Main St\x1f\x1fSpringfield\x1f62701\x1fUS",,5\n'
+    profile_columns.made(plain.encode() + plain.replace("Main St", "Main St Apt 4").encode(), one_by_one)
+    assert [one[5].partition("\x1f")[0] for one in odd] == ["12 N Main St Apt 4"]

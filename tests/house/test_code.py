@@ -92,6 +92,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "duplicates/clustering.py": "pairs joined to people, pure",
     "duplicates/grouping.py": "groups of open pairs, as they are kept",
     "duplicates/noticing.py": "who shares a contact, at once",
+    "duplicates/profile_columns.py": "the short way of profiles, thousands at once",
     "duplicates/profiles.py": "what of a customer is compared",
     "duplicates/scanning.py": "a search for duplicates, step by step",
     "duplicates/sharing.py": "who of a whole workspace shares a key",

@@ -166,19 +166,19 @@ _MASKED: Final = re.compile(r"(?<!\d)(\d{3})\D{0,2}[*•…#xX]{3,}\D{0,2}(\d{2}
 # --- places --------------------------------------------------------------------------------------------------------------
 
 _TOKEN: Final = re.compile(r"#|[^\W_]+")
-_UNITS: Final = frozenset(
+UNITS: Final = frozenset(
     "apt apartment apmnt unit suite ste no number num flat flt fl floor rm room lot villa bldg building shop # "
     "apto wohnung whg top stock".split()
 )
-_STREETS: Final = frozenset(
+STREETS: Final = frozenset(
     "street st str avenue ave av road rd drive dr lane ln court ct circle cir boulevard blvd parkway pkwy place pl way "
     "terrace ter circuit cct crescent cres close cl square sq trail trl highway hwy alley loop row walk grove gr gardens "
     "gdns parade pde mews cove cv rue calle via strasse weg platz allee straat laan".split()
 )
-_DIRECTIONS: Final = frozenset(
+DIRECTIONS: Final = frozenset(
     "n s e w ne nw se sw north south east west northeast northwest southeast southwest".split()
 )
-_SMALL: Final = _STREETS | _DIRECTIONS | {"#"}
+_SMALL: Final = STREETS | DIRECTIONS | {"#"}
 _ZIP_PLUS_4: Final = re.compile(r"(\d{5})-?\d{4}")
 _GAPS: Final = re.compile(r"[\W_]+")
 
@@ -231,12 +231,12 @@ def _folded(line: str) -> str:
 
 def _unit(tokens: list[str]) -> tuple[str, list[str]]:
     # "Apt 4b", "# 12", "Suite B": the word and what follows it.
-    if _UNITS.isdisjoint(tokens):
+    if UNITS.isdisjoint(tokens):
         return "", tokens
     for at, token in enumerate(tokens):
-        if token in _UNITS:
+        if token in UNITS:
             end = at + 1
-            while end < len(tokens) and tokens[end] in _UNITS:
+            while end < len(tokens) and tokens[end] in UNITS:
                 end += 1
             if end < len(tokens) and (len(tokens[end]) == 1 or any(letter.isdigit() for letter in tokens[end])):
                 return tokens[end], tokens[:at] + tokens[end + 1 :]

@@ -5,9 +5,9 @@ most of its profiles made. Nothing is held in memory but a chunk of customers, a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from supover.duplicates.scoring import Frequencies
 from supover.kit import ids
 from supover.kit.db import Database, Reader, Tx, json_bytes
 
-CHUNK: Final = 10_000
+CHUNK: Final = 20_000
 """Customers whose profiles are made in one transaction."""
 COMPARED_AT_ONCE: Final = 5_000
 """Pairs that are compared at a time, and written in one transaction."""
@@ -94,12 +94,14 @@ FORGET: Final = """
 FIRST: Final = UUID(int=0)
 
 
-def made(rows: Sequence[tuple[Any, ...]]) -> list[tuple[UUID, int, str, str, str]]:
-    """What is kept of customers as CHANGED tells of them."""
+def made(rows: Iterable[tuple[Any, ...]]) -> list[tuple[str, int, str, str, str]]:
+    """What is kept of customers as CHANGED tells of them, one by one."""
     encode = msgspec.json.Encoder().encode
-    kept: list[tuple[UUID, int, str, str, str]] = []
+    kept: list[tuple[str, int, str, str, str]] = []
     for id, name, emails, phones, masked, places, born, source_hash in rows:
-        found = profiles.profile(id, name, _split(emails), _split(phones), _split(masked), _places(places), born)
+        day = None if born is None else date.fromisoformat(born)
+        contacts = _split(emails), _split(phones), _split(masked)
+        found = profiles.profile(UUID(id), name, *contacts, _places(places), day)
         kept.append(
             (
                 id,
@@ -124,21 +126,23 @@ async def profile_all(
     database: Database, workspace_id: UUID, opened: Opened, scan_id: UUID, *, full: bool, told: Callable[[Counts], bool]
 ) -> Counts:
     """Brings the profiles of all customers up to date, and forgets those of who is gone. Raises Cancelled."""
+    # Only who scans needs frames.
+    from supover.duplicates import profile_columns
+
     counts = Counts()
     after = FIRST
     reading = asyncio.create_task(_read(database, workspace_id, after, scan_id, full=full))
     writing: asyncio.Task[None] | None = None
     try:
         while (read := await reading) is not None:
-            last, number, rows = read
-            reading = asyncio.create_task(_read(database, workspace_id, last, scan_id, full=full))
-            kept = await asyncio.to_thread(made, rows)
+            after, number, told_of = read
+            reading = asyncio.create_task(_read(database, workspace_id, after, scan_id, full=full))
+            kept, changed = await asyncio.to_thread(profile_columns.made, told_of, made)
             if writing is not None:
                 await writing
             counts.customers += number
-            counts.changed += len(kept)
+            counts.changed += changed
             writing = asyncio.create_task(_keep(opened, scan_id, kept))
-            after = last
             if told(counts):
                 raise Cancelled
         if writing is not None:
@@ -156,21 +160,23 @@ async def profile_all(
 
 async def _read(
     database: Database, workspace_id: UUID, after: UUID, scan_id: UUID, *, full: bool
-) -> tuple[UUID, int, list[tuple[Any, ...]]] | None:
-    """The next chunk: its last id, how many customers it has, and those of them whose profiles are to be made."""
+) -> tuple[UUID, int, bytes] | None:
+    """The next chunk: its last id, how many customers it has, and as CSV those of them whose profiles are to be made."""
     async with database.snapshot(workspace_id) as db:
         await db.value(UNHURRIED)
         bound = await db.rows(BOUND, after, CHUNK)
         if not bound:
             return None
         last, number = bound[0]
-        return last, number, await db.rows(CHANGED, after, last, full, scan_id)
+        async with aclosing(db.copy_out(CHANGED, after, last, full, scan_id)) as blocks:
+            return last, number, b"".join([block async for block in blocks])
 
 
-async def _keep(opened: Opened, scan_id: UUID, kept: Sequence[tuple[Any, ...]]) -> None:
-    async with opened() as tx:
-        await tx.value(UNHURRIED)
-        await tx.many(KEEP, kept, scan_id)
+async def _keep(opened: Opened, scan_id: UUID, kept: bytes) -> None:
+    if kept:
+        async with opened() as tx:
+            await tx.value(UNHURRIED)
+            await tx.load(KEEP, kept, scan_id)
 
 
 # --- how common something is -----------------------------------------------------------------------------------------------
