@@ -200,6 +200,36 @@ async def test_of_nobody_there_is_nothing(api: httpx.AsyncClient, folder: Path) 
     nobody = "00000000-0000-7000-8000-000000000000"
     for path in ("privacy/export", "privacy/erase"):
         told(await api.post(f"/api/customers/{nobody}/{path}", json={} if path.endswith("erase") else None), 404)
-    told(await api.get(f"/api/customers/{nobody}/privacy"), 404)
+    missing = told(await api.get(f"/api/customers/{nobody}/privacy"), 404)
+    assert missing["title"] == "No customer with this id in this workspace"
     told(await api.get(f"/api/privacy/erasures/{nobody}"), 404)
     told(await api.get(f"/api/privacy/requests/{nobody}"), 404)
+
+
+async def test_the_requests_of_one_who_was_merged_are_the_survivors(api: httpx.AsyncClient) -> None:
+    ann, twin = [await make_customer(api, name=name) for name in ("Ann", "Twin")]
+    asked = told(await api.post(f"/api/customers/{twin['id']}/privacy/export"), 202)
+    told(await api.post("/api/customers/merge", json={"primaryId": ann["id"], "duplicateIds": [twin["id"]]}))
+    moved = await api.get(f"/api/customers/{twin['id']}/privacy")
+    assert (moved.status_code, moved.headers["location"]) == (308, f"/api/customers/{ann['id']}/privacy")
+    [request] = told(await api.get(f"/api/customers/{ann['id']}/privacy"))["data"]
+    assert request["id"] == asked["id"]
+
+
+async def test_sums_keep_every_digit_and_fields_stand_in_their_order(
+    db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    custom = {"whole": 12345678901234567890123, "half": 0.5, "list": [1.25, {"deep": 2.5}]}
+    ann = await make_customer(api, name="Ann", email="ann@x.com", customFields=custom)
+    await make_order(api, ann, total="99999999999999.99")
+    await make_order(api, ann, total="24.90", external_id="2")
+    asked = told(await api.post(f"/api/customers/{ann['id']}/privacy/export"), 202)
+    await work(db, owner, shop)
+    files = {f["format"]: f["url"] for f in told(await api.get(f"/api/privacy/requests/{asked['id']}"))["files"]}
+    said = told(await api.get(files["json"]))
+    assert [order["total"] for order in said["orders"]] == ["99999999999999.99", "24.90"]
+    assert said["profiles"][0]["customFields"] == custom
+    assert list(said)[3:7] == ["profiles", "addresses", "identities", "orders"]
+    assert list(said["profiles"][0])[:3] == ["externalId", "email", "name"]
+    page = (await api.get(files["html"])).text
+    assert '<td dir="auto">24.90</td>' in page

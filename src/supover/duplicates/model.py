@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,8 @@ from supover.merging.model import FieldChoice
 Level = Literal["automatic", "suggested", "review"]
 Status = Literal["open", "dismissed", "merged"]
 ScanStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
+NOTE_LENGTH: Final = 1_000
+"""So many characters the note of a dismissal has at most."""
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
@@ -23,7 +25,7 @@ class PairNotFound(NotFound):
 
 
 class PairDecided(Conflict):
-    """What is to be done with this pair is decided already."""
+    """This pair of customers was decided already."""
 
 
 class ClusterNotFound(NotFound):
@@ -117,7 +119,7 @@ class PairDetail(msgspec.Struct, frozen=True, rename="camel"):
 class Dismissal(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Why two customers are not one person, where that is worth to be known later."""
 
-    note: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    note: Annotated[str, msgspec.Meta(max_length=NOTE_LENGTH)] | None = None
 
 
 class Acceptance(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""supover customers export-data, erase, erasures."""
+"""supover customers export-data, erase, cancel-erasure, erasures."""
 
 import sys
 from datetime import timedelta
@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 import typer
 
 from supover.access.cli import JsonOption, WorkspaceOption
+from supover.kit.problems import FieldError, Invalid
 
 if TYPE_CHECKING:
     from supover.kit.db import Database
+    from supover.privacy.model import PrivacyRequest
 
 customers: Final = typer.Typer(no_args_is_help=True)
 
@@ -40,7 +43,7 @@ def export_data(
     """Write everything that is kept of a customer."""
     from supover import terminal
     from supover.access import audit
-    from supover.customers.model import CustomerNotFound
+    from supover.customers.model import CustomerErased, CustomerMerged, CustomerNotFound
     from supover.privacy import exporting, queries
 
     customer_id = _uuid(id)
@@ -49,8 +52,13 @@ def export_data(
         async with terminal.database() as db:
             workspace_id = await terminal.workspace(db, workspace)
             async with db.snapshot(workspace_id) as reader:
-                if await queries.standing(reader, customer_id) is None:
+                stands = await queries.standing(reader, customer_id)
+                if stands is None:
                     raise CustomerNotFound
+                if stands.merged_into_id is not None:
+                    raise CustomerMerged.into(stands.merged_into_id)
+                if stands.erased_at is not None:
+                    raise CustomerErased
                 told = await exporting.tell(reader, customer_id)
             async with db.tx(workspace_id, actor="cli") as tx:
                 await audit.record(tx, "privacy.export", customer_id)
@@ -58,11 +66,21 @@ def export_data(
 
     said, shown = terminal.run(act, context)
     if page is not None:
-        page.write_bytes(shown)
+        _write(str(page), shown)
+    _write(out, said + b"\n")
+
+
+def _write(out: str, data: bytes) -> None:
+    """To a file, or to standard output."""
+    from supover import terminal
+
     if out == STDOUT:
-        sys.stdout.buffer.write(said + b"\n")
-    else:
-        Path(out).write_bytes(said)
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        Path(out).write_bytes(data)
+    except OSError as error:
+        terminal.fail(f"{out} cannot be written: {error.strerror}.")
 
 
 @customers.command("erase", epilog="Example: supover customers erase 0192… --yes")
@@ -83,8 +101,12 @@ def erase(
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Erase a customer for good, or all of a list of erasures again."""
+    """Erase a customer for good, or all of a list of erasures again.
+
+    At once, or after as many days as --delay-days or the workspace says; until then `supover customers cancel-erasure` keeps them.
+    """
     from supover import terminal
+    from supover.privacy.model import REASON_LENGTH, PrivacyRequest
 
     if (id is None) == (replay is None):
         raise typer.BadParameter("give a customer's id, or --replay with a list", param_hint="ID")
@@ -99,12 +121,32 @@ def erase(
         raise typer.BadParameter("it cannot be undone: say --yes", param_hint="--yes")
 
     async def act() -> Any:
+        if reason is not None and len(reason) > REASON_LENGTH:
+            raise Invalid.at("--reason", "length", f"can have at most {REASON_LENGTH} characters")
         async with terminal.database() as db:
             return await _erase(
                 db, await terminal.workspace(db, workspace), customer_id, reason, delay_days, dry_run=dry_run
             )
 
-    terminal.show(terminal.run(act, context), json=json)
+    done = terminal.run(act, context)
+    _show(done, json=json)
+    if isinstance(done, PrivacyRequest) and done.status == "pending":
+        terminal.note(
+            f"Nothing is erased before {done.run_at:%Y-%m-%d %H:%M}Z; "
+            f"`supover customers cancel-erasure {done.id}` cancels it."
+        )
+
+
+def _show(done: object, *, json: bool) -> None:
+    from supover import terminal
+    from supover.privacy.model import Certificate
+
+    if json or not isinstance(done, Certificate):
+        terminal.show(done, json=json)
+        return
+    names = [field.encode_name for field in msgspec.structs.fields(Certificate)]
+    rows = ", ".join(f"{table} {count:,}" for table, count in done.rows.items())
+    terminal.show(terminal.only(done, names) | {"rows": rows})
 
 
 async def _erase(
@@ -147,7 +189,39 @@ def _replay(context: typer.Context, file: Path, workspace: str | None, *, json: 
         keep = storage.of(configuration.load().storage_url)
         async with terminal.database() as db:
             workspace_id = await terminal.workspace(db, workspace)
-            return await replaying.replay(db, workspace_id, keep, given, lambda _: None)
+            try:
+                return await replaying.replay(db, workspace_id, keep, given, lambda _: None)
+            except Invalid as wrong:
+                # Pointers are numbers of lines.
+                raise Invalid(
+                    [
+                        FieldError(f"--replay {file}, line {one.pointer[1:]}", one.code, one.message)
+                        for one in wrong.errors
+                    ]
+                ) from None
+
+    terminal.show(terminal.run(act, context), json=json)
+
+
+@customers.command("cancel-erasure", epilog="Example: supover customers cancel-erasure REQUEST_ID")
+def cancel_erasure(
+    context: typer.Context,
+    request: Annotated[UUID, typer.Argument(metavar="REQUEST", help="The id of the request, as erase said it.")],
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep a customer whose erasure waits for its day."""
+    from supover import terminal
+    from supover.access import audit
+    from supover.privacy import commands
+
+    async def act() -> "PrivacyRequest":
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                done = await commands.cancel(tx, request)
+                await audit.record(tx, "privacy.cancel", request)
+                return done
 
     terminal.show(terminal.run(act, context), json=json)
 
@@ -166,8 +240,4 @@ def erasures(
         async with terminal.database() as db:
             return [line async for line in replaying.lines(db, await terminal.workspace(db, workspace))]
 
-    said = b"".join(line + b"\n" for line in terminal.run(act, context))
-    if out == STDOUT:
-        sys.stdout.buffer.write(said)
-    else:
-        Path(out).write_bytes(said)
+    _write(out, b"".join(line + b"\n" for line in terminal.run(act, context)))

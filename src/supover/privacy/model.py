@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -12,6 +12,8 @@ from supover.kit.problems import Conflict, NotFound
 Kind = Literal["export", "erase", "erase_shop"]
 Status = Literal["pending", "running", "completed", "cancelled", "failed"]
 Origin = Literal["staff", "channel", "retention", "replay"]
+REASON_LENGTH: Final = 1_000
+"""So many characters the reason of an erasure has at most."""
 
 
 class PrivacyFile(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,7 +74,7 @@ class Certificate(msgspec.Struct, frozen=True, rename="camel"):
 class ErasureAsked(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """How to erase somebody. `delayDays` is the workspace's unless told; until they are over, it can be cancelled."""
 
-    reason: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_LENGTH)] | None = None
     delay_days: Annotated[int, msgspec.Meta(ge=0, le=30)] | None = None
     dry_run: bool = False
 
@@ -151,7 +153,3 @@ class ErasureNotFound(NotFound):
 
 class RequestEnded(Conflict):
     """This request has run, or was cancelled."""
-
-
-class ErasurePending(Conflict):
-    """This customer is about to be erased."""

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.params import QueryParameter
 
+from supover.customers.model import CustomerMerged, CustomerNotFound
 from supover.kit import clock, crypto, sql, storage
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, Routes, version_of
 from supover.kit.db import Reader, Tx
@@ -69,9 +70,12 @@ async def of_customer(db: Reader, request: AnyRequest, id: UUID) -> Listing[Priv
 
     The newest first, at most 200; exports with new links to their files. Of one who was erased, too.
     """
+    stands = await queries.standing(db, id)
+    if stands is None:
+        raise CustomerNotFound
+    if stands.merged_into_id is not None:
+        raise CustomerMerged.into(stands.merged_into_id, "/privacy")
     people = await queries.person(db, [id])
-    if not people.customers:
-        raise RequestNotFound("There is no customer with this id.")
     return Listing([_linked(request, found) for found in await queries.of_customers(db, people.customers)])
 
 
@@ -189,7 +193,7 @@ async def set_retention(tx: Tx, data: NewRetention, if_match: IfMatch = None) ->
 
     What is not told is as the defaults say. A job applies it every night, `supover retention` at once.
     """
-    wanted = version_of(if_match)
-    if wanted is not None and (await queries.retention(tx)).version != wanted:
-        raise Stale("It is at another version now.")
+    wanted, found = version_of(if_match), await queries.retention(tx)
+    if wanted is not None and found.version != wanted:
+        raise Stale(f"It is at version {found.version} now.")
     return await commands.set_retention(tx, data)
