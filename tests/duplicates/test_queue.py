@@ -1,14 +1,18 @@
 """Pairs as they come, and what people do about them."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from supover.customers.events import CustomersAdded
-from supover.duplicates import commands, jobs, noticing
+from supover.duplicates import commands, jobs, noticing, queries
+from supover.duplicates.model import SettingsChange
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.kit.events import publish
 from supover.kit.jobs import JobContext
+from supover.kit.problems import Stale
 from tests import makers
 from tests.duplicates.scans import both, pairs, scanned
 from tests.makers import Json, Workspace
@@ -161,6 +165,52 @@ async def test_to_accept_is_to_merge_and_can_be_undone(api: httpx.AsyncClient) -
         frozenset({a["id"], x["id"]}),
         frozenset({b["id"], x["id"]}),
     }
+
+
+async def test_a_dismissal_outlives_a_merge_and_its_undo(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
+    a, b, pair = await _pair(api)
+    x = await makers.make_customer(api, name="J Wojcik", phone=PHONE)
+    by = {frozenset(both(one)): one for one in await pairs(api)}
+    no, open_ = by[frozenset((b["id"], x["id"]))], by[frozenset((a["id"], x["id"]))]
+    makers.told(await api.post(f"/api/duplicates/{no['id']}/dismiss", json={"note": "cousins"}))
+    done = makers.told(await api.post(f"/api/duplicates/{pair['id']}/accept", json={"primaryId": a["id"]}))
+    vetoed = makers.told(await api.get(f"/api/duplicates/{open_['id']}"))
+    assert (vetoed["status"], vetoed["note"]) == ("dismissed", "cousins")
+    makers.told(await api.patch("/api/duplicates/settings", json={"automaticMerging": True}))
+    async with db.tx(shop.id) as tx:
+        assert await commands.mergeable(tx) == []
+    makers.told(await api.post(f"/api/merges/{done['mergeId']}/undo"))
+    assert {one["id"] for one in await pairs(api)} == {pair["id"], open_["id"]}
+    assert [one["id"] for one in await pairs(api, status="dismissed")] == [no["id"]]
+    assert makers.told(await api.get(f"/api/duplicates/{open_['id']}"))["note"] is None
+
+
+async def test_a_shops_own_phone_is_nobodys_however_it_is_written(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    made = await _add(db, shop, *[("Ann", None, None)] * 25)
+    async with db.tx(shop.id) as tx:
+        for spelling in ("x", "y", "z"):
+            await tx.run(
+                "insert into customer_identity (workspace_id, id, customer_id, kind, value, key, quality, matched_by) "
+                "select $1, gen_random_uuid(), n.id, 'phone', $3, $4, 'real', 'import' from unnest($2::uuid[]) as n (id)",
+                made,
+                spelling,
+                KEY,
+            )
+    await makers.make_customer(api, name="Ann Lee", phone=PHONE)
+    assert await pairs(api) == []
+
+
+async def test_of_two_who_change_the_same_settings_one_is_told(db: Database, shop: Workspace) -> None:
+    async with db.tx(shop.id) as first, db.tx(shop.id) as second:
+        assert (await queries.settings(second)).version == 0
+        await commands.change_settings(first, SettingsChange(nightly_scan=False), version=0)
+        waits = asyncio.create_task(commands.change_settings(second, SettingsChange(automatic_merging=True), version=0))
+        await asyncio.sleep(0.2)
+        await first._con.execute("commit; begin")  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(Stale):
+            await waits
 
 
 async def test_who_has_ordered_more_stays(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:

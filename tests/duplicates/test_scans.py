@@ -1,16 +1,18 @@
 """What a scan finds, keeps and takes away."""
 
 import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID
 
 import httpx
 import msgspec
 
-from supover.duplicates import blocking, jobs, profiles, scanning
+from supover.duplicates import blocking, commands, grouping, jobs, profiles, scanning
 from supover.duplicates.model import NewScan
 from supover.kit import ids
-from supover.kit.db import Database
+from supover.kit.db import Database, Tx
 from supover.kit.jobs import JobContext
 from tests import makers
 from tests.duplicates.scans import both, pairs, scanned
@@ -106,6 +108,59 @@ async def test_what_was_dismissed_stays_so_whatever_scans_find(
     again = makers.told(await api.post(f"/api/duplicates/{pair['id']}/reopen"))
     assert (again["status"], again["level"], again["clusterId"]) == ("open", "suggested", a["id"])
     assert len(await pairs(api, suggested="true", cluster=a["id"])) == 3
+
+
+async def test_pairs_keep_their_ids_from_scan_to_scan(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
+    """Those too that only others say: of the first and the last nothing is known but a name."""
+    await person(api, "Ottoline Wojcik", phone="+1 415 555 0178")
+    await person(api, "Ottoline Wojcik", OAK, phone="+1 415 555 0178")
+    await person(api, "Ottoline Wojcik", OAK)
+    await scanned(db, shop, full=True)
+    first = {one["id"]: one["reasons"] for one in await pairs(api)}
+    assert len(first) == 3
+    assert any(grouping.IMPLIED in reasons for reasons in first.values())
+    for _ in range(2):
+        await scanned(db, shop, full=True)
+        assert {one["id"]: one["reasons"] for one in await pairs(api)} == first
+
+
+async def test_who_is_merged_while_a_scan_runs_stays_merged(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    await person(api, "Ottoline Wojcik", OAK)
+    await person(api, "Ottoline Wojcik", OAK)
+    await scanned(db, shop)
+    [pair] = await pairs(api)
+    async with db.tx(shop.id) as tx:
+        wanted = await commands.begin_here(tx, full=True)
+    merge: list[Json] = []
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Tx]:
+        async with db.tx(shop.id) as tx:
+            yield tx
+        # Once the profiles are there, and before the pairs are written.
+        if not merge:
+            merge.append(makers.told(await api.post(f"/api/duplicates/{pair['id']}/accept")))
+
+    counts = await scanning.run(db, shop.id, opened, wanted, lambda _phase, _counts: False)
+    async with db.tx(shop.id) as tx:
+        await commands.complete(tx, wanted.id, counts)
+    assert makers.told(await api.get(f"/api/duplicates/{pair['id']}"))["status"] == "merged"
+    makers.told(await api.post(f"/api/merges/{merge[0]['mergeId']}/undo"))
+    assert [one["id"] for one in await pairs(api)] == [pair["id"]]
+
+
+async def test_a_scan_that_was_broken_off_can_be_looked_up_after_others(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    async with db.tx(shop.id) as tx:
+        broken = await commands.begin_here(tx, full=True)
+        await commands.end_scan(tx, broken.id, "failed", "No memory.")
+    await scanned(db, shop)
+    assert makers.told(await api.get(f"/api/duplicates/scans/{broken.id}"))["error"] == "No memory."
+    async with db.tx(shop.id) as tx:
+        assert broken.id not in (await commands.begin_here(tx, full=False)).waiting
 
 
 async def test_a_hub_is_no_key(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:

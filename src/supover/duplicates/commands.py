@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
+from supover.customers import absorbing
 from supover.duplicates import clustering, grouping, queries, scanning, scoring
 from supover.duplicates.model import (
     Acceptance,
@@ -71,9 +72,11 @@ TAKE_SCAN: Final = """
                                               and ($3::uuid is null or n.id = $3)
                                             order by n.id limit 1)
     returning s.id, s.is_full, s.started_at"""
-# What scans found changed that were never completed is still to be compared.
+# What scans found changed that were never completed is still to be compared, unless one after them was.
 WAITING: Final = """
-    select s.id from duplicate_scan s where s.workspace_id = $1 and s.status <> 'completed' and s.id <= $2"""
+    select s.id from duplicate_scan s
+     where s.workspace_id = $1 and s.status <> 'completed' and s.id <= $2
+       and not exists (select 1 from duplicate_scan l where l.workspace_id = $1 and l.id > s.id and l.status = 'completed')"""
 NOTE_PHASE: Final = """
     update duplicate_scan set phase = $3, customers = $4, changed = $5, compared = $6
      where workspace_id = $1 and id = $2 and status = 'running'"""
@@ -85,10 +88,6 @@ COMPLETE: Final = """
                    count(*) filter (where p.level = 'review') as review, count(distinct p.cluster_id) as clusters
               from duplicate_pair p where p.workspace_id = $1 and p.status = 'open') as n
      where s.workspace_id = $1 and s.id = $2"""
-# Those before it that were broken off have nothing left to be compared.
-SUPERSEDE: Final = (
-    "delete from duplicate_scan where workspace_id = $1 and id < $2 and status in ('failed', 'cancelled')"
-)
 END_SCAN: Final = """
     update duplicate_scan set status = $3, error = $4, finished_at = now()
      where workspace_id = $1 and id = $2 and status in ('queued', 'running')"""
@@ -120,7 +119,6 @@ async def note_phase(tx: Tx, id: UUID, phase: str, counts: scanning.Counts) -> N
 async def complete(tx: Tx, id: UUID, counts: scanning.Counts) -> Scan:
     """Notes what a scan has found. What is to be merged by itself is, by a job."""
     await tx.run(COMPLETE, id, counts.customers, counts.changed, counts.compared)
-    await tx.run(SUPERSEDE, id)
     found = await queries.scan(tx, id)
     if found.automatic and (await queries.settings(tx)).automatic_merging:
         await defer(tx, MERGE_JOB, singleton=MERGE_JOB)
@@ -134,6 +132,7 @@ async def end_scan(tx: Tx, id: UUID, status: Literal["failed", "cancelled"], err
 
 # --- decisions -----------------------------------------------------------------------------------------------------------
 
+BOTH: Final = "select p.a_id, p.b_id from duplicate_pair p where p.workspace_id = $1 and p.id = $2"
 LOCK: Final = """
     select p.status, p.a_id, p.b_id, p.version from duplicate_pair p
      where p.workspace_id = $1 and p.id = $2 for no key update"""
@@ -205,12 +204,18 @@ async def _group(tx: Tx, both: Sequence[UUID]) -> list[UUID]:
     return sorted(found.union(both))
 
 
-# Who has ordered more, then who has been known for longer.
-ELDER: Final = """
-    select c.id from customer c
+ORDERS: Final = """
+    select c.id, coalesce(m.orders_count, 0) from customer c
       left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
-     where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null
-     order by coalesce(m.orders_count, 0) desc, c.id limit 1"""
+     where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null"""
+
+
+async def _elders_first(tx: Tx, groups: Sequence[Sequence[UUID]]) -> list[list[UUID]]:
+    """The groups, each with who is to stay first: who has ordered more, then who has been known for longer."""
+    orders: dict[UUID, int] = {
+        id: number for id, number in await tx.rows(ORDERS, [id for group in groups for id in group])
+    }
+    return [sorted(group, key=lambda id: (-orders.get(id, -1), id)) for group in groups]
 
 
 async def accept(tx: Tx, id: UUID, wanted: Acceptance, version: int | None = None) -> PairDetail:
@@ -218,12 +223,15 @@ async def accept(tx: Tx, id: UUID, wanted: Acceptance, version: int | None = Non
 
     Raises PairNotFound, PairDecided, Stale, Invalid, and what a merge raises.
     """
+    # A merge takes its turn before it touches a pair.
+    await absorbing.take_turn(tx, [id for pair in await tx.rows(BOTH, id) for id in pair])
     status, both = await _locked(tx, id, version)
     if status == "merged":
         raise PairDecided("They were merged.")
     if status == "dismissed":
         raise PairDecided("It was dismissed: reopen it first.")
-    primary = wanted.primary_id or await tx.value(ELDER, list(both))
+    [[elder, _]] = await _elders_first(tx, [both])
+    primary = wanted.primary_id or elder
     if primary not in both:
         raise Invalid.at("/primaryId", "unknown", "is neither of the two")
     (duplicate,) = (one for one in both if one != primary)
@@ -243,11 +251,8 @@ AUTOMATIC: Final = """
      where p.workspace_id = $1 and p.status = 'open' and p.level = 'automatic'
        and not exists (select 1 from customer_merge m
                         where m.workspace_id = $1 and m.undone_at is not null and m.duplicate_ids && array[p.a_id, p.b_id]
-                          and p.a_id = any(m.primary_id || m.duplicate_ids) and p.b_id = any(m.primary_id || m.duplicate_ids))"""
-ELDERS: Final = """
-    select c.id, coalesce(m.orders_count, 0) from customer c
-      left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
-     where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null"""
+                          and p.a_id = any(m.primary_id || m.duplicate_ids) and p.b_id = any(m.primary_id || m.duplicate_ids))
+     order by p.a_id, p.b_id"""
 
 
 async def mergeable(tx: Tx) -> list[list[UUID]]:
@@ -264,8 +269,7 @@ async def mergeable(tx: Tx) -> list[list[UUID]]:
         )
 
     groups, _ = clustering.clusters(((a, b, score) for a, b, score in pairs), forbids)
-    orders: dict[UUID, int] = dict(await tx.rows(ELDERS, [id for group in groups for id in group]))  # pyright: ignore[reportArgumentType,reportAssignmentType]
-    return [sorted(group, key=lambda id: (-orders.get(id, 0), id))[: MAX_DUPLICATES + 1] for group in groups]
+    return [group[: MAX_DUPLICATES + 1] for group in await _elders_first(tx, groups)]
 
 
 async def merge_by_itself(tx: Tx, group: Sequence[UUID]) -> bool:
@@ -285,7 +289,8 @@ SET: Final = """
     values ($1, $2, $3)
         on conflict (workspace_id) do update
        set automatic_merging = excluded.automatic_merging, nightly_scan = excluded.nightly_scan, updated_at = now(),
-           version = s.version + 1"""
+           version = s.version + 1
+     where $4::integer is null or s.version = $4"""
 
 
 async def change_settings(tx: Tx, wanted: SettingsChange, version: int | None = None) -> Settings:
@@ -297,7 +302,8 @@ async def change_settings(tx: Tx, wanted: SettingsChange, version: int | None = 
     scans = old.nightly_scan if wanted.nightly_scan is UNSET else wanted.nightly_scan
     if (merges, scans) == (old.automatic_merging, old.nightly_scan):
         return old
-    await tx.run(SET, merges, scans)
+    if not await tx.run(SET, merges, scans, version):
+        raise Stale("Somebody else changed them just now.")
     if merges and not old.automatic_merging:
         await defer(tx, MERGE_JOB, singleton=MERGE_JOB)
     new = await queries.settings(tx)

@@ -17,15 +17,17 @@ IMPLIED: Final = "both are taken for the same others"
 
 Pair = tuple[UUID, UUID]
 
-# Who may be joined, and who is joined now.
+# Who may be joined, and who is joined now, always in one order: of two unions that exclude each other the first is made.
 JOINING: Final = """
     select p.a_id, p.b_id, p.score::float8, p.own_level, p.level, p.cluster_id from duplicate_pair p
      where p.workspace_id = $1 and p.status = 'open' and p.own_level is not null
-       and (p.own_level in ('automatic', 'suggested') or p.cluster_id is not null)"""
+       and (p.own_level in ('automatic', 'suggested') or p.cluster_id is not null)
+     order by p.a_id, p.b_id"""
 JOINING_AMONG: Final = """
     select p.a_id, p.b_id, p.score::float8, p.own_level, p.level, p.cluster_id from duplicate_pair p
      where p.workspace_id = $1 and p.a_id = any($2::uuid[]) and p.b_id = any($2::uuid[]) and p.status = 'open'
-       and p.own_level is not null"""
+       and p.own_level is not null
+     order by p.a_id, p.b_id"""
 DISMISSED: Final = """
     select p.a_id, p.b_id from duplicate_pair p where p.workspace_id = $1 and p.status = 'dismissed'"""
 DISMISSED_AMONG: Final = """
@@ -55,6 +57,7 @@ IMPLY: Final = """
     select $1, n.id, n.a_id, n.b_id, n.score, n.level, 'implied', string_to_array(n.reasons, chr(31)), n.evidence, n.cluster_id, $2
       from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::float8[], $7::text[], $8::text[], $9::jsonb[], $10::uuid[])
            as n (id, a_id, b_id, score, level, reasons, evidence, cluster_id)
+     order by n.a_id, n.b_id
         on conflict (workspace_id, a_id, b_id) do update
        set level = excluded.level, cluster_id = excluded.cluster_id, updated_at = now()
      where p.status = 'open'"""

@@ -27,8 +27,8 @@ OWN: Final = """
     select distinct i.kind, i.key from customer_identity i
      where i.workspace_id = $1 and i.customer_id = any($2::uuid[]) and i.kind <> 'channel' and i.key is not null
        and i.released_at is null and not i.is_hub"""
-# Key by key: of a table that is just being filled the planner knows nothing. One holder more than a hub may have tells that it
-# is one, and nobody reads the thousands that a shop's own email has.
+# Key by key: of a table that is just being filled the planner knows nothing. Nobody reads the thousands that a shop's own email
+# has: a few more rows than the holders of no hub may have tell that it is one.
 HOLDERS: Final = """
     select n.kind, h.customer_ids, h.names
       from unnest($2::text[], $3::text[]) as n (kind, key)
@@ -47,6 +47,8 @@ KNOWN: Final = """
      where p.workspace_id = $1"""
 SCORES: Final = {"email": 17.0, "phone": 19.0}
 """Bits of an equal email or phone, until a scan knows how common everything else is."""
+LOOKED_AT: Final = 3 * HUB_CUSTOMERS
+"""Rows of one contact; a customer may have it in two spellings."""
 EACH: Final = 4
 """So many who share a contact are paired each with each; of more, each with who has it longest, which joins them as well."""
 
@@ -62,9 +64,9 @@ async def suspects(tx: Tx, customer_ids: Iterable[UUID]) -> list[DuplicateSuspec
         return []
     kinds, values = zip(*keys, strict=True)
     shared: list[Shared] = []
-    for kind, holders, names in await tx.rows(HOLDERS, list(kinds), list(values), HUB_CUSTOMERS + 1):
+    for kind, holders, names in await tx.rows(HOLDERS, list(kinds), list(values), LOOKED_AT):
         found = dict(zip(holders, names, strict=True))
-        if 2 <= len(found) <= HUB_CUSTOMERS:
+        if 2 <= len(found) <= HUB_CUSTOMERS and len(holders) < LOOKED_AT:
             shared.append((kind, found))
     pairs = suspicions(wanted, shared)
     if not pairs:
@@ -144,7 +146,7 @@ async def suggest(tx: Tx, found: Sequence[DuplicateSuspected]) -> None:
         for pair, e in sorted(best.items())
     ]
     if rows:
-        await tx.run(SUGGEST, *(list(column) for column in zip(*rows, strict=True)))
+        await tx.run(SUGGEST, *by_column(rows))
 
 
 # --- many at once --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What happens to customers changes who may be one person: in the publisher's transaction, or by a job where it is many."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from supover.customers import merge_rows
@@ -10,7 +10,6 @@ from supover.customers.events import (
     CustomerCreated,
     CustomerRestored,
     CustomersAdded,
-    CustomersErased,
     CustomersMerged,
     CustomerSplit,
     CustomersRemoved,
@@ -21,7 +20,7 @@ from supover.customers.events import (
 )
 from supover.duplicates import noticing
 from supover.kit import ids
-from supover.kit.db import Tx
+from supover.kit.db import Tx, by_column
 from supover.kit.events import Event, on
 
 
@@ -84,14 +83,6 @@ async def remove(tx: Tx, removed: Sequence[CustomersRemoved]) -> None:
     await tx.run(REMOVE_PROFILES, gone)
 
 
-@on(CustomersErased)
-async def erase(tx: Tx, erased: Sequence[CustomersErased]) -> None:
-    """Who is erased was like nobody, and nothing of how they were compared is kept."""
-    gone = [id for e in erased for id in e.customer_ids]
-    await tx.run(REMOVE, gone)
-    await tx.run(REMOVE_PROFILES, gone)
-
-
 SETTLE: Final = """
     update duplicate_pair p
        set status = 'merged', merge_id = $2, decided_at = now(), decided_by = $4, decided_by_name = $5, updated_at = now(),
@@ -105,6 +96,16 @@ OTHERS: Final = """
      where p.workspace_id = $1 and p.status in ('open', 'dismissed')
        and (p.a_id = any($2::uuid[]) or p.b_id = any($2::uuid[])) and not (p.a_id = any($3::uuid[]) and p.b_id = any($3::uuid[]))
      order by (p.status = 'dismissed') desc, p.score desc, p.id"""
+# What was said of one of them holds for the survivor: a pair that somebody dismissed is not open for it.
+VETO: Final = """
+    update duplicate_pair p
+       set status = 'dismissed', note = d.note, decided_at = d.decided_at, decided_by = d.decided_by,
+           decided_by_name = d.decided_by_name, cluster_id = null, merge_id = $2, updated_at = now(), version = p.version + 1
+      from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[]) as n (id, old_id, a_id, b_id)
+      join duplicate_pair d on d.workspace_id = $1 and d.id = n.old_id and d.status = 'dismissed'
+      join duplicate_pair former on former.workspace_id = $1 and former.a_id = n.a_id and former.b_id = n.b_id
+     where p.workspace_id = $1 and p.id = former.id and p.status = 'open'
+    returning p.a_id, p.id, jsonb_build_object('mergeId', former.merge_id)"""
 HAND_ON: Final = """
     insert into duplicate_pair (workspace_id, id, a_id, b_id, score, level, own_level, reasons, evidence, is_told, status, note,
            decided_at, decided_by, decided_by_name, merge_id)
@@ -138,29 +139,36 @@ async def settle(tx: Tx, merged: Sequence[CustomersMerged]) -> None:
         for id, a, b in others:
             other = b if a in gone else a
             new.setdefault(other, (ids.new(), id, min(other, e.customer_id), max(other, e.customer_id)))
+        left: list[tuple[Any, ...]] = []
         if new:
-            await tx.run(HAND_ON, e.merge_id, *(list(column) for column in zip(*new.values(), strict=True)))
-        left = await tx.rows(LEAVE, e.merge_id, [id for id, *_ in others])
+            columns = by_column(list(new.values()))
+            left += await tx.rows(VETO, e.merge_id, *columns)
+            await tx.run(HAND_ON, e.merge_id, *columns)
+        left += await tx.rows(LEAVE, e.merge_id, [id for id, *_ in others])
         left += await tx.rows(SETTLE, e.merge_id, everybody, tx.actor, tx.actor_name)
         await merge_rows.note(tx, e.merge_id, "duplicate_pair", "changed", left)
 
 
-# What somebody has decided of the survivor since stays.
+# What somebody has decided of the survivor since stays; what was there before the merge goes back.
 TAKE_BACK: Final = """
     delete from duplicate_pair p
      using customer_merge m
      where m.workspace_id = $1 and m.id = any($2::uuid[]) and p.workspace_id = $1 and p.merge_id = m.id
-       and p.status in ('open', 'dismissed') and (p.decided_at is null or p.decided_at < m.merged_at)"""
+       and p.status in ('open', 'dismissed') and (p.decided_at is null or p.decided_at < m.merged_at)
+       and not exists (select 1 from customer_merge_row r
+                        where r.workspace_id = $1 and r.merge_id = m.id and r.kind = 'duplicate_pair' and r.row_id = p.id)"""
 # One that an earlier merge handed on is that one's again, to be taken back with it.
 UNSETTLE: Final = """
     update duplicate_pair p
        set status = 'open',
-           merge_id = (select (r.before ->> 'mergeId')::uuid
+           note = null, merge_id = (select (r.before ->> 'mergeId')::uuid
                          from customer_merge_row r
                         where r.workspace_id = $1 and r.merge_id = p.merge_id and r.kind = 'duplicate_pair' and r.row_id = p.id
                         limit 1), decided_at = null, decided_by = null, decided_by_name = null, updated_at = now(),
            version = p.version + 1
-     where p.workspace_id = $1 and p.merge_id = any($2::uuid[]) and p.status = 'merged'"""
+      from customer_merge m
+     where m.workspace_id = $1 and m.id = any($2::uuid[]) and p.workspace_id = $1 and p.merge_id = m.id
+       and (p.status = 'merged' or p.status = 'dismissed' and p.decided_at < m.merged_at)"""
 
 
 @on(MergeUndone)
@@ -186,4 +194,4 @@ async def part(tx: Tx, split: Sequence[CustomerSplit]) -> None:
     """Whoever was split is not one person: nobody is asked again."""
     rows = [(ids.new(), *sorted((e.customer_id, e.new_id))) for e in split if e.customer_id is not None]
     if rows:
-        await tx.run(PART, tx.actor, tx.actor_name, *(list(column) for column in zip(*rows, strict=True)))
+        await tx.run(PART, tx.actor, tx.actor_name, *by_column(rows))

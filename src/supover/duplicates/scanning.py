@@ -261,12 +261,12 @@ FOUND: Final = """
     select $1, n.id, n.a_id, n.b_id, n.score, n.level, n.level, string_to_array(n.reasons, chr(31)), n.evidence, $2
       from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::float8[], $7::text[], $8::text[], $9::jsonb[])
            as n (id, a_id, b_id, score, level, reasons, evidence)
+     order by n.a_id, n.b_id
         on conflict (workspace_id, a_id, b_id) do update
        set score = excluded.score, own_level = excluded.own_level, reasons = excluded.reasons, evidence = excluded.evidence,
-           scan_id = excluded.scan_id, status = case p.status when 'merged' then 'open' else p.status end,
-           level = case when p.cluster_id is null then excluded.level else p.level end,
+           scan_id = excluded.scan_id, level = case when p.cluster_id is null then excluded.level else p.level end,
            updated_at = now()
-     where p.status <> 'dismissed'"""
+     where p.status = 'open'"""
 
 
 async def compare(
@@ -346,9 +346,11 @@ def row(a_id: UUID, b_id: UUID, found: scoring.Score, level: str) -> tuple[Any, 
 
 # --- the whole -------------------------------------------------------------------------------------------------------------
 
+# Those that only others say are taken away with their group.
 GONE: Final = """
     delete from duplicate_pair p
      where p.workspace_id = $1 and p.status = 'open' and p.scan_id is distinct from $2 and not p.is_told
+       and p.own_level is distinct from 'implied'
        and (p.scan_id is not null or p.created_at < $4)
        and ($3::uuid[] is null
             or exists (select 1 from duplicate_profile d

@@ -17,10 +17,9 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from supover.customers.contacts import HUB_CUSTOMERS
 from supover.duplicates import profiles
+from supover.duplicates.model import Level
 from supover.duplicates.profiles import Person, Place, Profile
 from supover.kit import text
-
-Level = Literal["automatic", "suggested", "review"]
 
 SUGGESTED_BITS: Final = 2.0
 REVIEW_BITS: Final = -10.0
