@@ -407,7 +407,8 @@ async def pairs(house: House, report: Report, customers: int) -> None:
         ours, exact = await duplicates.quality(house, rows)
         theirs = None
         if python is not None:
-            _, theirs = await asyncio.to_thread(duplicates.beside, python, house.folder, rows, true)
+            _, found = await asyncio.to_thread(duplicates.beside, python, house.folder, rows, true)
+            theirs = duplicates.quality_of(found, true)
         report.add(Row(f"{name}: pairs", str(ours.pairs), f"{theirs.pairs} Splink" if theirs else ""))
         report.add(Row("  clusters", str(ours.clusters), f"{theirs.clusters} Splink" if theirs else ""))
         if exact.recall:

@@ -192,8 +192,8 @@ def splink(folder: Path) -> str | None:
     return str(python) if made.returncode == 0 else None
 
 
-def beside(python: str, folder: Path, rows: Iterable[Row], true: set[Pair]) -> tuple[Scanned, Quality]:
-    """What Splink, configured as in its own examples, finds among the same rows."""
+def beside(python: str, folder: Path, rows: Iterable[Row], true: set[Pair]) -> tuple[Scanned, set[Pair]]:
+    """What Splink, configured as in its own examples, finds among the same rows: how well, and the pairs."""
     asked, told = folder / "splink-rows.csv", folder / "splink-pairs.csv"
     with asked.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
@@ -216,8 +216,13 @@ def beside(python: str, folder: Path, rows: Iterable[Row], true: set[Pair]) -> t
     seconds, peak = _run([python, str(PEER), str(asked), str(told)], os.environ)
     with told.open(newline="") as lines:
         found = {(min(int(a), int(b)), max(int(a), int(b))) for a, b in csv.reader(lines)}
-    quality = Quality(judged(found, true), judged(closure(found), true))
-    return Scanned(seconds, peak, quality.pairs.precision, quality.pairs.recall), quality
+    pairs = judged(found, true)
+    return Scanned(seconds, peak, pairs.precision, pairs.recall), found
+
+
+def quality_of(found: set[Pair], true: set[Pair]) -> Quality:
+    """How good pairs are, and the groups that they join: what is joined by mistake may be millions of pairs."""
+    return Quality(judged(found, true), judged(closure(found), true))
 
 
 # --- labelled sets --------------------------------------------------------------------------------------------------------
