@@ -114,6 +114,10 @@ WHOLE: Final[Mapping[str, str]] = {
     "exports.queries.FILE_DAYS": ONE_ROW,
     "imports.queries.FILE_DAYS": ONE_ROW,
     "kit.api.KEY_FIND": ONE_ROW,
+    "customers.merge_rows.TAKEN_BACK": "files that were taken back are few, and an import has few chunks",
+    "privacy.beside.FACTS_OF_SEGMENTS": "asked only where a segment is named after who is erased",
+    "privacy.beside.NAMES": FEW_SEGMENTS,
+    "privacy.beside.WRITTEN": "exports, imports, views and bulk actions are few",
     "privacy.files.KEPT": "exports and imports are few",
     "privacy.queries.COUNT": COUNTS,
     "privacy.queries.PEOPLE": "those who were merged are few, and those alone stand in the index",
@@ -330,6 +334,11 @@ BY_HAND: Final = [
     ("scans are few", "duplicate_scan.id duplicate_scan.is_full duplicate_scan.status"),
     ("one customer was merged a few times", "customer_merge.duplicate_ids customer_merge.primary_id"),
     ("walks on in the log until a page is full", "event_log.customer_id event_log.kind"),
+    (
+        "one customer's facts, when they are erased",
+        "event_log.at event_log.data event_log.order_id event_log.tx order.id",
+    ),
+    ("one merge joined few rows", "customer_merge_row.before"),
     ("one key, whether it is older than a day", "idempotency.created_at"),
     ("the rates of one day around the cursor", "exchange_rate.currency exchange_rate.on_date"),
     (

@@ -1,7 +1,7 @@
 """A file that is taken back after its customers were merged says whom it left; so the merge can still be undone."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import msgspec
@@ -10,8 +10,14 @@ import pytest
 from supover import settings as configuration
 from supover.kit.db import Database
 from tests.imports.customer_files import imported, reverted
-from tests.makers import Workspace, application, make_customer, told
+from tests.makers import Workspace, application, make_address, make_customer, png, told
 from tests.merging.arrange import customer, differences, listed, merge, settle, undo
+from tests.privacy.arrange import stored, work
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 
 @pytest.fixture
@@ -68,3 +74,48 @@ async def test_a_file_that_names_the_old_email_or_id_means_the_survivor(
     created = [e for e in await listed(api, f"/api/customers/{ann['id']}/timeline") if e["type"] == "CustomerCreated"]
     assert {e["customerId"] for e in created} == {ann["id"], twin["id"]}
     assert told(await api.get(f"/api/customers/{ann['id']}"))["externalId"] is None
+
+
+async def test_what_was_joined_and_then_taken_back_with_its_file_is_not_put_back(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, folder: Path
+) -> None:
+    ann = await make_customer(api, name="Ann Lee", email="ann@one.com")
+    twin = await make_customer(api, name="Ann Lee", email="ann@two.com")
+    place = {"line1": "1 High St", "city": "Leeds", "postal_code": "LS1 1AA", "country": "GB"}
+    await make_address(api, ann, type="BOTH", **place)
+    own = await make_address(api, twin, type="BOTH", **{**place, "line1": "2 High St"})
+    await make_address(api, ann, type="BOTH", **{**place, "line1": "2 High St"})
+    content = "email,line1,city,postalCode,addressCountry\nann@two.com,1 High St,Leeds,LS1 1AA,GB\n"
+    run = await imported(api, db, shop, folder, content)
+    [brought] = [a for a in await listed(api, f"/api/customers/{twin['id']}/addresses") if a["id"] != own["id"]]
+    done = await merge(api, ann, twin)
+    assert done["joined"] == {"addresses": 2}
+    await reverted(api, db, shop, run)
+    undone = await undo(api, done)
+    assert [a["id"] for a in await listed(api, f"/api/customers/{twin['id']}/addresses")] == [own["id"]]
+    [left] = undone["merge"]["notPutBack"]
+    assert (left["kind"], left["id"], left["why"]) == (
+        "addresses",
+        brought["id"],
+        "the file that brought it was taken back since",
+    )
+    assert undone["merge"]["putBack"]["addresses"] == 1
+    assert len(await listed(api, f"/api/customers/{ann['id']}/addresses")) == 2
+
+
+async def test_pictures_that_gave_way_are_forgotten_with_the_merge(
+    api: httpx.AsyncClient, db: Database, owner: "Connection", shop: Workspace, folder: Path
+) -> None:
+    ann = await make_customer(api, name="Ann Lee", email="ann@one.com")
+    twin = await make_customer(api, name="Ann Lee", email="ann@two.com")
+    for one in (ann, twin):
+        told(await api.put(f"/api/customers/{one['id']}/avatar", files={"file": ("me.png", png())}))
+    done = await merge(api, ann, twin, fields={"avatarUrl": {"customerId": twin["id"]}})
+    told(await api.put(f"/api/customers/{ann['id']}/avatar", files={"file": ("new.png", png())}))
+    await work(db, owner, shop)
+    assert len(stored(folder)) == 3, "the one that gave way comes back with an undo"
+    await undo(api, done)
+    await work(db, owner, shop)
+    assert len(stored(folder)) == 2
+    for one in (ann, twin):
+        assert (await api.get(f"/api/customers/{one['id']}/avatar")).status_code == 200

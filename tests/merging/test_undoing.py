@@ -7,12 +7,13 @@ from uuid import UUID
 import httpx
 import pytest
 
-from supover.customers import merge_rows
+from supover.customers import absorbing, merge_rows
 from supover.kit import clock, ids
 from supover.kit.db import Database
 from supover.merging import undoing
 from tests.makers import Json, Workspace, make_address, make_customer, make_order, png, told
 from tests.merging.arrange import body, customer, differences, listed, merge, settle, undo
+from tests.privacy.arrange import ask, work
 
 if TYPE_CHECKING:
     import asyncpg
@@ -240,3 +241,22 @@ async def test_an_erased_customer_is_not_raised(api: httpx.AsyncClient, owner: "
     refused = told(await api.post(f"/api/merges/{done['mergeId']}/undo"), 409)
     assert refused["customerId"] == twin["id"]
     told(await api.post("/api/customers/merge", json=body(ann, twin)), 409)
+
+
+async def test_who_was_erased_is_named_as_erased_and_not_as_deleted(
+    api: httpx.AsyncClient, db: Database, owner: "Connection", shop: Workspace
+) -> None:
+    ann, gone = await make_customer(api, name="Ann Lee"), await make_customer(api, name="Gone")
+    await ask(api, gone)
+    await work(db, owner, shop, "privacy.%")
+    refused = told(await api.post("/api/customers/merge", json=body(ann, gone)), 422)
+    assert [(e["pointer"], e["code"]) for e in refused["errors"]] == [("/duplicateIds/0", "erased")]
+
+
+async def test_who_was_merged_before_is_held_with_whom_they_lead_to(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann, twin = await pair(api)
+    await merge(api, ann, twin)
+    async with db.tx(shop.id) as tx:
+        assert set(await absorbing.hold(tx, [UUID(ann["id"])])) == {UUID(ann["id"]), UUID(twin["id"])}

@@ -1,5 +1,6 @@
 """What Shopify asks for on behalf of people is answered."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from supover.kit.db import Database
 from tests.inbox.arrange import Connected, connected, payload
 from tests.makers import Json, make_address, make_customer, make_order, settle, told
-from tests.privacy.arrange import dump, mentions, work
+from tests.privacy.arrange import dump, mentions, stored, work
 
 if TYPE_CHECKING:
     import asyncpg
@@ -150,3 +151,21 @@ async def test_a_shops_redaction_takes_what_came_from_it_and_nobody_else(db: Dat
         assert all(not m["hasBody"] for m in await shopify.messages() if m["topic"] != "shop/redact")
         certificate = told(await shopify.api.get(f"/api/privacy/erasures/{request['id']}"))
         assert certificate["customerIds"] == [hers["customerId"]]
+
+
+async def test_a_shops_redaction_takes_the_files_in_which_its_customers_stand(
+    db: Database, owner: "Connection", folder: Path
+) -> None:
+    async with connected(db, shop=DEMO) as shopify:
+        await shopify.take("orders/create", payload("order_created"))
+        asked = {"format": "csv"}
+        later = {"Prefer": "respond-async"}
+        run = told(await shopify.api.post("/api/customers/export", json=asked, headers=later), 202)
+        await work(db, owner, shopify.workspace)
+        assert [b"inkmail" in file for file in stored(folder)] == [True]
+        await shopify.take("shop/redact", payload("shop_redact"))
+        await work(db, owner, shopify.workspace, "privacy.%")
+        assert stored(folder) == []
+        assert told(await shopify.api.get(f"/api/exports/{run['id']}"))["status"] == "completed"
+        [request] = await _requests(shopify)
+        assert told(await shopify.api.get(f"/api/privacy/erasures/{request['id']}"))["files"] == 1

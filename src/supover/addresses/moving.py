@@ -82,7 +82,7 @@ MAKE_ANEW: Final = """
            b.validation_skipped, b.match_key, b.created_at, b.updated_at, b.version
       from customer_merge_row r
      cross join lateral jsonb_populate_record(null::address, r.before) as b
-     where r.workspace_id = $1 and r.merge_id = $2 and r.kind = 'address' and r.deed = 'removed'
+     where r.workspace_id = $1 and r.merge_id = $2 and r.kind = 'address' and r.deed = 'removed' and r.stayed is null
         on conflict do nothing"""
 # Before they go back each is no default, so that two of one type never meet.
 CLEAR_DEFAULTS: Final = """
@@ -93,7 +93,7 @@ CLEAR_DEFAULTS: Final = """
 
 
 async def unmerge(tx: Tx, merge_id: UUID, primary_id: UUID) -> None:
-    """Puts back what `merge` did, but for what somebody has moved or removed since; that is noted."""
+    """Puts back what `merge` did, but for what somebody has moved or removed since, or taken back with its file; that is noted."""
     lost = await tx.rows(LOST, merge_id, primary_id)
     await merge_rows.stayed(
         tx,
@@ -103,6 +103,7 @@ async def unmerge(tx: Tx, merge_id: UUID, primary_id: UUID) -> None:
     )
     await tx.run(CLEAR_DEFAULTS, merge_id, primary_id)
     await tx.run(MOVE_BACK, merge_id, primary_id)
+    await merge_rows.left_to_files(tx, merge_id, KIND, "address", {"version": 1})
     await tx.run(MAKE_ANEW, merge_id)
 
 

@@ -30,7 +30,7 @@ from supover.customers import custom_field_rules, journal, many
 from supover.customers import queries as customers
 from supover.customers import rules as customer_rules
 from supover.customers.many import Pair
-from supover.customers.model import CustomerNotFound
+from supover.customers.model import CustomerErased, CustomerNotFound
 from supover.customers.queries import Filters
 from supover.exports import commands as exports
 from supover.exports.model import CustomerExport
@@ -114,7 +114,7 @@ async def _who(tx: Tx, asked: NewBulk, who: Filters) -> bytes:
     """Whom a list that is narrowed so has now: their ids, in order. Of deleted ones, where they are to be restored."""
     where = customers.where_of(msgspec.structs.replace(who, deleted=asked.action == "restore"))
     if asked.action == "restore":
-        where.also("c.deleted_at is not null")
+        where.also("c.deleted_at is not null and c.erased_at is null")
     try:
         async with tx.savepoint():
             return await tx.value(WHO.replace(CONDITION, where.text()), *where.values)
@@ -167,10 +167,15 @@ async def export(tx: Tx, asked: NewBulk, who: CustomerExport) -> BulkAction:
 # --- a chunk -------------------------------------------------------------------------------------------------------------
 
 
+ERASED: Final = """
+    select c.id from customer c where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.erased_at is not null"""
+
+
 async def _decided(tx: Tx, deed: Deed, chosen: Sequence[UUID]) -> tuple[list[BulkResult], list[Pair]]:
     """What becomes of these customers, by id, and of those who are changed what they are and are to be. Holds them."""
     now = clock.now()
     held = {one.id: one for one in await many.hold(tx, chosen, contacts_too=deed.action in _CONTACTS)}
+    erased: list[UUID] = await tx.column(ERASED, list(chosen)) if deed.action == "restore" else []
     definitions = await many.known_definitions(tx)
     outcomes: dict[UUID, BulkResult] = {}
     pairs: list[Pair] = []
@@ -179,6 +184,8 @@ async def _decided(tx: Tx, deed: Deed, chosen: Sequence[UUID]) -> tuple[list[Bul
         try:
             if old is None:
                 raise CustomerNotFound
+            if id in erased:
+                raise CustomerErased
             new = rules.after(deed, old, now)
         except Problem as why:
             outcomes[id] = rules.refusal(id, why)

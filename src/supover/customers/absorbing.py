@@ -31,16 +31,17 @@ TURN: Final = """
 TRY_TURN: Final = """
     select coalesce(bool_and(pg_try_advisory_xact_lock(k)), true)
       from (select hashtextextended($1::uuid::text || id::text, 13) as k from unnest($2::uuid[]) as id order by k) as keys"""
-# Everybody who adds something of theirs looks at the row first, or refers to it: they wait, and then see where it leads.
+# Everybody who adds something of theirs looks at the row first, or refers to it: they wait, and then see where it leads. Whoever
+# was merged into one of them before is led elsewhere with it, so those rows are held as well, in the same order.
 HOLD: Final = """
     select c.id, c.status_before_block, c.deleted_at, c.merged_into_id, c.created_at, c.avatar_key,
            (select max(o.placed_at) from "order" o where o.workspace_id = $1 and o.customer_id = c.id),
            c.source, c.external_id, c.email, c.name, c.phone, c.phone_e164, c.date_of_birth, c.gender, c.status, c.country, c.tags,
            c.custom_fields
       from customer c
-     where c.workspace_id = $1 and c.id = any($2::uuid[])
+     where c.workspace_id = $1 and (c.id = any($2::uuid[]) or c.merged_into_id = any($2::uuid[]))
      order by c.id
-       for update"""
+       for update of c"""
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -68,7 +69,8 @@ async def is_turn(tx: Tx, customer_ids: Sequence[UUID]) -> bool:
 
 
 async def hold(tx: Tx, customer_ids: Sequence[UUID]) -> dict[UUID, Party]:
-    """These customers, deleted and merged ones too: nobody maps an order to them, adds to them or changes them meanwhile.
+    """These customers, deleted and merged ones too, and who was merged into them: nobody maps an order to them, adds to them or
+    changes them meanwhile.
 
     Contacts first, then customers in the order of their ids. Raises one of `kit.db.RACES` when a contact came in between.
     """
@@ -232,7 +234,7 @@ MAKE_ANEW: Final = """
            b.created_at, b.released_at, b.version
       from customer_merge_row r
      cross join lateral jsonb_populate_record(null::customer_identity, r.before) as b
-     where r.workspace_id = $1 and r.merge_id = $2 and r.kind = 'customer_identity' and r.deed = 'removed'
+     where r.workspace_id = $1 and r.merge_id = $2 and r.kind = 'customer_identity' and r.deed = 'removed' and r.stayed is null
         on conflict do nothing"""
 UNLEARN: Final = """
     update customer_identity i
@@ -284,6 +286,7 @@ async def give_back(tx: Tx, merge_id: UUID, primary: Party, others: Sequence[Par
     )
     await tx.run(UNLEARN, merge_id)
     await tx.run(MOVE_BACK, merge_id, primary.id)
+    await merge_rows.left_to_files(tx, merge_id, CONTACT, "identity", {"matched_by": "import"})
     await tx.run(MAKE_ANEW, merge_id)
     facts = await _undress(tx, merge_id, primary)
     await tx.run(UNKEEP_FORMER, merge_id, primary.id)

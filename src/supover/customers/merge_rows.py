@@ -39,6 +39,22 @@ async def stayed(tx: Tx, merge_id: UUID, kind: str, rows: Sequence[tuple[UUID, s
     await tx.many(STAYED, rows, merge_id, kind)
 
 
+# Who took a file back found nothing of it in the table.
+TAKEN_BACK: Final = """
+    update customer_merge_row r set stayed = 'the file that brought it was taken back since'
+      from import_chunk k
+     where r.workspace_id = $1 and r.merge_id = $2 and r.kind = $3 and r.deed = 'removed' and r.before @> $4
+       and k.workspace_id = $1 and k.reverted_at is not null and k.added -> $5 ? r.row_id::text"""
+
+
+async def left_to_files(tx: Tx, merge_id: UUID, kind: str, name: str, untouched: Any) -> int:
+    """Notes what is not to be put back because an import had added it and was taken back; how many rows.
+
+    `name` is what imports call such rows, `untouched` has what a row says that nobody has changed since: only those go with a file.
+    """
+    return await tx.run(TAKEN_BACK, merge_id, kind, json_bytes(untouched), name)
+
+
 NOT_NOTED: Final = """
     insert into customer_merge_row as r (workspace_id, merge_id, kind, deed, former_id, row_id, stayed)
     select $1, $2, $3, 'changed', n.former_id, n.row_id, n.why

@@ -99,7 +99,12 @@ async def _parties(tx: Tx, everybody: Sequence[UUID]) -> dict[UUID, Party]:
         if party is None:
             errors.append(FieldError(pointer, "unknown", "There is no customer with this id."))
         elif party.held.deleted_at is not None:
-            errors.append(FieldError(pointer, "deleted", "is deleted; restore it first"))
+            is_erased = await merges.erased_of(tx, [id]) is not None
+            errors.append(
+                FieldError(pointer, "erased", "was erased")
+                if is_erased
+                else FieldError(pointer, "deleted", "is deleted; restore it first")
+            )
     if errors:
         raise Invalid(errors)
     return parties

@@ -1,13 +1,15 @@
 """A merge is undone: everybody is by themselves again, and has what was theirs."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from supover.customers import absorbing, erased, merge_rows, queries
+from supover.customers import absorbing, avatars, erased, merge_rows, queries
 from supover.customers.events import MergeUndone
 from supover.kit import clock
 from supover.kit.db import Change, Tx, json_bytes
 from supover.kit.events import publish
+from supover.kit.jobs import defer_many
 from supover.merging import queries as merges
 from supover.merging.model import (
     Merge,
@@ -68,7 +70,7 @@ async def undo(tx: Tx, id: UUID, *, by: str | None = None) -> MergeUndoneAnswer:
     name = by or tx.actor_name
     told = json_bytes(stayed[:TOLD])
     await tx.run(UNDONE, id, now, tx.actor, name, json_bytes(put_back), told, len(stayed))
-    await merge_rows.forget(tx, [id])
+    await _forget_rows(tx, [id])
     customers = [await queries.find(tx, one.id) for one in (primary, *others)]
     return MergeUndoneAnswer(await merges.find(tx, id), customers)
 
@@ -101,5 +103,25 @@ async def forget(tx: Tx, before: UUID, limit: int) -> int:
     """Forgets row by row what merges did that are older than this id; how many merges, 0 when there are none left."""
     old = await tx.column(FORGET, before, limit)
     if old:
-        await merge_rows.forget(tx, old)
+        await _forget_rows(tx, old)
     return len(old)
+
+
+# Pictures of the survivor that gave way: nobody else knows their files.
+PICTURES: Final = """
+    select distinct k.key
+      from customer_merge_row r
+     cross join lateral jsonb_array_elements_text(r.before -> 'avatarKey') as k (key)
+     where r.workspace_id = $1 and r.merge_id = any($2::uuid[]) and r.kind = 'customer' and r.deed = 'changed' and k.key is not null"""
+
+
+async def _forget_rows(tx: Tx, merge_ids: Sequence[UUID]) -> None:
+    """Forgets what merges did row by row, and the files of pictures that nobody shows any more."""
+    keys = await tx.column(PICTURES, list(merge_ids))
+    await merge_rows.forget(tx, merge_ids)
+    if keys:
+        # Only who defers it needs what runs it.
+        from supover.customers import jobs
+
+        assert jobs.forget_avatar
+        await defer_many(tx, avatars.FORGET_JOB, [{"key": key} for key in keys])

@@ -43,7 +43,7 @@ def export_data(
     """Write everything that is kept of a customer."""
     from supover import terminal
     from supover.access import audit
-    from supover.customers.model import CustomerErased, CustomerMerged, CustomerNotFound
+    from supover.customers.model import CustomerErased
     from supover.privacy import exporting, queries
 
     customer_id = _uuid(id)
@@ -52,12 +52,7 @@ def export_data(
         async with terminal.database() as db:
             workspace_id = await terminal.workspace(db, workspace)
             async with db.snapshot(workspace_id) as reader:
-                stands = await queries.standing(reader, customer_id)
-                if stands is None:
-                    raise CustomerNotFound
-                if stands.merged_into_id is not None:
-                    raise CustomerMerged.into(stands.merged_into_id)
-                if stands.erased_at is not None:
+                if await queries.is_erased(reader, customer_id, "/privacy/export"):
                     raise CustomerErased
                 told = await exporting.tell(reader, customer_id)
             async with db.tx(workspace_id, actor="cli") as tx:

@@ -10,7 +10,7 @@ import msgspec
 from supover.access import audit
 from supover.channels.model import ChannelPrivacy, Contact
 from supover.customers import contacts
-from supover.customers.model import CustomerErased, CustomerMerged, CustomerNotFound
+from supover.customers.model import CustomerErased
 from supover.kit import clock, ids
 from supover.kit.db import Change, Tx, json_bytes
 from supover.kit.jobs import defer
@@ -83,21 +83,14 @@ async def _add(
     return id, True
 
 
-async def _stands(tx: Tx, customer_id: UUID, below: str) -> bool:
-    """Whether a customer, deleted or not, was erased. Raises CustomerNotFound, CustomerMerged."""
-    found = await queries.standing(tx, customer_id)
-    if found is None:
-        raise CustomerNotFound
-    if found.merged_into_id is not None:
-        raise CustomerMerged.into(found.merged_into_id, below)
-    return found.erased_at is not None
-
-
 async def ask_export(tx: Tx, customer_id: UUID) -> queries.Found:
     """Asks for everything that is kept of a customer; a job makes the files. Raises CustomerNotFound, CustomerMerged, CustomerErased."""
-    if await _stands(tx, customer_id, "/privacy/export"):
-        raise CustomerErased
-    id, is_new = await _add(tx, "export", customer_id)
+    # Looked for first: one that is being done holds the customer, whom nobody must wait for who holds them as well.
+    id, is_new = await tx.value(OPEN, customer_id, "export"), False
+    if id is None:
+        if await queries.is_erased(tx, customer_id, "/privacy/export"):
+            raise CustomerErased
+        id, is_new = await _add(tx, "export", customer_id)
     request, file_key, page_key = await queries.find(tx, id)
     return msgspec.structs.replace(request, already=not is_new), file_key, page_key
 
@@ -107,11 +100,14 @@ async def ask_erase(tx: Tx, customer_id: UUID, asked: ErasureAsked) -> PrivacyRe
 
     Raises CustomerNotFound, CustomerMerged.
     """
-    if await _stands(tx, customer_id, "/privacy/erase"):
-        done = await tx.value(LAST_DONE, customer_id)
-        if done is None:
+    # Looked for first, as of an export.
+    known = await tx.value(OPEN, customer_id, "erase")
+    if known is None and await queries.is_erased(tx, customer_id, "/privacy/erase"):
+        known = await tx.value(LAST_DONE, customer_id)
+        if known is None:
             raise CustomerErased
-        request, _, _ = await queries.find(tx, done)
+    if known is not None:
+        request, _, _ = await queries.find(tx, known)
         return msgspec.structs.replace(request, already=True)
     days = (await queries.retention(tx)).erase_delay_days if asked.delay_days is None else asked.delay_days
     run_at = clock.now() + timedelta(days=days) if days else None
@@ -127,7 +123,7 @@ class _Tried(Exception):
 
 async def try_erase(tx: Tx, customer_id: UUID) -> Certificate:
     """What erasing would do, by doing it and taking it back. Files are not looked into. Raises as `ask_erase` does."""
-    if await _stands(tx, customer_id, "/privacy/erase"):
+    if await queries.is_erased(tx, customer_id, "/privacy/erase"):
         raise CustomerErased
     done: Erased | None = None
     changes = len(tx.changes)
@@ -187,6 +183,21 @@ BY_CONTACT: Final = """
      limit 20"""
 
 
+# Whoever was merged a moment ago leads to the survivor; held, so that nobody is merged before the request stands there.
+SURVIVORS: Final = """
+    select coalesce(c.merged_into_id, c.id) from customer c
+     where c.workspace_id = $1 and c.id = any($2::uuid[])
+     order by c.id
+       for key share"""
+
+
+async def _held(tx: Tx, customer_ids: Sequence[UUID]) -> list[UUID]:
+    """These customers, or into whom they were merged."""
+    found = list(dict.fromkeys(await tx.column(SURVIVORS, list(customer_ids))))
+    # A survivor may have been merged meanwhile, too.
+    return found if set(found) <= set(customer_ids) else await _held(tx, found)
+
+
 async def asked_by_channel(
     tx: Tx, connection_id: UUID, message_id: UUID, asked: ChannelPrivacy, received_at: datetime
 ) -> list[UUID]:
@@ -209,7 +220,7 @@ async def asked_by_channel(
             by=by,
         )
         return []
-    found = await _meant(tx, asked.contact)
+    found = await _held(tx, await _meant(tx, asked.contact))
     delay = (await queries.retention(tx)).erase_delay_days if asked.kind == "erase" else 0
     run_at = clock.now() + timedelta(days=delay) if delay else None
     made: list[UUID] = []

@@ -17,13 +17,14 @@ from supover.channels.model import Contact, PostalAddress
 from supover.consent import commands as consent
 from supover.consent.model import Entry
 from supover.customers import contacts, erased, hashing
+from supover.customers.contacts import Identity
 from supover.customers.erased import Handle
 from supover.customers.events import CustomerDeleted, CustomersErased
 from supover.kit import clock
 from supover.kit.db import Reader, Tx, json_bytes
 from supover.kit.events import publish
 from supover.kit.jobs import defer_many
-from supover.privacy import queries, rules
+from supover.privacy import beside, queries, rules
 from supover.privacy.model import Erased, Person
 from supover.privacy.personal import HARMLESS, PERSONAL, Keys, Table
 from supover.privacy.rules import Needles
@@ -65,6 +66,7 @@ class _Fact(msgspec.Struct, frozen=True):
     country: str | None
 
 
+# What a profile said before it was changed leads to the person as well.
 GATHER: Final = """
     select i.customer_id, i.kind, i.source, i.shop, i.value, c.country
       from customer_identity i
@@ -89,7 +91,21 @@ GATHER: Final = """
                                 ('name', o.shipping_address ->> 'recipientName'), ('name', o.billing_address ->> 'recipientName'),
                                 ('place', o.shipping_address ->> 'line1'), ('place', o.billing_address ->> 'line1'),
                                 ('number', o.shipping_address ->> 'phone'), ('number', o.billing_address ->> 'phone')) as v (kind, value)
-     where o.workspace_id = $1 and o.id = any($3::uuid[]) and v.value <> ''"""
+     where o.workspace_id = $1 and o.id = any($3::uuid[]) and v.value <> ''
+    union
+    select e.customer_id, v.kind, '', '', v.value, c.country
+      from event_log e
+      join customer c on c.workspace_id = $1 and c.id = e.customer_id
+     cross join lateral (values ('email', e.data #>> '{changes,email,0}'), ('phone', e.data #>> '{changes,phone,0}'),
+                                ('name', e.data #>> '{changes,name,0}')) as v (kind, value)
+     where e.workspace_id = $1 and e.customer_id = any($2::uuid[]) and e.kind = 'CustomerChanged' and v.value <> ''
+    union
+    select j.customer_id, v.kind, '', '', v.value, c.country
+      from customer_journal j
+      join customer c on c.workspace_id = $1 and c.id = j.customer_id
+     cross join lateral (values ('email', j.changes #>> '{email,0}'), ('phone', j.changes #>> '{phone,0}'),
+                                ('name', j.changes #>> '{name,0}')) as v (kind, value)
+     where j.workspace_id = $1 and j.customer_id = any($2::uuid[]) and v.value <> ''"""
 SHARED: Final = """
     select i.kind, i.source, i.shop, coalesce(i.key, i.value)
       from customer_identity i
@@ -197,6 +213,12 @@ BAR: Final = """
         on conflict (workspace_id, contact_hash)
         do update set customer_id = coalesce(excluded.customer_id, e.customer_id), request_id = excluded.request_id,
            erased_at = excluded.erased_at"""
+# A survivor's own picture that gave way to another one's is remembered by the merge alone.
+FORMER_PICTURES: Final = """
+    select k.key
+      from customer_merge_row r
+     cross join lateral jsonb_array_elements_text(r.before -> 'avatarKey') as k (key)
+     where r.workspace_id = $1 and r.merge_id = any($2::uuid[]) and r.kind = 'customer' and r.deed = 'changed' and k.key is not null"""
 OWN_FILES: Final = """
     select f.key
       from privacy_request r
@@ -205,11 +227,13 @@ OWN_FILES: Final = """
 FORGET_OWN_FILES: Final = """
     update privacy_request set file_key = null, page_key = null
      where workspace_id = $1 and customer_id = any($2::uuid[]) and (file_key is not null or page_key is not null)"""
+# One that is being made was read before.
+END_OWN_EXPORTS: Final = """
+    update privacy_request set status = 'cancelled', finished_at = now(), cancelled_by = $3, version = version + 1
+     where workspace_id = $1 and customer_id = any($2::uuid[]) and kind = 'export' and status in ('pending', 'running')"""
 PUT_AWAY: Final = """
     select personal_erase('customer', 'id', $2::uuid[], '{"deleted_at": "now"}'::jsonb, '{}', '{}')
      where $1::uuid = (select current_workspace())"""
-ERASE: Final = """
-    select personal_erase($2, $3, $4::uuid[], $5::jsonb, $6::text[], $7::text[]) where $1::uuid = (select current_workspace())"""
 MENTIONS: Final = """
     select personal_mentions($2, $3::text[], $4::jsonb, $5::text[], $6::text[], $7::text[], $8)
      where $1::uuid = (select current_workspace())"""
@@ -217,6 +241,8 @@ FACTS: Final = """
     select personal_facts($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) where $1::uuid = (select current_workspace())"""
 MESSAGES: Final = """
     select personal_messages($2::uuid[], $3::uuid[], $4::text[], $5::text[]) where $1::uuid = (select current_workspace())"""
+ERASE: Final = """
+    select personal_erase($2, $3, $4::uuid[], $5::jsonb, $6::text[], $7::text[]) where $1::uuid = (select current_workspace())"""
 END_EXPORTS: Final = "select personal_exports_end() where $1::uuid = (select current_workspace())"
 IDS_ASKED: Final = 500
 BY_IDS: Final = frozenset({"idempotency"})
@@ -239,8 +265,9 @@ async def run(
     """
     await tx.value(LIMIT, str(AT_MOST_S * 1000))
     person = await queries.person(tx, customer_ids, orders)
-    # In the order in which orders are taken in.
+    # In the order in which orders are taken in and customers merged: they, contacts, customers.
     await tx.column(LOCK_ORDERS, person.orders)
+    await contacts.lock(tx, [Identity(*row) for row in await tx.rows(contacts.HELD, person.customers)])
     locked = await tx.rows(LOCK, person.customers)
     living = [id for id, is_living, _ in locked if is_living]
     yeses = await tx.rows(YESES, person.customers)
@@ -255,6 +282,7 @@ async def run(
     keys = [
         *files.keys,
         *(key for _, _, key in locked if key is not None),
+        *await tx.column(FORMER_PICTURES, person.merges),
         *await tx.column(OWN_FILES, person.customers),
     ]
     rows = await _rows(tx, person, found, files)
@@ -304,11 +332,15 @@ async def _rows(tx: Tx, person: Person, found: Known, files: Files) -> dict[str,
     needles, harmless = found.contacts, sorted(HARMLESS)
     done: Counter[str] = Counter()
     await tx.run(FORGET_OWN_FILES, person.customers)
+    await tx.run(END_OWN_EXPORTS, person.customers, tx.actor)
     await tx.value(PUT_AWAY, person.customers)
     done["export_run"] += await tx.value(END_EXPORTS)
     done["event_log"] = await tx.value(FACTS, person.customers, person.orders, needles.texts, needles.bare, harmless)
     done["inbox_message"] = await tx.value(MESSAGES, person.customers, person.orders, needles.texts, needles.bare)
     done["customer_told"] = await erased.forget_told(tx, person.customers)
+    for table, key, rows, treatments in await beside.find(tx, person, found.needles):
+        done[table] += await tx.value(ERASE, table, key, rows, json_bytes(treatments), [], harmless)
+    found = msgspec.structs.replace(found, masks=[*await beside.spelled(tx, found.contacts), *found.masks])
     orders = set(person.orders)
     own = [id for id in person.own if id not in orders]
     for steps in (_mentions(found, own, harmless), _own(ids, files, found.masks, harmless)):
@@ -324,29 +356,41 @@ _OTHERWISE: Final = frozenset({"event_log", "inbox_message"})
 def _mentions(found: Known, own: Sequence[UUID], harmless: Sequence[str]) -> list[_Step]:
     steps: list[_Step] = []
     for table in PERSONAL:
-        if not table.mentions:
-            continue
-        asked: list[tuple[Sequence[str], Sequence[str], bool]]
-        if table.name == "audit_log":
-            # Others' rows are the person's where they tell a contact that is theirs alone.
-            asked = [(found.contacts.texts, (), False), (found.needles.texts, found.needles.bare, True)]
-        elif table.name in BY_IDS:
-            named = [f"%{id}%" for id in own[:IDS_ASKED]]
-            asked = [([*found.contacts.texts, *named], found.contacts.bare, False)]
-        elif _is_masked(table):
-            # What is only masked is looked for as it is masked.
-            asked = [(found.masks, (), False)]
-        else:
-            asked = [(found.needles.texts, found.needles.bare, False)]
-        steps += [
-            (
-                table.name,
-                MENTIONS,
-                (table.name, table.mentions, _treatments(table), texts, bare, harmless, of_nobody),
-            )
-            for texts, bare, of_nobody in asked
-        ]
+        for columns, treatments in _looked_through(table):
+            asked: list[tuple[Sequence[str], Sequence[str], bool]]
+            if table.name == "audit_log":
+                # Others' rows are the person's where they tell a contact that is theirs alone.
+                asked = [(found.contacts.texts, (), False), (found.needles.texts, found.needles.bare, True)]
+            elif table.name in BY_IDS:
+                named = [f"%{id}%" for id in own[:IDS_ASKED]]
+                asked = [([*found.contacts.texts, *named], found.contacts.bare, False)]
+            elif treatments is not None and any(map(_masks, treatments.values())):
+                # What is only masked is looked for as it is masked.
+                asked = [(found.masks, (), False)]
+            else:
+                asked = [(found.needles.texts, found.needles.bare, False)]
+            told = None if treatments is None else json_bytes(treatments)
+            steps += [
+                (table.name, MENTIONS, (table.name, columns, told, texts, bare, harmless, of_nobody))
+                for texts, bare, of_nobody in asked
+            ]
     return steps
+
+
+def _looked_through(table: Table) -> list[tuple[Sequence[str], dict[str, str] | None]]:
+    """Columns in which a person may stand, and what becomes of a row's when one of them says so: what is masked by itself."""
+    treatments = table.treatments
+    if not table.mentions or treatments is None:
+        return [(table.mentions, None)] if table.mentions else []
+    masked = {column: word for column, word in treatments.items() if _masks(word)}
+    if not masked:
+        return [(table.mentions, treatments)]
+    others = {column: word for column, word in treatments.items() if column not in masked}
+    return [([c for c in table.mentions if c in part], part) for part in (masked, others) if part]
+
+
+def _masks(treatment: str) -> bool:
+    return treatment.startswith("masked")
 
 
 def _own(
@@ -365,10 +409,6 @@ def _own(
             for column, keys in table.by
         ]
     return steps
-
-
-def _is_masked(table: Table) -> bool:
-    return any(treatment.startswith("masked") for treatment in table.personal.values())
 
 
 def _treatments(table: Table) -> bytes | None:

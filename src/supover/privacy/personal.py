@@ -369,12 +369,19 @@ PERSONAL: Final[Sequence[Table]] = (
     ),
     Table(
         name="import_run",
-        personal={"file_name": "masked", "error": "masked"},
-        plain="workspace_id id kind status file_hash file_key options total done rows_read created updated unchanged failed "
-        "customers_created actor created_at started_at finished_at dry_run preset ignored_columns encoding format header chunk_rows "
-        "revert_wanted_at reverted_at",
+        personal={
+            "file_name": "masked",
+            "error": "masked",
+            "options": "masked_json",
+            # Of a file without a header its first row is taken for one.
+            "header": "null",
+            "ignored_columns": "none",
+        },
+        plain="workspace_id id kind status file_hash file_key total done rows_read created updated unchanged failed "
+        "customers_created actor created_at started_at finished_at dry_run preset encoding format chunk_rows revert_wanted_at "
+        "reverted_at",
         why="what was asked for and how far it came; the file itself is looked through, and goes if it tells of the person",
-        mentions=("file_name", "error"),
+        mentions=("file_name", "error", "options", "header", "ignored_columns"),
     ),
     Table(
         name="import_chunk",
@@ -415,14 +422,15 @@ PERSONAL: Final[Sequence[Table]] = (
     ),
     Table(
         name="saved_view",
-        personal={"name": "masked", "query": "masked"},
+        # Each has a name of its own: two that were masked alike could not both be kept.
+        personal={"name": "token", "query": "masked"},
         plain="workspace_id id is_shared owner owner_name position created_at updated_at version",
         why="what staff look at",
         mentions=("name", "query"),
     ),
     Table(
         name="segment",
-        personal={"name": "masked", "description": "masked", "filter": "masked", "error": "masked"},
+        personal={"name": "token", "description": "masked", "filter": "masked", "error": "masked"},
         plain="workspace_id id kind built_in is_relative complete evaluated_at evaluated_on stale_since wanted_at is_silent members "
         "counted_at recount_due created_by created_by_name created_at updated_at version",
         why="what staff look at",

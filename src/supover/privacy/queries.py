@@ -9,7 +9,8 @@ import msgspec
 
 from supover.customers import erased
 from supover.customers.erased import Pending
-from supover.kit.db import Reader
+from supover.customers.model import CustomerMerged, CustomerNotFound
+from supover.kit.db import Reader, Tx
 from supover.kit.sql import Page, Sort, Where
 from supover.privacy.model import (
     Certificate,
@@ -205,7 +206,9 @@ async def person(db: Reader, customer_ids: Sequence[UUID], more_orders: Sequence
     return Person(customers, orders, merges, [*customers, *orders, *merges, *rows])
 
 
-SURVIVOR: Final = "select c.erased_at, c.merged_into_id from customer c where c.workspace_id = $1 and c.id = $2"
+STANDING: Final = "select c.erased_at, c.merged_into_id from customer c where c.workspace_id = $1 and c.id = $2"
+# Whoever asks for something holds the row, so that nobody merges the customer before that stands there.
+HELD: Final = f"{STANDING} for key share"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -215,6 +218,12 @@ class Standing(msgspec.Struct, frozen=True):
     merged_into_id: UUID | None
 
 
-async def standing(db: Reader, customer_id: UUID) -> Standing | None:
-    """Where a customer stands; None where there is none."""
-    return await db.maybe(Standing, SURVIVOR, customer_id)
+async def is_erased(db: Reader, customer_id: UUID, below: str) -> bool:
+    """Whether a customer, deleted or not, was erased. In a transaction that writes, nobody merges them until it ends.
+
+    Raises CustomerNotFound; CustomerMerged, leading to what stands `below` the survivor.
+    """
+    found = await db.one(Standing, HELD if isinstance(db, Tx) else STANDING, customer_id, missing=CustomerNotFound)
+    if found.merged_into_id is not None:
+        raise CustomerMerged.into(found.merged_into_id, below)
+    return found.erased_at is not None

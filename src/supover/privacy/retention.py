@@ -28,7 +28,8 @@ INACTIVE: Final = """
        and not exists (select 1 from privacy_request r
                         where r.workspace_id = $1 and r.customer_id = c.id and r.kind = 'erase' and r.status in ('pending', 'running'))
      order by c.id
-     limit $4"""
+     limit $4
+       for key share of c"""
 
 
 @forgets("audit_days")

@@ -8,7 +8,6 @@ import msgspec
 from litestar import Request
 from litestar.params import QueryParameter
 
-from supover.customers.model import CustomerMerged, CustomerNotFound
 from supover.kit import clock, crypto, sql, storage
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, Routes, version_of
 from supover.kit.db import Reader, Tx
@@ -68,13 +67,10 @@ def _answer(told: PrivacyRequest, kept: PrivacyRequest | None = None) -> Answer[
 async def of_customer(db: Reader, request: AnyRequest, id: UUID) -> Listing[PrivacyRequest]:
     """List a customer's requests of privacy.
 
-    The newest first, at most 200; exports with new links to their files. Of one who was erased, too.
+    The newest first, at most 200; exports with new links to their files. Of one who was erased, and of those who were merged into
+    the customer, too.
     """
-    stands = await queries.standing(db, id)
-    if stands is None:
-        raise CustomerNotFound
-    if stands.merged_into_id is not None:
-        raise CustomerMerged.into(stands.merged_into_id, "/privacy")
+    await queries.is_erased(db, id, "/privacy")
     people = await queries.person(db, [id])
     return Listing([_linked(request, found) for found in await queries.of_customers(db, people.customers)])
 
@@ -114,6 +110,7 @@ async def erasure_of_customer(db: Reader, id: UUID, erasure_id: UUID) -> Certifi
 
     As `GET /api/privacy/erasures/{id}`.
     """
+    await queries.is_erased(db, id, f"/privacy/erasures/{erasure_id}")
     found = await queries.certificate(db, erasure_id)
     if id not in found.customer_ids and not await queries.is_about(db, erasure_id, id):
         raise RequestNotFound

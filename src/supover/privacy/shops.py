@@ -10,8 +10,10 @@ import msgspec
 
 from supover.customers import erased
 from supover.kit.db import Tx, json_bytes
+from supover.kit.jobs import defer_many
 from supover.privacy import commands, erasing, queries
-from supover.privacy.erasing import ERASE, Files
+from supover.privacy.erasing import ERASE, FORGET_FILE, Files
+from supover.privacy.files import KEPT
 from supover.privacy.model import Erased
 
 PEOPLE_AT_ONCE: Final = 20
@@ -89,7 +91,8 @@ async def erase(id: UUID, begin: Transaction) -> AsyncGenerator[Erased]:
         rest: Counter[str] = Counter()
         rest["customer_told"] = await erased.forget_told_by(tx, source, shop)
         rest["inbox_message"] = await tx.value(MESSAGES, request.connection_id)
-        done = _sum(done, Erased(rows={table: count for table, count in rest.items() if count}))
+        gone = await _files(tx, rest)
+        done = _sum(done, Erased(rows={table: count for table, count in rest.items() if count}, files=gone))
         await commands.complete(tx, id, done)
     yield done
 
@@ -130,6 +133,19 @@ async def _orders(tx: Tx, id: UUID, source: str, shop: str, after: str, done: Er
         done = _sum(done, await erasing.run(tx, alone, id, Files(), left))
         await tx.run(PROGRESS, id, json_bytes(done))
     return done, found[-1][2] if len(found) == ORDERS_AT_ONCE else None
+
+
+async def _files(tx: Tx, rows: Counter[str]) -> int:
+    """Forgets all files of imports and exports: whoever looked for each of a shop's customers would read them all again and again."""
+    kept = await tx.rows(KEPT)
+    no_file = json_bytes({"file_key": "null"})
+    imports, exports = ([id for what, id, _ in kept if what == kind] for kind in ("import", "export"))
+    rows["import_run"] = await tx.value(ERASE, "import_run", "id", imports, no_file, [], [])
+    rows["export_run"] = await tx.value(ERASE, "export_run", "id", exports, no_file, [], [])
+    keys = sorted({key for _, _, key in kept})
+    if keys:
+        await defer_many(tx, FORGET_FILE, [{"key": key} for key in keys])
+    return len(keys)
 
 
 def _sum(a: Erased, b: Erased) -> Erased:

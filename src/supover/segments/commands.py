@@ -221,6 +221,9 @@ LIVING: Final = """
      where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.deleted_at is null
      order by c.id
        for share"""
+MERGED: Final = """
+    select c.id, c.merged_into_id from customer c
+     where c.workspace_id = $1 and c.id = any($2::uuid[]) and c.merged_into_id is not null"""
 HOLD_GROUP: Final = "select kind from segment where workspace_id = $1 and id = $2 for key share"
 PICK: Final = """
     insert into segment_pick (workspace_id, segment_id, customer_id, picked_by)
@@ -238,6 +241,7 @@ async def pick(tx: Tx, id: UUID, wanted: Sequence[UUID]) -> PicksAnswer:
     await _group(tx, id)
     asked = list(dict.fromkeys(wanted))
     living = set(await tx.column(LIVING, asked))
+    merged = dict(await tx.rows(MERGED, [one for one in asked if one not in living]))
     # In one order, so that two who pick the same at once wait for each other and no longer.
     good = sorted(living)
     await tx.run(PICK, id, good, tx.actor)
@@ -247,6 +251,8 @@ async def pick(tx: Tx, id: UUID, wanted: Sequence[UUID]) -> PicksAnswer:
     tx.changed("segment", id, _Members(), _Members(added=[str(one) for one in asked if one in new]), ("added",))
 
     def row(one: UUID) -> Picked:
+        if one in merged:
+            return Picked(one, "failed", f"Customer {merged[one]} has everything of it now.")
         if one not in living:
             return Picked(one, "failed", "No living customer has this id.")
         return Picked(one, "added" if one in new else "unchanged")
