@@ -9,7 +9,6 @@ from supover.bulk.model import Progress
 from supover.kit.db import RACES, Tx
 from supover.kit.jobs import SOON_AGAIN, GiveUp, JobContext, LeaseLost, job, periodic, reason
 
-WORKSPACES: Final = "select all_workspaces()"
 ATTEMPTS: Final = 20
 """So many workers in a row may be lost before any of them has done a chunk."""
 TRIES: Final = 8
@@ -72,9 +71,7 @@ async def _work(
 @periodic("17 4 * * *", "bulk.forget")
 async def forget(ctx: JobContext) -> None:
     """Forgets whom actions meant that began a month ago; the actions themselves stay."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
+    async for workspace_id in ctx.workspaces():
         gone = 1
         while gone and not ctx.cancelled():
             async with ctx.database.tx(workspace_id) as tx:

@@ -10,7 +10,6 @@ from supover.customers import custom_field_index as index
 from supover.kit import clock, storage
 from supover.kit.jobs import JobContext, LeaseLost, job, periodic, reason
 
-WORKSPACES: Final = "select all_workspaces()"
 FIRST: Final = UUID(int=0)
 FORGOTTEN: Final = 5_000
 """Rows of the journal that a transaction removes."""
@@ -28,11 +27,7 @@ async def forget_avatar(ctx: JobContext, key: str) -> None:
 @periodic("*/5 * * * *", "customers.count_tags")
 async def count_tags(ctx: JobContext) -> None:
     """Counts the tags of every workspace that has too many tagged customers to count them when somebody asks."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
-        if ctx.cancelled():
-            return
+    async for workspace_id in ctx.workspaces():
         async with ctx.database.tx(workspace_id) as tx:
             await tags.recount(tx)
 
@@ -65,9 +60,7 @@ async def change_tags(ctx: JobContext) -> None:
 @periodic("47 4 * * *", "customers.forget_journal")
 async def forget_journal(ctx: JobContext) -> None:
     """Forgets what acts did that are too long ago to be undone."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
+    async for workspace_id in ctx.workspaces():
         gone = 1
         while gone and not ctx.cancelled():
             async with ctx.database.tx(workspace_id) as tx:

@@ -3,14 +3,12 @@
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from supover.duplicates import commands, noticing, scanning
 from supover.kit import clock
 from supover.kit.db import RACES
 from supover.kit.jobs import SOON_AGAIN, GiveUp, JobContext, LeaseLost, defer, job, periodic, reason
 
-WORKSPACES: Final = "select all_workspaces()"
 TRIES: Final = 5
 """So often a merge gives way to others."""
 
@@ -63,11 +61,7 @@ async def _scan(ctx: JobContext, wanted: scanning.Run) -> None:
 @periodic("23 3 * * *", "duplicates.nightly")
 async def nightly(ctx: JobContext) -> None:
     """Has every workspace scanned that wants it."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
-        if ctx.cancelled():
-            return
+    async for workspace_id in ctx.workspaces():
         async with ctx.database.tx(workspace_id) as tx:
             await commands.begin_nightly(tx)
 

@@ -20,7 +20,6 @@ from supover.kit.retention import forgets
 
 BATCH: Final = 100
 BLOCK: Final = 1 << 18
-WORKSPACES: Final = "select all_workspaces()"
 
 
 @job(commands.JOB, lease_s=60)
@@ -93,11 +92,7 @@ async def _forget(database: Database, workspace_id: UUID, stored: Stored) -> Non
 @periodic("23 * * * *", "exports.forget_files")
 async def forget_files(ctx: JobContext) -> None:
     """Forgets the files of exports that are as old as the workspace keeps them, and what is left of deleted ones."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
-    for workspace_id in workspaces:
-        if ctx.cancelled():
-            return
+    async for workspace_id in ctx.workspaces():
         async with ctx.database.reader(workspace_id) as db:
             days = await queries.file_days(db)
         await forget_old(ctx.database, workspace_id, days)

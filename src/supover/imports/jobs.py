@@ -23,7 +23,6 @@ SETTLE: Final = "imports.settle"
 BATCH: Final = 100
 LARGE: Final = 500
 """So many customers of a file have figures and segments at once; of more that is done together at the end."""
-WORKSPACES: Final = "select all_workspaces()"
 
 
 @job(commands.JOB, lease_s=60)
@@ -141,14 +140,10 @@ async def _forget(database: Database, workspace_id: UUID, keep: storage.Storage,
 @periodic("37 3 * * *", "imports.forget_files")
 async def forget_files(ctx: JobContext) -> None:
     """Forgets the files of imports that are as old as the workspace keeps them; they cannot be resumed any more."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
     first_kept = ids.first_at(customer_revert.kept_since(clock.now()))
-    for workspace_id in workspaces:
+    async for workspace_id in ctx.workspaces():
         async with ctx.database.tx(workspace_id) as tx:
             await customer_revert.forget(tx, first_kept)
-        if ctx.cancelled():
-            return
         async with ctx.database.reader(workspace_id) as db:
             days = await queries.file_days(db)
         await forget_old(ctx.database, workspace_id, days)

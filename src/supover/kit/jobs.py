@@ -39,6 +39,9 @@ class NoSuchJob(LookupError):
     """No function is registered under this kind."""
 
 
+WORKSPACES: Final = "select all_workspaces()"
+
+
 class JobContext:
     """What a running job knows of itself."""
 
@@ -72,6 +75,15 @@ class JobContext:
         """Whether somebody asked it to stop, known within about a second; a job that sees it cleans up and returns."""
         self._heeded = self._heeded or self._cancelling
         return self._cancelling
+
+    async def workspaces(self) -> AsyncGenerator[UUID]:
+        """All workspaces, one after the other, until somebody asks the job to stop: for the house's own jobs."""
+        async with self.database.across() as con:
+            found = [row[0] for row in await con.fetch(WORKSPACES)]
+        for workspace_id in found:
+            if self.cancelled():
+                return
+            yield workspace_id
 
     def reader(self, *, search: bool = False) -> AbstractAsyncContextManager[Reader]:
         """A handle that reads in the job's workspace."""
