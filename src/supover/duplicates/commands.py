@@ -284,17 +284,19 @@ async def merge_by_itself(tx: Tx, group: Sequence[UUID]) -> bool:
 
 # --- settings ------------------------------------------------------------------------------------------------------------
 
+# So that of two who change the same version one is told, the first who change anything too.
+TURN: Final = "select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 52))"
 SET: Final = """
     insert into duplicate_setting as s (workspace_id, automatic_merging, nightly_scan)
     values ($1, $2, $3)
         on conflict (workspace_id) do update
        set automatic_merging = excluded.automatic_merging, nightly_scan = excluded.nightly_scan, updated_at = now(),
-           version = s.version + 1
-     where $4::integer is null or s.version = $4"""
+           version = s.version + 1"""
 
 
 async def change_settings(tx: Tx, wanted: SettingsChange, version: int | None = None) -> Settings:
     """Changes what is given. Where automatic merging is turned on, what waits for it is merged by a job. Raises Stale."""
+    await tx.value(TURN)
     old = await queries.settings(tx)
     if version is not None and version != old.version:
         raise Stale(f"They are at version {old.version} now.")
@@ -302,8 +304,7 @@ async def change_settings(tx: Tx, wanted: SettingsChange, version: int | None = 
     scans = old.nightly_scan if wanted.nightly_scan is UNSET else wanted.nightly_scan
     if (merges, scans) == (old.automatic_merging, old.nightly_scan):
         return old
-    if not await tx.run(SET, merges, scans, version):
-        raise Stale("Somebody else changed them just now.")
+    await tx.run(SET, merges, scans)
     if merges and not old.automatic_merging:
         await defer(tx, MERGE_JOB, singleton=MERGE_JOB)
     new = await queries.settings(tx)

@@ -101,7 +101,7 @@ def _word(raw: str) -> str:
 
 
 def person(name: str) -> Person:
-    """The parts of a full name. Titles and degrees are dropped; a masked name is none."""
+    """The parts of a full name. Titles and degrees are dropped; of a masked name there is what is seen."""
     if name.isascii() and len(name) < LENGTH:
         # Most names are two or three plain words, and looking closer takes ten times as long.
         words = name.lower().split()
@@ -111,7 +111,9 @@ def person(name: str) -> Person:
 
 
 def _person(name: str) -> Person:
-    if not name or "*" in name:
+    # Of a masked name, "Ava K***", the first word is told.
+    name = name.partition("*")[0].rpartition(" ")[0] if "*" in name else name
+    if not name:
         return Person()
     first, last = text.split_name(name[:LENGTH])
     words = [found for word in first.split() if (found := _word(word))]
