@@ -59,7 +59,6 @@ ACROSS: Final[Mapping[str, str]] = {
     "timeline.queries.HORIZON": NUMBERS,
     "exports.routes.OF_FILE": "a link to a file names no workspace",
     "kit.jobs.WORKSPACES": "what the house does in every workspace",
-    "privacy.jobs.WORKSPACES": FORGETS,
     "inbox.jobs.WITH_MESSAGES": WORKS,
     "drain inbox.drain": WORKS,
     "segments.jobs.WITH_STALE": WORKS,
@@ -112,6 +111,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "privacy.beside.NAMES": FEW_SEGMENTS,
     "privacy.beside.WRITTEN": "exports, imports, views and bulk actions are few",
     "privacy.files.KEPT": "exports and imports are few",
+    "privacy.files.BEING_READ": "exports and imports are few",
     "privacy.queries.COUNT": COUNTS,
     "privacy.queries.PEOPLE": "those who were merged are few, and those alone stand in the index",
     "privacy.queries.RETENTION": ONE_ROW,
@@ -202,6 +202,7 @@ WHOLE: Final[Mapping[str, str]] = {
 """Statements that read all of a workspace's rows of a table, or all of a partial index, and why they may."""
 
 IF_SMALL: Final[Mapping[str, str]] = {
+    "privacy.commands.DUE": "few requests are open, and those alone stand in the index",
     "access.commands.SOMEBODY": "a workspace has few members",
     "access.queries.MEMBERS": "a workspace has few members and invitations",
     "access.queries.MEMBERS_BY_NAME": "a workspace has few members and invitations",
@@ -258,7 +259,8 @@ BY_HAND: Final = [
     ),
     (
         "one customer has few requests of privacy; else walks the list until a page is full, or a batch of the night is",
-        "privacy_request.file_key privacy_request.finished_at privacy_request.kind privacy_request.page_key privacy_request.status",
+        "privacy_request.connection_id privacy_request.file_key privacy_request.finished_at privacy_request.kind privacy_request.origin "
+        "privacy_request.page_key privacy_request.run_at privacy_request.status",
     ),
     ("one customer has few consents", "consent.state"),
     (

@@ -186,3 +186,45 @@ async def _copied(owner: "Connection", shop: Workspace) -> bytes:
             f"select * from data.\"{row[0]}\" where workspace_id = '{shop.id}'", output=keep, format="binary"
         )
     return b"".join(blocks)
+
+
+async def test_the_file_of_an_import_that_is_under_way_goes_once_that_has_ended(
+    db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient, folder: Path
+) -> None:
+    zoe = await make_customer(api, name=NAME, email=EMAIL)
+    files = [f"email,name\n{text}\n" for text in (f"{EMAIL},{NAME}", f"x{EMAIL[1:]},{NAME}", "ann@lee.example,Ann Lee")]
+    runs = [
+        told(await api.post("/api/customers/import", files={"file": (f"{n}.csv", text.encode())}), 202)
+        for n, text in enumerate(files)
+    ]
+    await owner.execute("update data.import_run set status = 'running' where id = $1::text::uuid", runs[1]["id"])
+    request = await ask(api, zoe)
+    await work(db, owner, shop, "privacy.%")
+    assert len(stored(folder)) == 3, "they are being read"
+    assert told(await api.get(f"/api/privacy/erasures/{request['id']}"))["files"] == 2
+    # All of them fail, and would be kept for a week.
+    await owner.execute(
+        "update data.import_run set status = 'failed', finished_at = now() where workspace_id = $1", shop.id
+    )
+    await owner.execute("update data.job set waiting = false where workspace_id = $1", shop.id)
+    await work(db, owner, shop, "privacy.%")
+    assert stored(folder) == [files[2].encode()]
+    assert await owner.fetchval("select count(file_key) from data.import_run where workspace_id = $1", shop.id) == 1
+
+
+async def test_who_was_merged_into_somebody_meanwhile_is_erased_with_them(
+    db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    ann = await make_customer(api, name="Ann Lee", email="ann@lee.example")
+    twin = await make_customer(api, name="Anna Leeward", email="anna@leeward.example")
+    request = await ask(api, twin, delayDays=5)
+    status = "update data.privacy_request set status = $2 where workspace_id = $1"
+    await owner.execute(status, shop.id, "cancelled")
+    told(await api.post("/api/customers/merge", json={"primaryId": ann["id"], "duplicateIds": [twin["id"]]}))
+    await owner.execute(status, shop.id, "pending")
+    await owner.execute("update data.job set waiting = false where workspace_id = $1", shop.id)
+    await work(db, owner, shop, "privacy.%")
+    certificate = told(await api.get(f"/api/privacy/erasures/{request['id']}"))
+    assert certificate["status"] == "completed"
+    assert set(certificate["customerIds"]) == {ann["id"], twin["id"]}
+    assert mentions(await dump(owner, shop.id), ("ann@lee", "leeward")) == []

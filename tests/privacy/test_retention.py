@@ -1,5 +1,6 @@
 """Things are kept for as long as the workspace wants, and no longer."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,3 +125,53 @@ async def test_files_of_exports_of_persons_go_with_those_of_exports(
     await retention.apply(db, shop.id)
     assert stored(folder) == []
     assert told(await api.get(f"/api/privacy/requests/{asked['id']}"))["files"] == []
+
+
+async def test_many_who_were_silent_are_erased_by_one_job_and_each_has_a_request(
+    db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    silent = [await make_customer(api, name=f"Silent {n}", email=f"s{n}@silent.example") for n in range(23)]
+    await owner.execute(
+        "update data.customer set updated_at = now() - interval '800 days', created_at = now() - interval '800 days' "
+        "where workspace_id = $1",
+        shop.id,
+    )
+    told(await api.put("/api/privacy/retention", json={"inactiveCustomerMonths": 24, "eraseDelayDays": 3}))
+    assert (await retention.apply(db, shop.id))["inactive_customer_months"] == 23
+    waiting = "select count(*) from data.job where workspace_id = $1 and kind like 'privacy.%' and state = 'queued'"
+    assert await owner.fetchval(waiting, shop.id) == 1
+    assert (await retention.apply(db, shop.id))["inactive_customer_months"] == 0
+    spared = told(await api.get(f"/api/customers/{silent[0]['id']}/privacy"))["data"][0]
+    assert (spared["origin"], spared["status"], spared["requestedByName"]) == ("retention", "pending", "Retention")
+    told(await api.delete(f"/api/privacy/requests/{spared['id']}"))
+    await owner.execute("update data.privacy_request set run_at = now() where workspace_id = $1", shop.id)
+    await owner.execute("update data.job set waiting = false where workspace_id = $1", shop.id)
+    await work(db, owner, shop, "privacy.%")
+    assert [c["id"] for c in told(await api.get("/api/customers"))["data"]] == [silent[0]["id"]]
+    requests = told(await api.get("/api/privacy/requests", params={"limit": "50", "status": "completed"}))["data"]
+    assert {r["customerId"] for r in requests} == {c["id"] for c in silent[1:]}
+    for request in requests:
+        certificate = told(await api.get(f"/api/privacy/erasures/{request['id']}"))
+        assert request["customerId"] in certificate["customerIds"]
+        assert len(certificate["customerIds"]) <= 10
+
+
+async def test_who_changes_what_somebody_else_has_just_changed_is_told(
+    db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient
+) -> None:
+    told(await api.put("/api/privacy/retention", json={"rawWebhookDays": 3}))
+    async with asyncio.TaskGroup() as tasks, owner.transaction():
+        await owner.execute(
+            "update data.privacy_setting set raw_webhook_days = 4, version = version + 1 where workspace_id = $1",
+            shop.id,
+        )
+        asked = api.put("/api/privacy/retention", json={"rawWebhookDays": 5}, headers={"If-Match": '"1"'})
+        late = tasks.create_task(asked)
+        waits = "select exists (select 1 from pg_locks where not granted)"
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if await owner.fetchval(waits):
+                break
+    assert late.result().status_code == 412
+    kept = told(await api.get("/api/privacy/retention"))
+    assert (kept["rawWebhookDays"], kept["version"]) == (4, 2)

@@ -1,7 +1,8 @@
 """Requests of privacy are made, cancelled and done; settings are changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -12,8 +13,9 @@ from supover.channels.model import ChannelPrivacy, Contact
 from supover.customers import contacts
 from supover.customers.model import CustomerErased
 from supover.kit import clock, ids
-from supover.kit.db import Change, Tx, json_bytes
+from supover.kit.db import Change, Reader, Tx, json_bytes
 from supover.kit.jobs import defer
+from supover.kit.problems import Stale
 from supover.privacy import erasing, queries
 from supover.privacy.erasing import Files
 from supover.privacy.model import (
@@ -32,6 +34,7 @@ from supover.privacy.model import (
 EXPORT_JOB: Final = "privacy.export"
 ERASE_JOB: Final = "privacy.erase"
 SHOP_JOB: Final = "privacy.erase_shop"
+INACTIVE_JOB: Final = "privacy.erase_inactive"
 ANSWERED_IN: Final = timedelta(days=30)
 
 # --- asked for -----------------------------------------------------------------------------------------------------------
@@ -117,23 +120,12 @@ async def ask_erase(tx: Tx, customer_id: UUID, asked: ErasureAsked) -> PrivacyRe
     return msgspec.structs.replace(request, already=not is_new)
 
 
-class _Tried(Exception):
-    """Everything was counted and is undone."""
-
-
 async def try_erase(tx: Tx, customer_id: UUID) -> Certificate:
     """What erasing would do, by doing it and taking it back. Files are not looked into. Raises as `ask_erase` does."""
     if await queries.is_erased(tx, customer_id, "/privacy/erase"):
         raise CustomerErased
-    done: Erased | None = None
-    changes = len(tx.changes)
-    try:
-        async with tx.savepoint():
-            done = await erasing.run(tx, [customer_id], ids.new(), Files())
-            raise _Tried
-    except _Tried:
-        del tx.changes[changes:]
-    assert done is not None
+    async with tx.undone():
+        done = await erasing.run(tx, [customer_id], ids.new(), Files())
     return Certificate(
         id=None,
         status="pending",
@@ -167,6 +159,15 @@ async def cancel(tx: Tx, id: UUID) -> PrivacyRequest:
 # --- by a channel --------------------------------------------------------------------------------------------------------
 
 OF_MESSAGE: Final = "select r.customer_id from privacy_request r where r.workspace_id = $1 and r.message_id = $2"
+# Whoever is to be erased already: what a channel names besides is erased with them. Asked before the customers are held, as an
+# erasure holds its request first.
+JOIN: Final = """
+    update privacy_request r
+       set order_external_ids = array(select distinct n from unnest(r.order_external_ids || $3::text[]) as n order by n),
+           connection_id = $4, message_id = coalesce(r.message_id, $5), due_at = least(r.due_at, $6), version = r.version + 1
+     where r.workspace_id = $1 and r.customer_id = any($2::uuid[]) and r.kind = 'erase' and r.status in ('pending', 'running')
+       and coalesce(r.connection_id, $4) = $4
+    returning r.customer_id, r.id"""
 BY_CHANNEL: Final = """
     select i.customer_id from customer_identity i
      where i.workspace_id = $1 and i.kind = 'channel' and i.source = $2 and i.shop = $3 and i.value = $4 and i.released_at is null"""
@@ -220,26 +221,36 @@ async def asked_by_channel(
             by=by,
         )
         return []
-    found = await _held(tx, await _meant(tx, asked.contact))
+    orders = asked.orders if asked.kind == "erase" else ()
+    joined: dict[UUID, UUID] = {}
+    found = await _meant(tx, asked.contact)
+    if asked.kind == "erase" and found:
+        due_at = received_at + ANSWERED_IN
+        joined = dict(await tx.rows(JOIN, found, list(orders), connection_id, message_id, due_at))
+    found = await _held(tx, found)
     delay = (await queries.retention(tx)).erase_delay_days if asked.kind == "erase" else 0
     run_at = clock.now() + timedelta(days=delay) if delay else None
-    made: list[UUID] = []
-    for customer_id in found or [None]:
-        id, _ = await _add(
-            tx,
-            asked.kind,
-            customer_id,
-            origin="channel",
-            run_at=run_at,
-            asked_at=received_at,
-            connection_id=connection_id,
-            message_id=message_id,
-            orders=asked.orders if asked.kind == "erase" else (),
-            by=by,
-        )
-        made.append(id)
-    if asked.kind == "erase" and not found:
-        await erasing.bar(tx, asked.contact, made[0])
+    add = partial(
+        _add,
+        tx,
+        asked.kind,
+        origin="channel",
+        run_at=run_at,
+        asked_at=received_at,
+        connection_id=connection_id,
+        message_id=message_id,
+        orders=orders,
+        by=by,
+    )
+    if not found:
+        id, _ = await add(None)
+        if asked.kind == "erase":
+            await erasing.bar(tx, asked.contact, id)
+        return []
+    taken = [(await add(customer_id))[1] for customer_id in found if customer_id not in joined]
+    if orders and not joined and not any(taken):
+        # Another shop has asked for them already, and its request is about its own orders.
+        await add(None)
     return found
 
 
@@ -259,10 +270,11 @@ async def _meant(tx: Tx, contact: Contact) -> list[UUID]:
 
 START: Final = """
     update privacy_request set status = 'running', started_at = coalesce(started_at, now()), error = null, version = version + 1
-     where workspace_id = $1 and id = $2 and status in ('pending', 'running', 'failed')"""
+     where workspace_id = $1 and id = any($2::uuid[]) and status in ('pending', 'running', 'failed')
+    returning id"""
 COMPLETE: Final = """
     update privacy_request set status = 'completed', finished_at = $3, certificate = $4, version = version + 1
-     where workspace_id = $1 and id = $2 and status = 'running'"""
+     where workspace_id = $1 and id = any($2::uuid[]) and status = 'running'"""
 KEEP_FILES: Final = """
     update privacy_request set status = 'completed', finished_at = now(), file_key = $3, page_key = $4, version = version + 1
      where workspace_id = $1 and id = $2 and status = 'running'"""
@@ -271,7 +283,9 @@ NOBODY: Final = """
      where workspace_id = $1 and id = $2 and status = 'running'"""
 FAIL: Final = """
     update privacy_request set status = 'failed', finished_at = now(), error = $3, version = version + 1
-     where workspace_id = $1 and id = $2 and status in ('pending', 'running')"""
+     where workspace_id = $1 and id = any($2::uuid[]) and status in ('pending', 'running')"""
+WHOM: Final = """
+    select distinct coalesce(c.merged_into_id, c.id) from customer c where c.workspace_id = $1 and c.id = any($2::uuid[])"""
 BY_EXTERNAL_ID: Final = """
     select o.id
       from "order" o
@@ -282,7 +296,7 @@ BY_EXTERNAL_ID: Final = """
 
 async def start(tx: Tx, id: UUID) -> bool:
     """Notes that a request is being worked on; False where it was cancelled, or is done."""
-    return await tx.run(START, id) > 0
+    return bool(await tx.column(START, [id]))
 
 
 async def keep_files(tx: Tx, id: UUID, file_key: str, page_key: str) -> bool:
@@ -303,33 +317,57 @@ async def nothing_to_tell(tx: Tx, id: UUID) -> None:
     await tx.run(NOBODY, id)
 
 
-async def fail(tx: Tx, id: UUID, why: str) -> None:
-    """Ends a request that cannot be done, saying why."""
-    await tx.run(FAIL, id, why)
+async def fail(tx: Tx, request_ids: Sequence[UUID], why: str) -> None:
+    """Ends requests that cannot be done, saying why."""
+    await tx.run(FAIL, list(request_ids), why)
 
 
-async def orders_of(tx: Tx, request: Stored) -> list[UUID]:
-    """The orders that a channel named."""
+async def whom(db: Reader, request: Stored) -> tuple[list[UUID], list[UUID]]:
+    """The customer that a request is about, or into whom they were merged, and the orders that a channel named."""
+    customers = [] if request.customer_id is None else await db.column(WHOM, [request.customer_id])
     if request.connection_id is None or not request.order_external_ids:
-        return []
-    return await tx.column(BY_EXTERNAL_ID, request.connection_id, list(request.order_external_ids))
+        return customers, []
+    return customers, await db.column(BY_EXTERNAL_ID, request.connection_id, list(request.order_external_ids))
 
 
 async def erase(tx: Tx, id: UUID, files: Files) -> Erased | None:
     """Erases whom a request is about, and keeps the certificate; None where it was cancelled, or is done."""
     if not await start(tx, id):
         return None
-    request = await queries.stored(tx, id)
-    orders = await orders_of(tx, request)
-    done = await erasing.run(tx, [] if request.customer_id is None else [request.customer_id], id, files, orders)
+    customers, orders = await whom(tx, await queries.stored(tx, id))
+    done = await erasing.run(tx, customers, id, files, orders)
     await complete(tx, id, done)
     return done
 
 
-async def complete(tx: Tx, id: UUID, done: Erased) -> None:
-    """Keeps the certificate of an erasure, and that it was done."""
-    await tx.run(COMPLETE, id, clock.now(), json_bytes(done))
-    tx.changes.append(Change("privacyRequest", id, "status", "running", "completed"))
+DUE: Final = """
+    select r.id, r.customer_id
+      from privacy_request r
+     where r.workspace_id = $1 and r.kind = 'erase' and r.status = 'pending' and r.origin = 'retention' and r.run_at <= now()
+     order by r.run_at, r.id
+     limit $2"""
+
+
+async def inactive_due(db: Reader, limit: int) -> dict[UUID, UUID]:
+    """Requests about customers of whom nothing was heard, and whose time has come: request → customer."""
+    return dict(await db.rows(DUE, limit))
+
+
+async def erase_inactive(tx: Tx, due: Mapping[UUID, UUID], files: Files) -> None:
+    """Erases customers of whom nothing was heard together; each request gets the certificate of all. Cancelled ones stay."""
+    started = await tx.column(START, list(due))
+    if not started:
+        return
+    customers = await tx.column(WHOM, [due[id] for id in started])
+    done = await erasing.run(tx, customers, started[0], files)
+    await complete(tx, started[0], done, started[1:])
+
+
+async def complete(tx: Tx, id: UUID, done: Erased, others: Sequence[UUID] = ()) -> None:
+    """Keeps the certificate of an erasure, and that it was done; `others` are requests that were done with it."""
+    done_with = [id, *others]
+    await tx.run(COMPLETE, done_with, clock.now(), json_bytes(done))
+    tx.changes += [Change("privacyRequest", one, "status", "running", "completed") for one in done_with]
     await audit.record(tx, "privacy.erase", id)
 
 
@@ -372,23 +410,36 @@ SET: Final = """
        set erase_delay_days = excluded.erase_delay_days, raw_webhook_days = excluded.raw_webhook_days,
            import_file_days = excluded.import_file_days, export_file_days = excluded.export_file_days,
            idempotency_hours = excluded.idempotency_hours, audit_days = excluded.audit_days,
-           inactive_customer_months = excluded.inactive_customer_months, updated_at = now(), version = s.version + 1"""
+           inactive_customer_months = excluded.inactive_customer_months, updated_at = now(), version = s.version + 1
+     where $9::integer is null or s.version = $9"""
 
 
-async def set_retention(tx: Tx, new: NewRetention) -> Retention:
-    """Says for how long this workspace keeps things from now on."""
+async def set_retention(tx: Tx, new: NewRetention, version: int | None = None) -> Retention:
+    """Says for how long this workspace keeps things from now on; where told, only if they are at that version. Raises Stale."""
     old = await queries.retention(tx)
+    if version is not None and old.version != version:
+        raise Stale(f"It is at version {old.version} now.")
     values = [getattr(new, field) for field in new.__struct_fields__]
-    if any(getattr(old, field) != getattr(new, field) for field in new.__struct_fields__) or old.version == 0:
-        await tx.run(SET, *values)
+    is_new = any(getattr(old, field) != getattr(new, field) for field in new.__struct_fields__) or old.version == 0
+    if is_new and not await tx.run(SET, *values, version):
+        raise Stale(f"It is at version {(await queries.retention(tx)).version} now.")
     found = await queries.retention(tx)
     tx.changed("retention", tx.workspace_id, old, found, new.__struct_fields__)
     return found
 
 
-async def ask_for_inactive(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Asks for customers to be erased of whom nothing was heard for as long as the workspace wants."""
-    delay = (await queries.retention(tx)).erase_delay_days if customer_ids else 0
-    run_at = clock.now() + timedelta(days=delay) if delay else None
-    for customer_id in customer_ids:
-        await _add(tx, "erase", customer_id, origin="retention", run_at=run_at, by=("system", "Retention"))
+ADD_INACTIVE: Final = """
+    insert into privacy_request (workspace_id, id, kind, status, customer_id, origin, actor, actor_name, run_at, due_at)
+    select $1, n.id, 'erase', 'pending', n.customer_id, 'retention', 'system', 'Retention', $2, $3
+      from unnest($4::uuid[], $5::uuid[]) as n (id, customer_id)
+        on conflict (workspace_id, customer_id, kind) where status in ('pending', 'running') and customer_id is not null
+        do nothing"""
+
+
+async def ask_for_inactive(tx: Tx, customer_ids: Sequence[UUID], run_at: datetime) -> None:
+    """Asks for customers to be erased of whom nothing was heard for as long as the workspace wants: one job does all of that time."""
+    if not customer_ids:
+        return
+    rows = list(zip(ids.many(len(customer_ids)), customer_ids, strict=True))
+    await tx.many(ADD_INACTIVE, rows, run_at, clock.now() + ANSWERED_IN)
+    await defer(tx, INACTIVE_JOB, run_at=run_at, singleton=run_at.isoformat())

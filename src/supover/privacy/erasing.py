@@ -5,7 +5,7 @@ person may stand, then their own rows, at last the profile. Only keyed hashes of
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -30,16 +30,24 @@ from supover.privacy.personal import HARMLESS, PERSONAL, Keys, Table
 from supover.privacy.rules import Needles
 
 FORGET_FILE: Final = "privacy.forget_file"
+FORGET_IMPORT: Final = "privacy.forget_import"
 AT_MOST_S: Final = 600
 NAMES_ASKED: Final = 50
+PEOPLE_AT_ONCE: Final = 10
+"""With up to five contacts each, their keys are few enough to be locked one by one: more would stop the workspace's intake, for as
+long as texts are looked through."""
 
 
 class Files(msgspec.Struct, frozen=True):
-    """Files of others' that tell of the person: runs of imports and exports, and the keys of their files."""
+    """Files of others' that tell of the person: runs of imports and exports, and the keys of their files.
+
+    Imports `under_way` need their files until they end.
+    """
 
     imports: Sequence[UUID] = ()
     exports: Sequence[UUID] = ()
     keys: Sequence[str] = ()
+    under_way: Sequence[UUID] = ()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -126,27 +134,24 @@ NEIGHBOURS: Final = """
 async def known(db: Reader, person: Person) -> Known:
     """What leads to these people. Contacts, names and places that others have, too, are left out: they are theirs as well."""
     facts = await db.all(_Fact, GATHER, person.customers, person.orders)
+    pairs = [(identity, fact) for fact in facts for identity in _identities(fact)]
+    shared = await _shared(
+        db, person.customers, {handle for identity, _ in pairs if (handle := identity.handle()) is not None}
+    )
     handles: dict[Handle, UUID | None] = {}
-    values: dict[Handle, set[str]] = {}
-    loose: set[str] = set()
-    for fact in facts:
-        contact = _contact(fact)
-        for identity in () if contact is None else contacts.identities_of(contact):
-            handle = identity.handle()
-            if handle is None:
-                loose.add(fact.value)
-            else:
-                values.setdefault(handle, set()).update((identity.value, handle[3]))
-                if fact.kind != "number":  # whoever opens the door is not who bought
-                    handles.setdefault(handle, fact.customer_id)
-    if values:
-        columns = ([h[3] for h in values], [h[1] for h in values], [h[2] for h in values])
-        for kind, source, shop, key in await db.rows(SHARED, person.customers, *columns):
-            values.pop((kind, source, shop, key), None)
-            handles.pop((kind, source, shop, key), None)
-    emails = {v for h in values if h[0] == "email" for v in values[h]} | {v for v in loose if "@" in v}
-    phones = {v for h in values if h[0] == "phone" for v in values[h]}
-    ids = {h[3] for h in values if h[0] == "channel" and len(h[3]) > rules.LEAST}
+    emails: set[str] = set()
+    phones: set[str] = set()
+    ids: set[str] = set()
+    for identity, fact in pairs:
+        handle = identity.handle()
+        if handle is None:
+            # What leads to nobody, such as a relay's address, is looked for all the same.
+            emails.update([fact.value] if "@" in fact.value else [])
+        elif handle not in shared:
+            {"email": emails, "phone": phones, "channel": ids}[identity.kind].update((identity.value, handle[3]))
+            if fact.kind != "number":  # whoever opens the door is not who bought
+                handles.setdefault(handle, fact.customer_id)
+    ids = {id for id in ids if len(id) > rules.LEAST}
     written = [*await _own_names(db, person, facts), *await _own_places(db, person, facts)]
     return Known(
         contacts=rules.needles([*emails, *ids], phones),
@@ -156,16 +161,24 @@ async def known(db: Reader, person: Person) -> Known:
     )
 
 
-def _contact(fact: _Fact) -> Contact | None:
+def _identities(fact: _Fact) -> Sequence[contacts.Identity]:
     match fact.kind:
         case "channel":
-            return Contact(source=fact.source, shop=fact.shop, external_id=fact.value)
+            contact = Contact(source=fact.source, shop=fact.shop, external_id=fact.value)
         case "email":
-            return Contact(source="", email=fact.value)
+            contact = Contact(source="", email=fact.value)
         case "phone" | "number":
-            return Contact(source="", phone=fact.value, country=fact.country)
+            contact = Contact(source="", phone=fact.value, country=fact.country)
         case _:
-            return None
+            return ()
+    return contacts.identities_of(contact)
+
+
+async def _shared(db: Reader, customers: Sequence[UUID], handles: Collection[Handle]) -> set[Handle]:
+    if not handles:
+        return set()
+    columns = ([h[3] for h in handles], [h[1] for h in handles], [h[2] for h in handles])
+    return {(kind, source, shop, key) for kind, source, shop, key in await db.rows(SHARED, customers, *columns)}
 
 
 async def _own_names(db: Reader, person: Person, facts: Sequence[_Fact]) -> list[str]:
@@ -288,6 +301,8 @@ async def run(
     rows = await _rows(tx, person, found, files)
     if keys:
         await defer_many(tx, FORGET_FILE, [{"key": key} for key in sorted(set(keys))])
+    if files.under_way:
+        await defer_many(tx, FORGET_IMPORT, [{"import_id": id} for id in files.under_way])
     now = clock.now()
     await publish(
         tx,
@@ -300,7 +315,7 @@ async def run(
             ),
         ],
     )
-    return Erased(person.customers, rows, len(set(keys)), barred, len(person.orders))
+    return Erased(person.customers, rows, len(set(keys)) + len(files.under_way), barred, len(person.orders))
 
 
 async def _bar(tx: Tx, handles: Mapping[Handle, UUID | None], request_id: UUID, at: datetime) -> int:
@@ -314,11 +329,8 @@ async def _bar(tx: Tx, handles: Mapping[Handle, UUID | None], request_id: UUID, 
 
 async def bar(tx: Tx, contact: Contact, request_id: UUID) -> int:
     """Bars the contacts of somebody who is not known here: what is told of them later stays nobody's."""
-    handles: dict[Handle, UUID | None] = {
-        h: None for i in contacts.identities_of(contact) if (h := i.handle()) is not None
-    }
-    held = await tx.rows(SHARED, [], [h[3] for h in handles], [h[1] for h in handles], [h[2] for h in handles])
-    return await _bar(tx, {h: None for h in handles if h not in {tuple(row) for row in held}}, request_id, clock.now())
+    handles = {handle for i in contacts.identities_of(contact) if (handle := i.handle()) is not None}
+    return await _bar(tx, dict.fromkeys(handles - await _shared(tx, (), handles)), request_id, clock.now())
 
 
 async def _rows(tx: Tx, person: Person, found: Known, files: Files) -> dict[str, int]:

@@ -11,7 +11,6 @@ from supover.kit.jobs import GiveUp, JobContext, LeaseLost, job, periodic, reaso
 from supover.kit.worker import is_outage
 from supover.privacy import commands, erasing, exporting, files, queries, retention, shops
 
-WORKSPACES: Final = "select all_workspaces()"
 MAX_BYTES: Final = 1 << 34
 BLOCK: Final = 1 << 20
 
@@ -48,7 +47,7 @@ async def export(ctx: JobContext, request_id: UUID) -> None:
                 for key in keys:
                     await keep.delete(key)
     except Exception as error:
-        await _failed(ctx, request_id, error)
+        await _failed(ctx, error, request_id)
 
 
 @job(commands.ERASE_JOB, lease_s=60)
@@ -60,12 +59,13 @@ async def erase(ctx: JobContext, request_id: UUID) -> None:
         return
     try:
         keep = storage.of(configuration.load().storage_url)
-        people = [] if request.customer_id is None else [request.customer_id]
-        telling = await files.that_tell(ctx.database, ctx.workspace_id, keep, people)
+        async with ctx.reader() as db:
+            customers, orders = await commands.whom(db, request)
+        telling = await files.that_tell(ctx.database, ctx.workspace_id, keep, customers, orders)
         async with ctx.tx(actor=request.actor, actor_name=request.actor_name) as tx:
             await commands.erase(tx, request_id, telling)
     except Exception as error:
-        await _failed(ctx, request_id, error)
+        await _failed(ctx, error, request_id)
 
 
 @job(commands.SHOP_JOB, lease_s=60)
@@ -78,16 +78,37 @@ async def erase_shop(ctx: JobContext, request_id: UUID) -> None:
             ctx.progress({"customers": len(done.customer_ids), "orders": done.orders_kept})
             await ctx.advanced()
     except Exception as error:
-        await _failed(ctx, request_id, error)
+        await _failed(ctx, error, request_id)
 
 
-async def _failed(ctx: JobContext, request_id: UUID, error: Exception) -> None:
-    """Leaves it to another attempt, or says in the request why there is none."""
+@job(commands.INACTIVE_JOB, lease_s=60)
+async def erase_inactive(ctx: JobContext) -> None:
+    """Erases customers of whom nothing was heard, batch by batch."""
+    keep = storage.of(configuration.load().storage_url)
+    erased = 0
+    while True:
+        async with ctx.reader() as db:
+            due = await commands.inactive_due(db, erasing.PEOPLE_AT_ONCE)
+        if not due:
+            return
+        try:
+            telling = await files.that_tell(ctx.database, ctx.workspace_id, keep, list(due.values()))
+            async with ctx.tx(actor="system", actor_name="Retention") as tx:
+                await commands.erase_inactive(tx, due, telling)
+        except Exception as error:
+            await _failed(ctx, error, *due)
+        erased += len(due)
+        ctx.progress({"customers": erased})
+        await ctx.advanced()
+
+
+async def _failed(ctx: JobContext, error: Exception, *request_ids: UUID) -> None:
+    """Leaves it to another attempt, or says in the requests why there is none."""
     if isinstance(error, LeaseLost) or not ctx.is_last_attempt or is_outage(error):
         raise error
     why = reason(error)
     async with ctx.tx() as tx:
-        await commands.fail(tx, request_id, why)
+        await commands.fail(tx, request_ids, why)
     raise GiveUp(why) from error
 
 
@@ -97,15 +118,20 @@ async def forget_file(ctx: JobContext, key: str) -> None:
     await storage.of(configuration.load().storage_url).delete(key)
 
 
+@job(erasing.FORGET_IMPORT)
+async def forget_import(ctx: JobContext, import_id: UUID) -> None:
+    """Removes the file of an import that told of somebody, once that has ended."""
+    async with ctx.tx() as tx:
+        key = await files.forget_import(tx, import_id)
+    if key is not None:
+        await storage.of(configuration.load().storage_url).delete(key)
+
+
 @periodic("7 2 * * *", "privacy.retention", timeout_s=6 * 3600)
 async def apply_retention(ctx: JobContext) -> None:
     """Forgets, in every workspace, what is older than it wants."""
-    async with ctx.database.across() as con:
-        workspaces: list[UUID] = [row[0] for row in await con.fetch(WORKSPACES)]
     forgotten: dict[str, int] = {}
-    for workspace_id in workspaces:
-        if ctx.cancelled():
-            return
+    async for workspace_id in ctx.workspaces():
         for setting, count in (await retention.apply(ctx.database, workspace_id)).items():
             forgotten[setting] = forgotten.get(setting, 0) + count
         ctx.progress(forgotten)

@@ -59,36 +59,13 @@ def _gone(columns: str) -> dict[str, str]:
 
 
 HARMLESS: Final = frozenset(
-    {
-        *("by", "number", "source", "status", "total", "currency", "amount", "refunded", "rate", "channel", "topic"),
-        *("state", "was", "saidAt", "addressId", "noteId", "identityId", "identityKind", "otherId", "fromId", "toId"),
-        *("withOrders", "formerId", "segmentId", "segmentKind", "suppressionId", "messageId", "level", "score"),
-        *(
-            "importId",
-            "chunk",
-            "created",
-            "updated",
-            "removed",
-            "restored",
-            "kept",
-            "fields",
-            "customerIds",
-            "requestId",
-        ),
-        *("connectionId", "platform", "shop", "timezone", "statuses", "mergeId", "primaryId", "duplicateIds", "newId"),
-        *(
-            "orderIds",
-            "identityIds",
-            "addressIds",
-            "noteIds",
-            "members",
-            "scanId",
-            "pairs",
-            "clusters",
-            "changed",
-            "compared",
-        ),
-    }
+    """
+    by number source status total currency amount refunded rate channel topic state was saidAt addressId noteId
+    identityId identityKind otherId fromId toId withOrders formerId segmentId segmentKind suppressionId messageId
+    level score importId chunk created updated removed restored kept fields customerIds requestId connectionId
+    platform shop timezone statuses mergeId primaryId duplicateIds newId orderIds identityIds addressIds noteIds
+    members scanId pairs clusters changed compared
+    """.split()
 )
 """What facts keep of an erased person: ids, amounts, times, words of ours."""
 TELLING: Final = frozenset({"value", "changes", "tags", "reasons", "reason", "authorName", "name", "key"})

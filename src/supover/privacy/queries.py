@@ -7,8 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from supover.customers import erased
-from supover.customers.erased import Pending
 from supover.customers.model import CustomerMerged, CustomerNotFound
 from supover.kit.db import Reader, Tx
 from supover.kit.sql import Page, Sort, Where
@@ -114,11 +112,6 @@ STORED: Final = """
 async def stored(db: Reader, id: UUID) -> Stored:
     """What running a request needs. Raises RequestNotFound."""
     return await db.one(Stored, STORED, id, missing=RequestNotFound)
-
-
-async def pending(db: Reader, customer_ids: Sequence[UUID]) -> list[Pending]:
-    """The erasures of these customers that wait or run. Whoever merges asks `customers.erased`, which is below."""
-    return await erased.pending(db, customer_ids)
 
 
 CERTIFICATE: Final = """

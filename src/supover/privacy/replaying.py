@@ -98,7 +98,7 @@ async def replay(
     for n, line in enumerate(erasures, 1):
         async with database.reader(workspace_id) as db:
             back = await _back(db, line)
-        telling = await files.that_tell(database, workspace_id, keep, back[0]) if back[0] else files.Files()
+        telling = await files.that_tell(database, workspace_id, keep, *back) if any(back) else files.Files()
         async with database.tx(workspace_id, actor="cli") as tx:
             contacts += await _again(tx, line, back, telling)
         customers, orders = customers + len(back[0]), orders + len(back[1])

@@ -12,7 +12,7 @@ from supover.kit.retention import forgets
 from supover.privacy import commands, queries
 
 AUDIT_BATCH: Final = 5_000
-CUSTOMERS_BATCH: Final = 100
+CUSTOMERS_BATCH: Final = 1_000
 FILES_BATCH: Final = 100
 MONTH: Final = timedelta(days=30.44)
 
@@ -74,12 +74,14 @@ async def forget_files(database: Database, workspace_id: UUID, days: int) -> int
 @forgets("inactive_customer_months")
 async def forget_inactive(database: Database, workspace_id: UUID, months: int) -> int:
     """Asks for the erasure of customers of whom nothing was heard, with the workspace's delay."""
-    before = clock.now() - months * MONTH
-    after, asked = UUID(int=0), 0
+    now = clock.now()
+    async with database.reader(workspace_id) as db:
+        run_at = now + timedelta(days=(await queries.retention(db)).erase_delay_days)
+    before, after, asked = now - months * MONTH, UUID(int=0), 0
     while True:
         async with database.tx(workspace_id) as tx:
             found = await tx.column(INACTIVE, before, after, CUSTOMERS_BATCH)
-            await commands.ask_for_inactive(tx, found)
+            await commands.ask_for_inactive(tx, found, run_at)
         asked += len(found)
         if len(found) < CUSTOMERS_BATCH:
             return asked

@@ -11,7 +11,6 @@ from litestar.params import QueryParameter
 from supover.kit import clock, crypto, sql, storage
 from supover.kit.api import Answer, Count, Cursor, IfMatch, Limit, Listing, Routes, version_of
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import Stale
 from supover.privacy import commands, queries
 from supover.privacy.model import (
     Certificate,
@@ -190,7 +189,4 @@ async def set_retention(tx: Tx, data: NewRetention, if_match: IfMatch = None) ->
 
     What is not told is as the defaults say. A job applies it every night, `supover retention` at once.
     """
-    wanted, found = version_of(if_match), await queries.retention(tx)
-    if wanted is not None and found.version != wanted:
-        raise Stale(f"It is at version {found.version} now.")
-    return await commands.set_retention(tx, data)
+    return await commands.set_retention(tx, data, version_of(if_match))

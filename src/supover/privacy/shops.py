@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,6 @@ from supover.privacy.erasing import ERASE, FORGET_FILE, Files
 from supover.privacy.files import KEPT
 from supover.privacy.model import Erased
 
-PEOPLE_AT_ONCE: Final = 20
 ORDERS_AT_ONCE: Final = 200
 
 CONNECTION: Final = "select c.platform, c.shop from channel_connection c where c.workspace_id = $1 and c.id = $2"
@@ -99,7 +98,7 @@ async def erase(id: UUID, begin: Transaction) -> AsyncGenerator[Erased]:
 
 async def _identities(tx: Tx, id: UUID, source: str, shop: str, done: Erased) -> tuple[Erased, bool]:
     """The next customers whom the shop knows: those whom only it knows are erased, the others lose their id there."""
-    found = await tx.rows(IDENTITIES, source, shop, PEOPLE_AT_ONCE)
+    found = await tx.rows(IDENTITIES, source, shop, erasing.PEOPLE_AT_ONCE)
     if not found:
         return done, False
     alone = await tx.column(ALONE, source, shop, sorted({customer_id for _, customer_id in found}))
@@ -115,12 +114,12 @@ async def _identities(tx: Tx, id: UUID, source: str, shop: str, done: Erased) ->
 
 async def _deleted(tx: Tx, id: UUID, source: str, shop: str, after: UUID, done: Erased) -> tuple[Erased, UUID | None]:
     """The next customers of the shop who were put away here."""
-    found = await tx.rows(DELETED, source, shop, after, PEOPLE_AT_ONCE)
+    found = await tx.rows(DELETED, source, shop, after, erasing.PEOPLE_AT_ONCE)
     alone: Sequence[UUID] = await tx.column(ALONE, source, shop, sorted({row[0] for row in found})) if found else ()
     if alone:
         done = _sum(done, await erasing.run(tx, alone, id, Files()))
         await tx.run(PROGRESS, id, json_bytes(done))
-    return done, found[-1][0] if len(found) == PEOPLE_AT_ONCE else None
+    return done, found[-1][0] if len(found) == erasing.PEOPLE_AT_ONCE else None
 
 
 async def _orders(tx: Tx, id: UUID, source: str, shop: str, after: str, done: Erased) -> tuple[Erased, str | None]:
@@ -128,11 +127,25 @@ async def _orders(tx: Tx, id: UUID, source: str, shop: str, after: str, done: Er
     found = await tx.rows(ORDERS, source, shop, after, ORDERS_AT_ONCE)
     people = sorted({customer_id for _, customer_id, _, _ in found if customer_id is not None})
     alone: Sequence[UUID] = await tx.column(ALONE, source, shop, people) if people else ()
+    is_more = len(alone) > erasing.PEOPLE_AT_ONCE
+    if is_more:
+        found, alone = _first(found, alone)
     left = [order_id for order_id, customer_id, _, is_left in found if is_left and customer_id not in alone]
     if alone or left:
         done = _sum(done, await erasing.run(tx, alone, id, Files(), left))
         await tx.run(PROGRESS, id, json_bytes(done))
-    return done, found[-1][2] if len(found) == ORDERS_AT_ONCE else None
+    return done, found[-1][2] if is_more or len(found) == ORDERS_AT_ONCE else None
+
+
+def _first(found: Sequence[tuple[Any, ...]], alone: Sequence[UUID]) -> tuple[Sequence[tuple[Any, ...]], Sequence[UUID]]:
+    """The orders before that of one buyer too many, and their buyers among those who are alone."""
+    seen: dict[UUID, None] = {}
+    for n, (_, customer_id, _, _) in enumerate(found):
+        if customer_id in alone and customer_id not in seen:
+            if len(seen) == erasing.PEOPLE_AT_ONCE:
+                return found[:n], sorted(seen)
+            seen[customer_id] = None
+    return found, alone
 
 
 async def _files(tx: Tx, rows: Counter[str]) -> int:
