@@ -18,7 +18,7 @@ COLUMNS: Final = r"""
       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      where c.relnamespace = 'data'::regnamespace and c.relkind in ('r', 'p') and a.atttypid in ('uuid'::regtype, 'uuid[]'::regtype)
        and (a.attname ~ '(^|_)customer_ids?$|^merged_into|^primary_id$|^duplicate_ids$|^former_id$|^[ab]_id$|^winner|^loser|^created_ids$'
-            or (c.relname = 'import_chunk' and a.attname in ('first_id', 'last_id'))
+            or a.attname ~ '^(first|last)_id$'
             or exists (select 1
                          from pg_constraint k
                         where k.conrelid = c.oid and k.contype = 'f' and k.confrelid = 'data.customer'::regclass

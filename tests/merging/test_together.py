@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from supover.customers import absorbing
 from supover.kit import ids
 from supover.kit.db import Database
 from tests.makers import Json, Workspace, client, make_customer, make_order, make_workspace, told
@@ -142,6 +143,22 @@ async def test_a_hundred_merges_with_orders_edits_and_undos_among_them_lose_noth
 ) -> None:
     counts = await _storm(api, db, owner, shop, 1, 100)
     assert counts["merged"] > 20
+
+
+async def test_who_looks_at_a_merge_that_is_under_way_is_told_so_at_once_and_hinders_nobody_else_who_looks(
+    api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann, twin = await make_customer(api, name="Ann Lee"), await make_customer(api, name="Ann L")
+    asked = {"primaryId": ann["id"], "duplicateIds": [twin["id"]], "dryRun": True}
+    both = [UUID(ann["id"]), UUID(twin["id"])]
+    async with db.tx(shop.id) as tx:
+        await absorbing.take_turn(tx, both)
+        async with asyncio.timeout(2):
+            found = told(await api.post("/api/customers/merge", json=asked))
+        assert [one["code"] for one in found["blockers"]] == ["merge_running"]
+    async with db.tx(shop.id) as tx:
+        assert await absorbing.is_turn(tx, both)
+        assert told(await api.post("/api/customers/merge", json=asked))["blockers"] == []
 
 
 @pytest.mark.soak

@@ -28,8 +28,9 @@ TOMBSTONE: Final = "tombstone"
 TURN: Final = """
     select count(pg_advisory_xact_lock(k))
       from (select hashtextextended($1::uuid::text || id::text, 13) as k from unnest($2::uuid[]) as id order by k) as keys"""
+# Those who only look are not in each other's way.
 TRY_TURN: Final = """
-    select coalesce(bool_and(pg_try_advisory_xact_lock(k)), true)
+    select coalesce(bool_and(pg_try_advisory_xact_lock_shared(k)), true)
       from (select hashtextextended($1::uuid::text || id::text, 13) as k from unnest($2::uuid[]) as id order by k) as keys"""
 # Everybody who adds something of theirs looks at the row first, or refers to it: they wait, and then see where it leads. Whoever
 # was merged into one of them before is led elsewhere with it, so those rows are held as well, in the same order.
@@ -64,7 +65,7 @@ async def take_turn(tx: Tx, customer_ids: Sequence[UUID]) -> None:
 
 
 async def is_turn(tx: Tx, customer_ids: Sequence[UUID]) -> bool:
-    """Whether no other merge is about any of these customers; if so none will be until this transaction ends."""
+    """Whether no merge is about any of these customers; if so none will be until this transaction ends, but others may look."""
     return await tx.value(TRY_TURN, list(customer_ids))
 
 
@@ -298,9 +299,8 @@ async def give_back(tx: Tx, merge_id: UUID, primary: Party, others: Sequence[Par
     for id, holder in await tx.rows(CHANNELS_TAKEN, [party.id for party in others]):
         taken = many.Clash("externalId", "external-id-taken", f"Customer {holder} has this external id now.", holder)
         lacking.setdefault(id, []).append(taken)
-    told = [(id, id, f"{clash.field}: {clash.message}") for id, found in lacking.items() for clash in found]
-    for row in told:
-        await merge_rows.kept(tx, merge_id, LACKING, [row])
+    told = [(id, id, " ".join(f"{clash.field}: {clash.message}" for clash in found)) for id, found in lacking.items()]
+    await merge_rows.kept(tx, merge_id, LACKING, told)
     fields = {id: {clash.field for clash in found} for id, found in lacking.items()}
     await tx.run(
         RAISE,

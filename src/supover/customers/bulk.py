@@ -204,7 +204,7 @@ async def change(
             continue
         after = msgspec.structs.replace(old, deleted_at=now) if one.deletes else _with(old, one)
         p = after.profile
-        if not (p.email or p.phone or p.name or p.external_id):
+        if not p.is_somebody:
             said[n] = FieldError("", "required", "nothing would say who the customer is")
             continue
         rows_of.setdefault(one.customer_id, []).append(n)

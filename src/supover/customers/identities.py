@@ -392,7 +392,7 @@ async def _clear(
     if not gone:
         return
     left = msgspec.structs.replace(profile, **gone)
-    if not (left.email or left.phone or left.name or left.external_id):
+    if not left.is_somebody:
         raise IdentityNeeded("Give it a name first, or merge it with the other one.")
     if but:
         # The profile drops what it no longer says; what is moved must outlive that.

@@ -133,7 +133,7 @@ def undone(now: Held, changes: Changes) -> tuple[Held, list[str]]:
     back = msgspec.structs.replace(now, profile=_with_phone(now.profile, fields, changes), status_before_block=before)
     back, kept_too = _living(back, changes)
     kept += kept_too
-    if not _is_somebody(back.profile):
+    if not back.profile.is_somebody:
         return without(now, back, _SOMEBODY), sorted({*kept, *(_SOMEBODY & changes.keys())})
     return back, sorted(kept)
 
@@ -215,10 +215,6 @@ def _with_phone(now: Profile, fields: Mapping[str, Any], changes: Changes) -> Pr
     if is_as_before and now.phone_e164 == new:
         return msgspec.structs.replace(back, phone_e164=old)
     return rules.with_phone(back)
-
-
-def _is_somebody(profile: Profile) -> bool:
-    return bool(profile.email or profile.phone or profile.name or profile.external_id)
 
 
 def _shown(changes: Changes) -> set[str]:
@@ -304,7 +300,7 @@ def _settled(old: Held, new: Held, clashes: Sequence[many.Clash], kept: dict[UUI
     elif "externalId" in names:
         names.add("source")
     left = without(old, new, names)
-    if not _is_somebody(left.profile):
+    if not left.profile.is_somebody:
         names |= _SOMEBODY
         left = without(old, new, names)
     kept[old.id] = sorted({*kept[old.id], *(names & (set(changes_of(old, new)) | {"deletedAt"}))})

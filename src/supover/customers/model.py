@@ -182,6 +182,11 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
     tags: Sequence[str] = ()
     custom_fields: Mapping[str, Any] = {}
 
+    @property
+    def is_somebody(self) -> bool:
+        """Whether anything says who this is."""
+        return bool(self.email or self.phone or self.name or self.external_id)
+
 
 class NewCustomer(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """A customer to be. At least one of `email`, `phone`, `name` and `externalId` is needed.

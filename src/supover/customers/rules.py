@@ -59,7 +59,7 @@ def with_phone(profile: Profile) -> Profile:
 
 def must_be_somebody(profile: Profile) -> None:
     """Raises Invalid when nothing says who this is."""
-    if not (profile.email or profile.phone or profile.name or profile.external_id):
+    if not profile.is_somebody:
         raise Invalid.at("", "required", "at least one of email, phone, name and externalId is needed")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from supover.consent import moving as consent
 from supover.customers import absorbing, custom_fields, erased, merge_rows, queries
 from supover.customers.absorbing import Party
@@ -19,6 +21,7 @@ from supover.merging import rules
 from supover.merging.model import (
     AlreadyMerged,
     Blocker,
+    ChosenValue,
     FieldChoice,
     MergeAnswer,
     MergeBlocked,
@@ -28,10 +31,6 @@ ADD: Final = """
     insert into customer_merge (workspace_id, id, primary_id, duplicate_ids, fields, actor, actor_name, primary_created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8)"""
 NOTE: Final = "update customer_merge set moved = $3, joined = $4 where workspace_id = $1 and id = $2"
-
-
-class _Undo(Exception):
-    """A dry run ends here, and everything that it did."""
 
 
 async def merge(
@@ -51,16 +50,16 @@ async def merge(
     """
     rules.asked(primary_id, duplicate_ids)
     everybody = [primary_id, *duplicate_ids]
-    running = False
-    if dry_run:
-        running = not await absorbing.is_turn(tx, everybody)
-    else:
+    if not dry_run:
         await absorbing.take_turn(tx, everybody)
+    elif not await absorbing.is_turn(tx, everybody):
+        # Whoever looks does not wait; what the merge leaves cannot be told before it is done.
+        return _blocked({}, [Blocker("merge_running", "Another merge of some of these customers is under way.")], [])
     parties = await _parties(tx, everybody)
     primary, others = parties[primary_id], rules.best_first([parties[id] for id in duplicate_ids])
     given = await _checked(tx, fields or {})
     plan = rules.plan(primary, others, given, clock.now().date())
-    blockers = [*await _blockers(tx, everybody, running=running), *plan.blockers]
+    blockers = [*await _blockers(tx, everybody), *plan.blockers]
     blockers += [
         Blocker("value_taken", clash.message, clash.holder, clash.field, is_soft=True)
         for clash in await absorbing.clashes(tx, plan.new, primary.held, [other.id for other in others])
@@ -70,18 +69,28 @@ async def merge(
     if blockers:
         if not dry_run:
             raise MergeBlocked(blockers[0].message, extra={"blockers": blockers})
-        return MergeAnswer(None, None, {}, {}, plan.fields, blockers, warnings, None, dry_run=True)
-    answer: MergeAnswer | None = None
-    noted = list(tx.changes)
-    try:
-        async with tx.savepoint():
-            answer = await _merge(tx, primary, others, plan, warnings, by, dry_run=dry_run)
-            if dry_run:
-                raise _Undo
-    except _Undo:
-        tx.changes[:] = noted
-    assert answer is not None
-    return answer
+        return _blocked(plan.fields, blockers, warnings)
+    if not dry_run:
+        return await _merge(tx, primary, others, plan, warnings, by)
+    async with tx.undone():
+        done = await _merge(tx, primary, others, plan, warnings, by)
+    return msgspec.structs.replace(done, merge_id=None, undoable_until=None, dry_run=True)
+
+
+def _blocked(
+    fields: Mapping[str, ChosenValue], blockers: Sequence[Blocker], warnings: Sequence[Blocker]
+) -> MergeAnswer:
+    return MergeAnswer(
+        customer=None,
+        merge_id=None,
+        moved={},
+        joined={},
+        fields=fields,
+        blockers=blockers,
+        warnings=warnings,
+        undoable_until=None,
+        dry_run=True,
+    )
 
 
 async def _parties(tx: Tx, everybody: Sequence[UUID]) -> dict[UUID, Party]:
@@ -132,10 +141,8 @@ async def _checked(tx: Tx, fields: Mapping[str, FieldChoice]) -> Mapping[str, Fi
     }
 
 
-async def _blockers(tx: Tx, everybody: Sequence[UUID], *, running: bool) -> list[Blocker]:
+async def _blockers(tx: Tx, everybody: Sequence[UUID]) -> list[Blocker]:
     found: list[Blocker] = []
-    if running:
-        found.append(Blocker("merge_running", "Another merge of some of these customers is under way."))
     for one in await erased.pending(tx, everybody):
         why = f"Privacy request {one.request_id} is to erase this person; cancel it first, or wait until it is done."
         found.append(Blocker("privacy_request_pending", why, one.customer_id))
@@ -165,8 +172,6 @@ async def _merge(
     plan: rules.Plan,
     warnings: Sequence[Blocker],
     by: str | None,
-    *,
-    dry_run: bool,
 ) -> MergeAnswer:
     id, now = ids.new(), clock.now()
     gone = [other.id for other in others]
@@ -181,13 +186,13 @@ async def _merge(
     await tx.run(NOTE, id, json_bytes(moved), json_bytes(joined))
     customer = await queries.find(tx, primary.id)
     return MergeAnswer(
-        customer,
-        None if dry_run else id,
-        moved,
-        joined,
-        plan.fields,
-        (),
-        warnings,
-        None if dry_run else now + merge_rows.KEPT,
-        dry_run=dry_run,
+        customer=customer,
+        merge_id=id,
+        moved=moved,
+        joined=joined,
+        fields=plan.fields,
+        blockers=(),
+        warnings=warnings,
+        undoable_until=now + merge_rows.KEPT,
+        dry_run=False,
     )

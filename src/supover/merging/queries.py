@@ -37,9 +37,18 @@ async def find(db: Reader, id: UUID) -> Merge:
 
 
 def _merge(row: Sequence[Any]) -> Merge:
-    kept = msgspec.convert(row[13], list[NotPutBack])
-    values: list[Any] = [*row[:9], row[8] + merge_rows.KEPT, *row[9:13], kept, row[14]]
-    return Merge(*values)
+    *before, merged_at, undone_at, undone_by, undone_by_name, put_back, kept, kept_count = row
+    return Merge(
+        *before,
+        merged_at=merged_at,
+        undoable_until=merged_at + merge_rows.KEPT,
+        undone_at=undone_at,
+        undone_by=undone_by,
+        undone_by_name=undone_by_name,
+        put_back=put_back,
+        not_put_back=msgspec.convert(kept, list[NotPutBack]),
+        not_put_back_count=kept_count,
+    )
 
 
 async def search(
@@ -113,7 +122,7 @@ async def stayed(db: Reader, merge_id: UUID) -> list[NotPutBack]:
     ]
 
 
-# A merge that the survivor, or one of those who were merged, took part in since.
+# A merge that the survivor took part in since.
 ON_TOP: Final = """
     select m.id from customer_merge m
      where m.workspace_id = $1 and m.id > $2 and m.undone_at is null

@@ -41,6 +41,9 @@ TABLES: Final[Mapping[str, str]] = {
     "duplicate_pair.a_id": "the room of duplicates settles the pair of the two and hands on the others",
     "duplicate_pair.b_id": "as a_id",
     "duplicate_profile.customer_id": f"{STAYS}: what the last scan compared; tombstones are compared with nobody",
+    "bulk_chunk.first_id": "the first of a chunk's range of ids, a fact",
+    "duplicate_due.first_id": "the first of a range of ids that somebody is to look at",
+    "duplicate_due.last_id": "the last of a range of ids that somebody is to look at",
     "erased_contact.customer_id": "names whose row an erased person's orders hang on; nobody erased is merged",
     "event_log.customer_id": f"{STAYS}: the log is only ever added to; the survivor's timeline shows it",
     "import_chunk.created_ids": f"{STAYS}: who was made is a fact; taking the file back tells of who was merged",
@@ -363,7 +366,7 @@ def _blockers(profile: Profile) -> list[Blocker]:
     if size > profiles.CUSTOM_FIELDS_BYTES:
         why = f"Together their custom fields take {size} bytes of JSON; {profiles.CUSTOM_FIELDS_BYTES} are the most."
         found.append(Blocker("custom_fields_too_large", why, field="customFields", is_soft=True))
-    if not (profile.email or profile.phone or profile.name or profile.external_id):
+    if not profile.is_somebody:
         why = "Nothing would say who this is: choose an email, phone, name or externalId."
         found.append(Blocker("nobody", why, field="name", is_soft=True))
     return found

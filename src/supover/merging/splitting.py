@@ -79,9 +79,9 @@ async def split(tx: Tx, customer_id: UUID, wanted: NewSplit) -> SplitAnswer:
     name = text.clean(wanted.name or "") or _name_of(orders) or party.held.profile.name
     new, given = _profiles(party.held, contacts, name)
     left = given.profile
-    if not (left.email or left.phone or left.name or left.external_id):
+    if not left.is_somebody:
         raise NothingToSplit("Nothing would say who is left: give it a name first.")
-    if not (new.profile.email or new.profile.phone or new.profile.name or new.profile.external_id):
+    if not new.profile.is_somebody:
         raise Invalid.at("/name", "required", "is needed: nothing else says who the new customer is")
     definitions = await many.known_definitions(tx)
     identity_ids = [c.id for c in contacts]
