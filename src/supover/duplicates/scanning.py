@@ -200,6 +200,15 @@ async def count_terms(tx: Tx) -> None:
     await tx.value(LEARN)
 
 
+async def frequencies(database: Database, workspace_id: UUID, opened: Opened, *, anew: bool) -> Frequencies:
+    """How common everything is, counted anew where so many have changed."""
+    if anew:
+        async with opened() as tx:
+            await count_terms(tx)
+    async with database.snapshot(workspace_id) as db:
+        return await grouping.frequencies(db)
+
+
 # --- who is compared -------------------------------------------------------------------------------------------------------
 
 KEYS: Final = """
@@ -238,9 +247,15 @@ async def shared(db: Reader) -> AsyncGenerator[Pairs]:
     from supover.duplicates.sharing import Sharing
 
     found = Sharing()
+    adding: asyncio.Task[None] | None = None
     async with aclosing(db.lines(KEYS)) as told:
         async for lines in told:
-            await asyncio.to_thread(found.add, lines)
+            # Added while the next are read.
+            if adding is not None:
+                await adding
+            adding = asyncio.create_task(asyncio.to_thread(found.add, lines))
+    if adding is not None:
+        await adding
     await asyncio.to_thread(found.pair)
     for n in range(0, found.number, COMPARED_AT_ONCE):
         yield found.pairs(n, COMPARED_AT_ONCE)
@@ -275,6 +290,7 @@ async def compare(
     opened: Opened,
     scan_id: UUID,
     waiting: Sequence[UUID],
+    counting: asyncio.Task[Frequencies],
     counts: Counts,
     told: Callable[[Counts], bool],
 ) -> None:
@@ -282,7 +298,6 @@ async def compare(
     person. Raises Cancelled."""
     async with database.snapshot(workspace_id) as db:
         await db.value(UNHURRIED)
-        known = await grouping.frequencies(db)
         writing: asyncio.Task[None] | None = None
         scoring: asyncio.Task[tuple[list[tuple[Any, ...]], int]] | None = None
 
@@ -303,7 +318,7 @@ async def compare(
                 async for a_ids, b_ids in pairs:
                     both = await db.column(PROFILES, a_ids, b_ids)
                     await keep()
-                    scoring = asyncio.create_task(asyncio.to_thread(_scored, both, known))
+                    scoring = asyncio.create_task(asyncio.to_thread(_scored, both, await counting))
             await keep()
             if writing is not None:
                 await writing
@@ -410,12 +425,19 @@ async def run(
         database, workspace_id, opened, scan.id, full=scan.is_full, told=lambda counts: told("profiles", counts)
     )
     is_full = scan.is_full or counts.changed > MANY * counts.customers
-    if scan.is_full or counts.changed > FEW * counts.customers:
-        told("frequencies", counts)
-        async with opened() as tx:
-            await count_terms(tx)
+    told("frequencies", counts)
+    # The database counts while the keys are joined here.
+    anew = scan.is_full or counts.changed > FEW * counts.customers
+    counting = asyncio.create_task(frequencies(database, workspace_id, opened, anew=anew))
     waiting = () if is_full else scan.waiting
-    await compare(database, workspace_id, opened, scan.id, waiting, counts, lambda counts: told("comparing", counts))
+    try:
+        await compare(
+            database, workspace_id, opened, scan.id, waiting, counting, counts, lambda counts: told("comparing", counts)
+        )
+        await counting
+    finally:
+        counting.cancel()
+        await asyncio.wait([counting])
     told("grouping", counts)
     async with opened() as tx:
         await settle(tx, scan.id, None if is_full else scan.waiting, scan.started_at)
