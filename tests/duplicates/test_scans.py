@@ -227,6 +227,18 @@ def _people(count: int, seed: int) -> list[profiles.Profile]:
     return found
 
 
+async def test_customers_whom_the_planner_does_not_know_yet_are_not_gone_through_for_each_of_them(
+    db: Database, shop: Workspace
+) -> None:
+    bounds = UUID(int=0), UUID(int=2**128 - 1)
+    async with db.snapshot(shop.id) as reader:
+        await reader.value(scanning.UNHURRIED)
+        await reader.value(scanning.BY_HASHING)
+        plan = "\n".join(await reader.column(f"explain {scanning.CHANGED}", *bounds, False, ids.new()))
+    assert "Join" in plan
+    assert "Nested Loop" not in plan
+
+
 async def test_postgresql_compares_whom_python_would_over_ten_thousand_people(db: Database, shop: Workspace) -> None:
     people = _people(10_000, 3)
     scan_id = ids.new()
