@@ -23,15 +23,15 @@ JOB: Final = "duplicates.notice"
 AT_ONCE: Final = 500
 """New customers of so many in a transaction are looked at in it; more by a job."""
 
-OWN: Final = """
-    select distinct i.kind, i.key from customer_identity i
-     where i.workspace_id = $1 and i.customer_id = any($2::uuid[]) and i.kind <> 'channel' and i.key is not null
-       and i.released_at is null and not i.is_hub"""
-# Key by key: of a table that is just being filled the planner knows nothing. Nobody reads the thousands that a shop's own email
-# has: a few more rows than the holders of no hub may have tell that it is one.
+# In one question, as every order asks it. Key by key: of a table that is just being filled the planner knows nothing. Nobody reads
+# the thousands that a shop's own email has: a few more rows than the holders of no hub may have tell that it is one.
 HOLDERS: Final = """
+    with own as materialized (
+        select distinct i.kind, i.key from customer_identity i
+         where i.workspace_id = $1 and i.customer_id = any($2::uuid[]) and i.kind <> 'channel' and i.key is not null
+           and i.released_at is null and not i.is_hub)
     select n.kind, h.customer_ids, h.names
-      from unnest($2::text[], $3::text[]) as n (kind, key)
+      from own n
      cross join lateral (
            select array_agg(t.customer_id) as customer_ids, array_agg(t.name) as names, bool_or(t.is_hub) as is_hub
              from (select i.customer_id, i.is_hub, c.name
@@ -39,7 +39,7 @@ HOLDERS: Final = """
                      join customer c on c.workspace_id = $1 and c.id = i.customer_id and c.deleted_at is null
                     where i.workspace_id = $1 and i.kind = n.kind and i.kind <> 'channel' and i.key = n.key
                       and i.released_at is null
-                    limit $4) as t) as h
+                    limit $3) as t) as h
      where cardinality(h.customer_ids) > 1 and not h.is_hub"""
 KNOWN: Final = """
     select p.a_id, p.b_id from duplicate_pair p
@@ -59,12 +59,10 @@ Shared = tuple[str, Mapping[UUID, str | None]]
 async def suspects(tx: Tx, customer_ids: Iterable[UUID]) -> list[DuplicateSuspected]:
     """Whom those customers share a real email or phone with, but for pairs that are known."""
     wanted = set(customer_ids)
-    keys = await tx.rows(OWN, list(wanted)) if wanted else []
-    if not keys:
+    if not wanted:
         return []
-    kinds, values = zip(*keys, strict=True)
     shared: list[Shared] = []
-    for kind, holders, names in await tx.rows(HOLDERS, list(kinds), list(values), LOOKED_AT):
+    for kind, holders, names in await tx.rows(HOLDERS, list(wanted), LOOKED_AT):
         found = dict(zip(holders, names, strict=True))
         if 2 <= len(found) <= HUB_CUSTOMERS and len(holders) < LOOKED_AT:
             shared.append((kind, found))
