@@ -1,43 +1,22 @@
 """supover bulk: applied, listed, shown, cancelled and undone."""
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
 from supover.bulk import cli, commands
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.kit.worker import Worker
 from tests.makers import Workspace, make_customer, told
-
-
-class Cli:
-    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
-
-    def __init__(self, url: str, workspace: Workspace) -> None:
-        self.url = url
-        self.workspace = workspace
-
-    async def run(self, *args: str, code: int = 0) -> Result:
-        given = [*args, "--workspace", str(self.workspace.id)]
-        environ = {"SUPOVER_DATABASE_URL": self.url}
-        result = await asyncio.to_thread(CliRunner().invoke, cli.bulk, given, env=environ)
-        assert result.exit_code == code, (args, result.output, result.exception)
-        return result
-
-    async def json(self, *args: str, code: int = 0) -> Any:
-        return json.loads((await self.run(*args, "--json", code=code)).stdout)
+from tests.terminal import Cli
 
 
 @pytest.fixture
 def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(tmp_path)
-    return Cli(database, shop)
+    return Cli(cli.bulk, database, shop)
 
 
 async def test_an_action_is_tried_applied_shown_and_undone(supover: Cli, api: httpx.AsyncClient) -> None:

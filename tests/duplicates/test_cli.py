@@ -1,41 +1,20 @@
 """supover duplicates: listed, shown, dismissed, reopened and accepted."""
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
 from supover.duplicates import cli
 from supover.kit import ids
 from tests.makers import Json, Workspace, make_customer, told
-
-
-class Cli:
-    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
-
-    def __init__(self, url: str, workspace: Workspace) -> None:
-        self.url = url
-        self.workspace = workspace
-
-    async def run(self, *args: str, code: int = 0) -> Result:
-        given = [*args, "--workspace", str(self.workspace.id)]
-        environ = {"SUPOVER_DATABASE_URL": self.url}
-        result = await asyncio.to_thread(CliRunner().invoke, cli.duplicates, given, env=environ)
-        assert result.exit_code == code, (args, result.output, result.exception)
-        return result
-
-    async def json(self, *args: str, code: int = 0) -> Any:
-        return json.loads((await self.run(*args, "--json", code=code)).stdout)
+from tests.terminal import Cli
 
 
 @pytest.fixture
 def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(tmp_path)
-    return Cli(database, shop)
+    return Cli(cli.duplicates, database, shop)
 
 
 async def make_pair(api: httpx.AsyncClient, supover: Cli) -> tuple[Json, Json, Json]:

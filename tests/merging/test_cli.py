@@ -1,43 +1,21 @@
 """supover customers merge, unmerge and split."""
 
-import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
 
 from supover.kit import ids
 from supover.merging import cli
 from tests.makers import Workspace, make_customer, make_order, told
 from tests.merging.arrange import customer
-
-
-class Cli:
-    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
-
-    def __init__(self, url: str, workspace: Workspace) -> None:
-        self.url = url
-        self.workspace = workspace
-
-    async def run(self, *args: str, code: int = 0) -> Result:
-        given = [*args, "--workspace", str(self.workspace.id)]
-        result = await asyncio.to_thread(
-            CliRunner().invoke, cli.customers, given, env={"SUPOVER_DATABASE_URL": self.url}
-        )
-        assert result.exit_code == code, (args, result.output, result.exception)
-        return result
-
-    async def json(self, *args: str, code: int = 0) -> Any:
-        return json.loads((await self.run(*args, "--json", code=code)).stdout)
+from tests.terminal import Cli
 
 
 @pytest.fixture
 def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(tmp_path)
-    return Cli(database, shop)
+    return Cli(cli.customers, database, shop)
 
 
 async def test_two_are_looked_at_merged_and_by_themselves_again(supover: Cli, api: httpx.AsyncClient) -> None:

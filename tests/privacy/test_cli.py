@@ -1,36 +1,18 @@
 """supover customers export-data, erase, cancel-erasure and erasures."""
 
-import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
 
 from supover import settings as configuration
 from supover import terminal
 from supover.kit import ids
 from supover.privacy import cli
 from tests.makers import Json, Workspace, make_customer, told
-
-
-class Cli:
-    """The command line of one workspace, in a thread of its own as it starts an event loop of its own."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-
-    async def run(self, *args: str, code: int = 0) -> Result:
-        given = [*args, "--workspace", str(self.workspace.id)]
-        result = await asyncio.to_thread(CliRunner().invoke, cli.customers, given)
-        assert result.exit_code == code, (args, result.output, result.exception)
-        return result
-
-    async def json(self, *args: str, code: int = 0) -> Any:
-        return json.loads((await self.run(*args, "--json", code=code)).stdout)
+from tests.terminal import Cli
 
 
 @pytest.fixture
@@ -38,7 +20,7 @@ def supover(database: str, shop: Workspace, tmp_path: Path, monkeypatch: pytest.
     here = msgspec.structs.replace(configuration.load(), database_url=database)
     monkeypatch.setattr(terminal, "load", lambda: here)
     monkeypatch.chdir(tmp_path)
-    return Cli(shop)
+    return Cli(cli.customers, database, shop)
 
 
 async def test_what_is_kept_is_written_to_files_and_to_standard_output(

@@ -580,6 +580,8 @@ def _for_this_machine() -> tuple[str, ...]:
         # This build has pglz alone, which costs a tenth of what a large import takes.
         "wal_compression=off",
         "random_page_cost=1.1",
+        # Of a table that was empty a minute ago the planner thinks it is still.
+        "autovacuum_naptime=10s",
         "jit=off",
         "logging_collector=off",
         # A statement whose asker is gone does not go on for nobody.
