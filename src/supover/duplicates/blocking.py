@@ -15,19 +15,22 @@ MOST_IN_A_BLOCK: Final = 20
 
 
 def keys(p: Profile) -> list[str]:
-    """The keys of a profile, each with its rule's letter before it."""
+    """The keys of a profile, each with its rule's letter before it.
+
+    No small letter has a rule whose keys people of one household do not share as such: contacts, birth dates, whole names.
+    """
     name = p.name
     first, last = name.first, name.last
     family = last or first
     found: list[str] = []
     for email in p.emails:
-        found += (f"e{email}", f"l{email.partition('@')[0]}|{family}")
+        found += (f"E{email}", f"L{email.partition('@')[0]}|{family}")
     masks = list(p.masks)
     for phone in p.phones:
-        found += (f"p{phone}", f"7{phone[-7:]}|{family}")
+        found += (f"P{phone}", f"7{phone[-7:]}|{family}")
         if mask := mask_of(phone):
             masks.append(mask)
-    found += [f"m{mask}|{first}|{last}" for mask in masks]
+    found += [f"M{mask}|{first}|{last}" for mask in masks]
     # First and last name may stand the other way round.
     both = f"{first}|{last}" if first < last else f"{last}|{first}"
     for place in p.places:
@@ -39,20 +42,20 @@ def keys(p: Profile) -> list[str]:
             if street:
                 found.append(f"f{zip}|{street}|{first}")
             if last:
-                found.append(f"n{zip}|{both}")
+                found.append(f"N{zip}|{both}")
                 found += [f"c{zip}|{full}|{last}" for full in canonical_names(first)]
         if street and house:
             found += (f"s{house}|{street}|{family}", f"a{house}|{street}")
         if city:
             found.append(f"k{city}|{family}")
             if last:
-                found.append(f"t{city}|{both}")
+                found.append(f"T{city}|{both}")
     if p.born:
-        found += (f"b{p.born}|{family}", f"d{p.born}|{first}")
+        found += (f"B{p.born}", f"F{p.born}|{family}", f"D{p.born}|{first}")
         for place in p.places:
-            found.append(f"z{p.born}|{place.zip or place.city}")
+            found.append(f"Z{p.born}|{place.zip or place.city}")
             if place.house:
-                found.append(f"y{p.born}|{place.house}")
+                found.append(f"Y{p.born}|{place.house}")
     return found if len(p.places) < 2 and not masks else list(dict.fromkeys(found))
 
 

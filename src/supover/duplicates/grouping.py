@@ -1,5 +1,6 @@
 """Pairs joined to groups, and what is left of each pair's level in its group."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Final
@@ -83,11 +84,11 @@ def joined(
         one, other = known.get(a), known.get(b)
         return one is None or other is None or scoring.incompatible(one, other)
 
-    strong = [row for row in rows if row[3] in ("automatic", "suggested")]
+    alone, strong = _strong(rows)
     groups, _ = clustering.clusters(((a, b, score) for a, b, score, *_ in strong), forbids)
     exact, _ = clustering.clusters(((a, b, score) for a, b, score, own, *_ in strong if own == "automatic"), forbids)
     exact_of = {id: n for n, group in enumerate(exact) for id in group}
-    wanted: dict[Pair, tuple[UUID, str]] = {}
+    wanted: dict[Pair, tuple[UUID, str]] = {(a, b): (a, own) for a, b, _, own, *_ in alone}
     for group in groups:
         cluster_id = min(group)
         for a, b in combinations(sorted(group), 2):
@@ -103,13 +104,22 @@ def joined(
     return Joined(parted, [(a, b, cluster_id, level) for (a, b), (cluster_id, level) in wanted.items()])
 
 
+def _strong(rows: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Pairs whose two are in no other, which most are, and those that join to larger groups."""
+    strong = [row for row in rows if row[3] in ("automatic", "suggested")]
+    times = Counter(id for row in strong for id in row[:2])
+    alone = [row for row in strong if times[row[0]] == times[row[1]] == 1]
+    return alone, [row for row in strong if not times[row[0]] == times[row[1]] == 1]
+
+
 async def regroup(tx: Tx, scan_id: UUID | None, among: Sequence[UUID] | None = None) -> None:
     """Joins all open pairs anew, or those among some customers."""
     if among is None:
         rows, dismissed = await tx.rows(JOINING), await tx.rows(DISMISSED)
     else:
         rows, dismissed = await tx.rows(JOINING_AMONG, list(among)), await tx.rows(DISMISSED_AMONG, list(among))
-    people = await profiles_of(tx, {id for row in rows for id in row[:2]})
+    _, strong = _strong(rows)
+    people = await profiles_of(tx, {id for row in strong for id in row[:2]})
     found = joined(rows, {(a, b) for a, b in dismissed}, people)
     if found.parted:
         await tx.run(PART, [a for a, _ in found.parted], [b for _, b in found.parted])

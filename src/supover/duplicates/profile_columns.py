@@ -133,13 +133,13 @@ def _plain(told: pl.DataFrame) -> pl.DataFrame:
         pl.format("place:{}|{}|{}", house, street, zip.fill_null("")), pl.format("email:{}", email), pl.format("phone:{}", phone),
     ]  # fmt: skip
     blocks = [
-        pl.format("e{}", email), pl.format("l{}|{}", column("local"), last),
-        pl.format("p{}", phone), pl.format("7{}|{}", phone.str.tail(7), last), pl.format("m{}|{}|{}", column("mask"), first, last),
+        pl.format("E{}", email), pl.format("L{}|{}", column("local"), last),
+        pl.format("P{}", phone), pl.format("7{}|{}", phone.str.tail(7), last), pl.format("M{}|{}|{}", column("mask"), first, last),
         pl.format("w{}|{}", zip, last), pl.format("i{}|{}|{}", zip, house, first.str.head(1)), pl.format("h{}|{}|{}", zip, house, last),
-        pl.format("f{}|{}|{}", zip, street, first), pl.format("n{}|{}", zip, both),
+        pl.format("f{}|{}|{}", zip, street, first), pl.format("N{}|{}", zip, both),
         *(pl.format("c{}|{}|{}", zip, column(f"full{n}"), last) for n in range(4)),
         pl.format("s{}|{}|{}", house, street, last), pl.format("a{}|{}", house, street),
-        pl.format("k{}|{}", city, last), pl.format("t{}|{}", city, both),
+        pl.format("k{}|{}", city, last), pl.format("T{}|{}", city, both),
     ]  # fmt: skip
     return kept.select(
         "id",

@@ -76,14 +76,16 @@ CHANGED: Final = """
       left join places p on p.customer_id = c.id
      cross join lateral (
            select hashtextextended(concat_ws(chr(29), coalesce(c.name, ''), coalesce(n.emails, ''), coalesce(n.phones, ''),
-                                             coalesce(n.masked, ''), coalesce(p.places, ''), c.date_of_birth), 1) as source_hash) as h
+                                             coalesce(n.masked, ''), coalesce(p.places, ''), c.date_of_birth), 2) as source_hash) as h
       left join duplicate_profile d on d.workspace_id = $1 and d.customer_id > $2 and d.customer_id <= $3 and d.customer_id = c.id
      where c.workspace_id = $1 and c.id > $2 and c.id <= $3 and c.deleted_at is null
        and (d.source_hash is distinct from h.source_hash or ($4 and d.scan_id <> $5))"""
+# Odd are the hashes of what people of one household do not share as such.
 KEEP: Final = """
     insert into duplicate_profile as d (workspace_id, customer_id, source_hash, profile, terms, blocks, scan_id)
     select $1, n.customer_id, n.source_hash, n.profile, string_to_array(n.terms, chr(31)),
-           array(select hashtextextended(b.key, 0) from unnest(string_to_array(n.blocks, chr(31))) as b (key)), $2
+           array(select hashtextextended(b.key, 0) & -2 | (ascii(b.key) < ascii('a'))::integer
+                   from unnest(string_to_array(n.blocks, chr(31))) as b (key)), $2
       from unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[])
            as n (customer_id, source_hash, profile, terms, blocks)
         on conflict (workspace_id, customer_id) do update
@@ -214,8 +216,10 @@ async def frequencies(database: Database, workspace_id: UUID, opened: Opened, *,
 
 # --- who is compared -------------------------------------------------------------------------------------------------------
 
+# Of the name as the profile begins with it, the first; but not where there are middle names.
 KEYS: Final = """
-    select p.customer_id || ',' || array_to_string(p.blocks, ' ')
+    select p.customer_id || ',' || array_to_string(p.blocks, ' ') || ',' ||
+           case when split_part(p.profile, '"', 5) = ',[],' then split_part(p.profile, '"', 4) else '' end
       from duplicate_profile p where p.workspace_id = $1 order by p.customer_id"""
 # A key that more than twenty share is none. How many keys are shared the planner cannot know: `is true` keeps it from joining
 # them by nested loops.

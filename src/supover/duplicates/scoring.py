@@ -38,17 +38,20 @@ class Reason(msgspec.Struct, frozen=True, rename="camel"):
 class Score(msgspec.Struct, frozen=True):
     """What two customers have in common; `against` says why they are never taken for one person without being looked at.
 
-    `is_exact`: one real email or phone, and first names that go together.
+    `is_exact`: one real email or phone, and first names that go together. `is_family`: two who live together, no more.
     """
 
     bits: float
     reasons: tuple[Reason, ...]
     against: str = ""
     is_exact: bool = False
+    is_family: bool = False
 
     @property
     def level(self) -> Level | None:
         """Which list the pair is on by itself; None where too little speaks for it."""
+        if self.is_family:
+            return None
         if self.against:
             return "review" if self.bits >= REVIEW_BITS else None
         if self.is_exact:
@@ -137,11 +140,12 @@ def place_key(place: Place) -> str:
 
 
 def score(a: Profile, b: Profile, frequencies: Frequencies) -> Score:
-    """The evidence on two customers."""
+    """The evidence on two customers. Where it is no more than a family's, what their places say is not asked."""
     names, against, is_compatible = compare_names(a.name, b.name, frequencies)
     email, phone = compare_emails(a, b, frequencies), compare_phones(a, b, frequencies)
-    places = compare_places(a, b, frequencies)
     born = compare_births(a.born, b.born, frequencies) if a.born and b.born else None
+    is_family = against == FIRST_NAMES and _is_family(a.name, b.name, email, phone, born)
+    places = None if is_family else compare_places(a, b, frequencies)
     same_house = places is not None and places.words.startswith("same address")
     if (
         against
@@ -164,7 +168,7 @@ def score(a: Profile, b: Profile, frequencies: Frequencies) -> Score:
         bits = round(bits, 2)
         total += bits
         reasons.append(Reason(reason.field, words, bits))
-    return Score(round(total, 2), tuple(reasons), against, is_exact)
+    return Score(round(total, 2), tuple(reasons), against, is_exact, is_family)
 
 
 def words(found: Score) -> list[str]:
@@ -189,6 +193,17 @@ def _is_by_contact(a: Profile, b: Profile, email: Reason | None, phone: Reason |
     if phone is None or phone.words != SAME_PHONE:
         return False
     return a.name.generation == b.name.generation or (place is not None and place.bits <= 0)
+
+
+def _is_family(a: Person, b: Person, *own: Reason | None) -> bool:
+    # Two names that people are given are no slip of the pen. Of those who share a house and a surname there are more than of all
+    # duplicates; somebody would have to say of each couple that they are two.
+    return are_of_two(a.first, b.first) and not any(reason is not None and reason.bits > 0 for reason in own)
+
+
+def are_of_two(a: str, b: str) -> bool:
+    """Whether both are names that people are given, and not forms of one."""
+    return text.is_given_name(a) and text.is_given_name(b) and _first_level(a, b) == "other"
 
 
 def incompatible(a: Profile, b: Profile) -> bool:
