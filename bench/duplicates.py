@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +20,7 @@ import polars as pl
 
 from bench import people
 from bench.house import House, new_workspace
-from supover.duplicates import commands, scanning
+from supover.duplicates import commands, noticing, scanning
 from supover.imports import customer_commands
 from supover.imports.customer_model import CustomerImportOptions
 from supover.kit import clock, ids, text
@@ -72,6 +73,14 @@ class Quality(msgspec.Struct, frozen=True):
 
     pairs: Judged
     clusters: Judged
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """How long it takes to ask of one customer who else has their contacts, beside asking for nothing, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    nothing_p99_ms: float
 
 
 class Scanned(msgspec.Struct, frozen=True):
@@ -140,10 +149,34 @@ def made_row(one: people.Person) -> Row:
     )
 
 
-async def scan(house: House, count: int) -> Scanned:
-    """A full scan by a process of its own, from nothing, and how good it was."""
-    workspace_id, _ = await new_workspace(house.database)
-    truth = await load(house, workspace_id, count)
+ASKED: Final = 5_000
+
+
+async def match(house: House, workspace_id: UUID, customer_ids: Sequence[UUID]) -> Matched:
+    """What the online tier costs within the transaction of a create or an order."""
+    some = random.Random(7).sample(customer_ids, min(ASKED, len(customer_ids)))
+    took: list[float] = []
+    nothing: list[float] = []
+    async with house.database.tx(workspace_id, actor="cli") as tx:
+        for id in some:
+            began = clock.monotonic_s()
+            await noticing.suspects(tx, [id])
+            asked = clock.monotonic_s()
+            await tx.value(NOTHING)
+            took.append(asked - began)
+            nothing.append(clock.monotonic_s() - asked)
+    # The first ones wait for plans and pages.
+    took, nothing = sorted(took[len(took) // 5 :]), sorted(nothing[len(nothing) // 5 :])
+    return Matched(
+        *(1000 * times[int(share * len(times))] for times, share in ((took, 0.5), (took, 0.99), (nothing, 0.99)))
+    )
+
+
+NOTHING: Final = "select 1 where $1::uuid is not null"
+
+
+async def scan(house: House, workspace_id: UUID, truth: Mapping[UUID, int]) -> Scanned:
+    """A full scan by a process of its own, from nothing, and how good it was; `truth` says who is whom."""
     command = [sys.executable, "-m", "supover.cli", "duplicates", "scan", "--workspace", str(workspace_id), "--json"]
     seconds, peak = await asyncio.to_thread(_run, command, house.environment)
     async with house.database.snapshot(workspace_id) as db:

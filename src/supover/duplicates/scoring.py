@@ -226,14 +226,19 @@ def _first_level(a: str, b: str) -> str:
         return "same"
     if len(a) == 1 or len(b) == 1:
         short, long = (a, b) if len(a) == 1 else (b, a)
-        return "initial" if any(full[:1] == short for full in profiles.canonical_names(long)) else "other"
+        return "initial" if any(full[:1] == short for full in (long, *profiles.canonical_names(long))) else "other"
     if profiles.is_nickname(a, b):
         return "nickname"
     if text.is_given_name(a) and text.is_given_name(b):
         return "other"
-    if is_typo(a, b):
+    if is_typo(a, b) or _is_typo_of_a_form(a, b) or _is_typo_of_a_form(b, a):
         return "like"
     return "other"
+
+
+def _is_typo_of_a_form(word: str, name: str) -> bool:
+    # Gregoyr is Greg with a slip; but of two names that people are given none is.
+    return not text.is_given_name(word) and any(is_typo(word, full) for full in profiles.canonical_names(name))
 
 
 def is_typo(a: str, b: str) -> bool:
