@@ -145,6 +145,61 @@ async def test_a_hundred_merges_with_orders_edits_and_undos_among_them_lose_noth
     assert counts["merged"] > 20
 
 
+DEADLOCKS: Final = """
+    select deadlocks from (select pg_stat_clear_snapshot(), pg_stat_force_next_flush()) as now, pg_stat_database
+     where datname = current_database()"""
+
+
+async def _at_random(
+    api: httpx.AsyncClient, db: Database, owner: "Connection", shop: Workspace, seed: int, merges: int
+) -> int:
+    """So many merges of two to five random customers, sixteen at a time: how many were made. PostgreSQL broke no deadlock."""
+    dice = random.Random(seed)
+    people = [
+        await make_customer(
+            api, name="Ann Lee", email=f"r{n}@{seed}.com", phone=f"+4915100000{n % 7:02}", tags=[f"t{n % 9}"]
+        )
+        for n in range(merges)
+    ]
+    for n in range(merges // 2):
+        await make_order(api, dice.choice(people), total=f"{n + 1}.00")
+    before = await owner.fetchval(DEADLOCKS)
+    turns = iter(range(merges))
+    statuses: list[int] = []
+
+    async def worker() -> None:
+        for _ in turns:
+            # Among neighbours, so that many want the same ones.
+            first = dice.randrange(len(people) - 30)
+            answer = await api.post(
+                "/api/customers/merge", json=body(*dice.sample(people[first : first + 30], dice.randint(2, 5)))
+            )
+            assert answer.status_code == 200 or "mergedIntoId" in answer.json(), answer.text
+            statuses.append(answer.status_code)
+
+    await asyncio.gather(*(worker() for _ in range(16)))
+    assert await owner.fetchval(DEADLOCKS) == before
+    assert len(statuses) == merges
+    assert await owner.fetch(STRAY, shop.id) == []
+    await settle(db, shop)
+    assert await differences(db, shop) == []
+    return statuses.count(200)
+
+
+async def test_a_hundred_merges_at_random_never_wait_for_each_other_in_a_circle(
+    api: httpx.AsyncClient, db: Database, owner: "Connection", shop: Workspace
+) -> None:
+    assert await _at_random(api, db, owner, shop, 1, 100) >= 15
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_a_thousand_merges_at_random_never_wait_for_each_other_in_a_circle(
+    api: httpx.AsyncClient, db: Database, owner: "Connection", shop: Workspace
+) -> None:
+    assert await _at_random(api, db, owner, shop, 2, 1000) >= 200
+
+
 async def test_who_looks_at_a_merge_that_is_under_way_is_told_so_at_once_and_hinders_nobody_else_who_looks(
     api: httpx.AsyncClient, db: Database, shop: Workspace
 ) -> None:
