@@ -171,17 +171,14 @@ def _found(known: Known, method: Method, matched: dict[str, Any], against: list[
 
 # --- rows ----------------------------------------------------------------------------------------------------------------
 
-LOCK_SOME: Final = """
+LOCK_SOME: Final = f"""
     select pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 11)),
            (select count(pg_advisory_xact_lock(k))
               from (select distinct hashtextextended($1::uuid::text || given, 12) as k
                       from unnest($2::text[]) as given order by k) as keys),
-           (select k.sealed from suppression_key k
-             where k.workspace_id = $1 and exists (select 1 from erased_contact e where e.workspace_id = $1))"""
-LOCK_ALL: Final = """
-    select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11)), null,
-           (select k.sealed from suppression_key k
-             where k.workspace_id = $1 and exists (select 1 from erased_contact e where e.workspace_id = $1))"""
+           ({erased.SEALED})"""
+LOCK_ALL: Final = f"""
+    select pg_advisory_xact_lock(hashtextextended($1::uuid::text, 11)), null, ({erased.SEALED})"""
 FEW: Final = 50
 
 

@@ -42,9 +42,14 @@ def hash_of(hasher: hashing.Hasher, handle: Handle) -> bytes:
     return hasher.of("\x1f".join(("erased", *handle)))
 
 
+# Or is about to be: who asks in the statement that waits for the erasure sees what was before it.
 SEALED: Final = """
     select k.sealed from suppression_key k
-     where k.workspace_id = $1 and exists (select 1 from erased_contact e where e.workspace_id = $1)"""
+     where k.workspace_id = $1
+       and (exists (select 1 from erased_contact e where e.workspace_id = $1)
+            or exists (select 1 from privacy_request r
+                        where r.workspace_id = $1 and r.customer_id is not null and r.kind = 'erase'
+                          and r.status in ('pending', 'running')))"""
 FIND: Final = """
     select e.contact_hash, c.id, e.erased_at
       from erased_contact e

@@ -10,7 +10,7 @@ import msgspec
 
 from supover.access import audit
 from supover.channels.model import ChannelPrivacy, Contact
-from supover.customers import contacts
+from supover.customers import contacts, hashing
 from supover.customers.model import CustomerErased
 from supover.kit import clock, ids
 from supover.kit.db import Change, Reader, Tx, json_bytes
@@ -79,6 +79,9 @@ async def _add(
     row = (id, kind, customer_id, origin, connection_id, message_id, list(orders), reason, actor, name, at, due_at)
     if not await tx.run(ADD, *row):
         return await tx.value(OPEN, customer_id, kind), False
+    if kind == "erase":
+        # From now on everybody who takes somebody in looks whether it is one who was erased.
+        await hashing.writer(tx)
     job = {"export": EXPORT_JOB, "erase": ERASE_JOB, "erase_shop": SHOP_JOB}[kind]
     if defers:
         await defer(tx, job, {"request_id": id}, run_at=run_at, singleton=str(id))
