@@ -297,4 +297,4 @@ async def test_a_key_that_ends_lets_no_other_live_longer_by_changing_it(place: P
 
 async def test_a_misspelt_filter_of_keys_is_refused(client: Client, place: Place) -> None:
     answer = await client.as_key(place.key, "GET", "/api/keys", params={"includes": "revoked"})
-    assert answer.json()["errors"][0]["message"] == "is not a parameter of this list; did you mean 'include'?"
+    assert answer.json()["errors"][0]["message"] == "is not a parameter here; did you mean 'include'?"

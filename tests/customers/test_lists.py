@@ -301,7 +301,7 @@ async def test_a_misspelt_filter_is_refused_and_the_nearest_is_named(api: httpx.
         {
             "pointer": "minSpend",
             "code": "unknown",
-            "message": "is not a parameter of this list; did you mean 'minSpent'?",
+            "message": "is not a parameter here; did you mean 'minSpent'?",
         }
     ]
     assert pointers(await api.get("/api/customers", params={"workspaceId": "x"})) == ["workspaceId"]

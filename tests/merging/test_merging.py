@@ -124,6 +124,16 @@ async def test_the_value_that_the_preview_shows_is_the_value_and_says_whose_it_i
     assert now["customFields"] == {"company": "Acme"}
 
 
+async def test_a_misspelt_dry_run_merges_nobody(api: httpx.AsyncClient) -> None:
+    ann, twin = await make_customer(api, name="Ann"), await make_customer(api, name="Twin")
+    answer = await api.post("/api/customers/merge?dryrun=true", json=body(ann, twin))
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "dryrun", "code": "unknown", "message": "is not a parameter here; did you mean 'dryRun'?"}
+    ]
+    assert told(await api.get(f"/api/customers/{twin['id']}"))["mergedIntoId"] is None
+
+
 async def test_every_id_that_cannot_be_is_named(api: httpx.AsyncClient, db: Database) -> None:
     ann, twin = await make_customer(api, name="Ann"), await make_customer(api, name="Twin")
     other = await make_workspace(db)

@@ -27,7 +27,7 @@ async def test_a_misspelt_parameter_is_named_with_the_nearest(
     assert error == {
         "pointer": parameter,
         "code": "unknown",
-        "message": f"is not a parameter of this list; did you mean {meant!r}?",
+        "message": f"is not a parameter here; did you mean {meant!r}?",
     }
 
 

@@ -39,7 +39,7 @@ async def test_a_view_is_saved_read_changed_and_deleted(api: httpx.AsyncClient) 
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("statu=VIP", "statu: is not a parameter of this list; did you mean 'status'?"),
+        ("statu=VIP", "statu: is not a parameter here; did you mean 'status'?"),
         ("status=FAMOUS", "status"),
         ("minSpent=much", "minSpent: invalid decimal"),
         ("minOrders=-1", "minOrders: must be a number of orders"),

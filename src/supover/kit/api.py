@@ -637,9 +637,13 @@ def _writing(
 ) -> Callable[..., Awaitable[ASGIApp]]:
     wants_request = "request" in inspect.signature(fn).parameters
     keyed = method == "POST"
+    named = frozenset(query_names(fn).values())
 
     async def act(*, request: "Request[Any, Any, Any]", **given: Any) -> ASGIApp:
         door: Door = request.app.state.door
+        if request.scope["query_string"]:
+            # Left out, a misspelt dryRun would be the deed itself.
+            known(request.query_params.keys(), named)
         key: str | None = given.pop("idempotency_key", None)
         if key is not None and not 1 <= len(key) <= 255:
             raise Invalid.at("Idempotency-Key", "length", "must have 1 to 255 characters")

@@ -195,12 +195,12 @@ def _made_here(key: object) -> bool:
 
 
 def known(asked: Iterable[str], parameters: Iterable[str]) -> None:
-    """Raises Invalid for a parameter that a list does not know: a misspelt filter left out would show everything."""
+    """Raises Invalid for a parameter that is not known: a misspelt filter left out would show everything."""
     names = set(parameters)
     if unknown := sorted(set(asked) - names):
         near = difflib.get_close_matches(unknown[0], names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise Invalid.at(unknown[0], "unknown", f"is not a parameter of this list{hint}")
+        raise Invalid.at(unknown[0], "unknown", f"is not a parameter here{hint}")
 
 
 def bound(value: str, zone: ZoneInfo, name: str, *, end: bool = False) -> datetime:
