@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: a5bd98b368ff5872.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 3b43efad129122ad.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -958,7 +958,8 @@ begin
     perform gin_clean_pending_list('data.customer_search');
     analyze (skip_locked) data.customer, data.customer_identity, data.customer_metrics, data.customer_stale, data."order",
             data.order_decision, data.order_line, data.address, data.event_log, data.custom_field_value, data.consent,
-            data.segment_stale, data.segment_member;
+            data.segment_stale, data.segment_member, data.customer_day, data.sales_day, data.cohort_cell, data.customer_rfm,
+            data.customer_prediction;
 end $$;
 
 CREATE TABLE data.membership (
@@ -1800,6 +1801,30 @@ CREATE TABLE data.bulk_result (
 
 COMMENT ON TABLE data.bulk_result IS 'Who was not changed, and why. Of those who are settled, all others were.';
 
+CREATE TABLE data.cohort_cell (
+    workspace_id uuid NOT NULL,
+    grain text NOT NULL,
+    dimension text NOT NULL,
+    value text NOT NULL,
+    cohort date NOT NULL,
+    period date NOT NULL,
+    customers integer NOT NULL,
+    orders integer NOT NULL,
+    net numeric(38,4) NOT NULL,
+    last_customers integer NOT NULL,
+    CONSTRAINT cohort_cell_check CHECK ((period >= cohort)),
+    CONSTRAINT cohort_cell_dimension_check CHECK ((dimension = ANY (ARRAY['all'::text, 'channel'::text, 'country'::text]))),
+    CONSTRAINT cohort_cell_grain_check CHECK ((grain = ANY (ARRAY['week'::text, 'month'::text, 'quarter'::text])))
+);
+
+COMMENT ON TABLE data.cohort_cell IS 'What those whose first order was in one period did in another. Weeks begin on Monday.';
+
+COMMENT ON COLUMN data.cohort_cell.value IS 'The channel or country of the first order; empty where all are meant.';
+
+COMMENT ON COLUMN data.cohort_cell.customers IS 'How many of them ordered in the period; where it is the cohort''s own, its size.';
+
+COMMENT ON COLUMN data.cohort_cell.last_customers IS 'How many of them ordered in it and not after it.';
+
 CREATE TABLE data.communication_preference (
     workspace_id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -1922,6 +1947,28 @@ CREATE TABLE data.customer (
 
 COMMENT ON COLUMN data.customer.erased_at IS 'Nothing of the person is left; the row stays for the orders, and never comes back.';
 
+CREATE TABLE data.customer_day (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    day date NOT NULL,
+    channel text NOT NULL,
+    country text NOT NULL,
+    region text NOT NULL,
+    orders integer NOT NULL,
+    gross numeric(38,4) NOT NULL,
+    refunded numeric(38,4) NOT NULL,
+    net numeric(38,4) NOT NULL,
+    is_first boolean NOT NULL
+);
+
+COMMENT ON TABLE data.customer_day IS 'What a customer ordered on a day of the workspace''s zone by a channel to a place: of orders that count, in its currency.';
+
+COMMENT ON COLUMN data.customer_day.channel IS 'The source of the orders.';
+
+COMMENT ON COLUMN data.customer_day.country IS 'Where they were sent, else where the customer lives; empty where nothing is known.';
+
+COMMENT ON COLUMN data.customer_day.is_first IS 'Whether the customer''s first order is among them: its day is the cohort, its channel and country what brought the customer.';
+
 CREATE TABLE data.customer_identity (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2030,6 +2077,46 @@ CREATE TABLE data.customer_note (
     CONSTRAINT customer_note_note_check CHECK ((note <> ''::text))
 );
 
+CREATE TABLE data.customer_prediction (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    version integer NOT NULL,
+    churn_probability double precision NOT NULL,
+    churn_risk text NOT NULL,
+    expected_orders double precision NOT NULL,
+    predicted_value numeric(38,4) NOT NULL,
+    next_order_on date,
+    value_at_stake numeric(38,4) NOT NULL,
+    CONSTRAINT customer_prediction_churn_probability_check CHECK (((churn_probability >= (0)::double precision) AND (churn_probability <= (1)::double precision))),
+    CONSTRAINT customer_prediction_churn_risk_check CHECK ((churn_risk = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text]))),
+    CONSTRAINT customer_prediction_expected_orders_check CHECK (((expected_orders >= (0)::double precision) AND (expected_orders < 'Infinity'::double precision)))
+);
+
+COMMENT ON TABLE data.customer_prediction IS 'What the serving model says of each customer with an order that counts.';
+
+COMMENT ON COLUMN data.customer_prediction.churn_probability IS 'That no order comes within the model''s horizon.';
+
+COMMENT ON COLUMN data.customer_prediction.expected_orders IS 'Within the next 365 days, as predicted_value.';
+
+COMMENT ON COLUMN data.customer_prediction.value_at_stake IS 'What the customer spent within the last 365 days, times churn_probability.';
+
+CREATE TABLE data.customer_rfm (
+    workspace_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    recency smallint NOT NULL,
+    frequency smallint NOT NULL,
+    monetary smallint NOT NULL,
+    rfm_group text NOT NULL,
+    former_group text,
+    CONSTRAINT customer_rfm_frequency_check CHECK (((frequency >= 1) AND (frequency <= 5))),
+    CONSTRAINT customer_rfm_monetary_check CHECK (((monetary >= 1) AND (monetary <= 5))),
+    CONSTRAINT customer_rfm_recency_check CHECK (((recency >= 1) AND (recency <= 5)))
+);
+
+COMMENT ON TABLE data.customer_rfm IS 'Recency, frequency and monetary value in fifths of the workspace''s customers with an order that counts.';
+
+COMMENT ON COLUMN data.customer_rfm.former_group IS 'The group at the end of last month; null where there was none.';
+
 ALTER TABLE data.customer_stale ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME data.customer_stale_id_seq
     START WITH 1
@@ -2102,7 +2189,8 @@ CREATE UNLOGGED TABLE data.duplicate_profile (
     terms text[] NOT NULL,
     blocks bigint[] NOT NULL,
     scan_id uuid NOT NULL
-);
+)
+WITH (autovacuum_vacuum_insert_threshold='-1');
 
 COMMENT ON TABLE data.duplicate_profile IS 'A customer as others are compared with: brought to one form by the last scan that found them changed.';
 
@@ -2363,6 +2451,72 @@ CREATE TABLE data.order_refund (
 
 COMMENT ON COLUMN data.order_refund.recorded_here IS 'By staff or a program, not told by the order''s source, whose list of refunds does not end it.';
 
+CREATE TABLE data.prediction_model (
+    workspace_id uuid NOT NULL,
+    version integer NOT NULL,
+    serving text NOT NULL,
+    method text NOT NULL,
+    as_of date NOT NULL,
+    window_from date,
+    horizon_days integer NOT NULL,
+    customers integer NOT NULL,
+    missing text[] DEFAULT '{}'::text[] NOT NULL,
+    parameters jsonb NOT NULL,
+    backtest jsonb,
+    fitted_at timestamp with time zone NOT NULL,
+    CONSTRAINT prediction_model_method_check CHECK ((method = ANY (ARRAY['map'::text, 'ml'::text]))),
+    CONSTRAINT prediction_model_serving_check CHECK ((serving = ANY (ARRAY['bgnbd'::text, 'logistic'::text, 'repeat_rate'::text, 'nothing'::text])))
+);
+
+COMMENT ON TABLE data.prediction_model IS 'What was fitted on which orders, how it was judged, and which of the models serves. Kept as history.';
+
+COMMENT ON COLUMN data.prediction_model.missing IS 'What the workspace lacks for predictions, in words; a repeat rate serves as long as anything is missing.';
+
+CREATE TABLE data.rfm_month (
+    workspace_id uuid NOT NULL,
+    month date NOT NULL,
+    rfm_group text NOT NULL,
+    customers integer NOT NULL,
+    revenue numeric(38,4) NOT NULL
+);
+
+COMMENT ON TABLE data.rfm_month IS 'How large the groups were at the end of a month.';
+
+CREATE TABLE data.rfm_run (
+    workspace_id uuid NOT NULL,
+    scored_at timestamp with time zone NOT NULL,
+    month date NOT NULL,
+    customers integer NOT NULL,
+    recency_cuts timestamp with time zone[] NOT NULL,
+    frequency_cuts integer[] NOT NULL,
+    monetary_cuts numeric[] NOT NULL,
+    spent_cuts numeric[] NOT NULL
+);
+
+COMMENT ON TABLE data.rfm_run IS 'When everybody was scored last, and the greatest value of each fifth but the highest; null where nobody is in or below it.';
+
+COMMENT ON COLUMN data.rfm_run.month IS 'The month, in the workspace''s zone, before which former_group was kept.';
+
+COMMENT ON COLUMN data.rfm_run.spent_cuts IS 'The greatest total spent of each hundredth but the highest: a customer''s percentile without a look at the others.';
+
+CREATE TABLE data.sales_day (
+    workspace_id uuid NOT NULL,
+    day date NOT NULL,
+    channel text NOT NULL,
+    country text NOT NULL,
+    region text NOT NULL,
+    buyers integer NOT NULL,
+    newcomers integer NOT NULL,
+    orders integer NOT NULL,
+    gross numeric(38,4) NOT NULL,
+    refunded numeric(38,4) NOT NULL,
+    net numeric(38,4) NOT NULL
+);
+
+COMMENT ON TABLE data.sales_day IS 'The sums of customer_day over customers.';
+
+COMMENT ON COLUMN data.sales_day.newcomers IS 'Customers whose first order is among them.';
+
 CREATE TABLE data.saved_view (
     workspace_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2607,6 +2761,21 @@ CREATE VIEW fence.channel_connection WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.cohort_cell WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    grain,
+    dimension,
+    value,
+    cohort,
+    period,
+    customers,
+    orders,
+    net,
+    last_customers
+   FROM data.cohort_cell
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.communication_preference WITH (security_barrier='false') AS
  SELECT workspace_id,
     customer_id,
@@ -2731,6 +2900,22 @@ CREATE VIEW fence.customer WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.customer_day WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    day,
+    channel,
+    country,
+    region,
+    orders,
+    gross,
+    refunded,
+    net,
+    is_first
+   FROM data.customer_day
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.customer_identity WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -2827,6 +3012,32 @@ CREATE VIEW fence.customer_note WITH (security_barrier='false') AS
     updated_at,
     version
    FROM data.customer_note
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_prediction WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    version,
+    churn_probability,
+    churn_risk,
+    expected_orders,
+    predicted_value,
+    next_order_on,
+    value_at_stake
+   FROM data.customer_prediction
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.customer_rfm WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    customer_id,
+    recency,
+    frequency,
+    monetary,
+    rfm_group,
+    former_group
+   FROM data.customer_rfm
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -3232,6 +3443,23 @@ CREATE VIEW fence.order_refund WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.prediction_model WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    version,
+    serving,
+    method,
+    as_of,
+    window_from,
+    horizon_days,
+    customers,
+    missing,
+    parameters,
+    backtest,
+    fitted_at
+   FROM data.prediction_model
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.privacy_request WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -3272,6 +3500,45 @@ CREATE VIEW fence.privacy_setting WITH (security_barrier='false') AS
     updated_at,
     version
    FROM data.privacy_setting
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.rfm_month WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    month,
+    rfm_group,
+    customers,
+    revenue
+   FROM data.rfm_month
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.rfm_run WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    scored_at,
+    month,
+    customers,
+    recency_cuts,
+    frequency_cuts,
+    monetary_cuts,
+    spent_cuts
+   FROM data.rfm_run
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.sales_day WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    day,
+    channel,
+    country,
+    region,
+    buyers,
+    newcomers,
+    orders,
+    gross,
+    refunded,
+    net
+   FROM data.sales_day
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
@@ -3473,6 +3740,9 @@ ALTER TABLE ONLY data.bulk_result
 ALTER TABLE ONLY data.channel_connection
     ADD CONSTRAINT channel_connection_pkey PRIMARY KEY (workspace_id, id);
 
+ALTER TABLE ONLY data.cohort_cell
+    ADD CONSTRAINT cohort_cell_pkey PRIMARY KEY (workspace_id, grain, dimension, value, cohort, period);
+
 ALTER TABLE ONLY data.communication_preference
     ADD CONSTRAINT communication_preference_pkey PRIMARY KEY (workspace_id, customer_id);
 
@@ -3490,6 +3760,9 @@ ALTER TABLE ONLY data.custom_field_stamp
 
 ALTER TABLE ONLY data.custom_field_value
     ADD CONSTRAINT custom_field_value_pkey PRIMARY KEY (workspace_id, index_id, customer_id);
+
+ALTER TABLE ONLY data.customer_day
+    ADD CONSTRAINT customer_day_pkey PRIMARY KEY (workspace_id, customer_id, day, channel, country, region);
 
 ALTER TABLE ONLY data.customer_identity
     ADD CONSTRAINT customer_identity_pkey PRIMARY KEY (workspace_id, id);
@@ -3511,6 +3784,12 @@ ALTER TABLE ONLY data.customer_note
 
 ALTER TABLE ONLY data.customer
     ADD CONSTRAINT customer_pkey PRIMARY KEY (workspace_id, id);
+
+ALTER TABLE ONLY data.customer_prediction
+    ADD CONSTRAINT customer_prediction_pkey PRIMARY KEY (workspace_id, customer_id);
+
+ALTER TABLE ONLY data.customer_rfm
+    ADD CONSTRAINT customer_rfm_pkey PRIMARY KEY (workspace_id, customer_id);
 
 ALTER TABLE ONLY data.customer_stale
     ADD CONSTRAINT customer_stale_pkey PRIMARY KEY (workspace_id, id);
@@ -3590,11 +3869,23 @@ ALTER TABLE ONLY data."order"
 ALTER TABLE ONLY data.order_refund
     ADD CONSTRAINT order_refund_pkey PRIMARY KEY (workspace_id, order_id, id);
 
+ALTER TABLE ONLY data.prediction_model
+    ADD CONSTRAINT prediction_model_pkey PRIMARY KEY (workspace_id, version);
+
 ALTER TABLE ONLY data.privacy_request
     ADD CONSTRAINT privacy_request_pkey PRIMARY KEY (workspace_id, id);
 
 ALTER TABLE ONLY data.privacy_setting
     ADD CONSTRAINT privacy_setting_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY data.rfm_month
+    ADD CONSTRAINT rfm_month_pkey PRIMARY KEY (workspace_id, month, rfm_group);
+
+ALTER TABLE ONLY data.rfm_run
+    ADD CONSTRAINT rfm_run_pkey PRIMARY KEY (workspace_id);
+
+ALTER TABLE ONLY data.sales_day
+    ADD CONSTRAINT sales_day_pkey PRIMARY KEY (workspace_id, day, channel, country, region);
 
 ALTER TABLE ONLY data.saved_view
     ADD CONSTRAINT saved_view_pkey PRIMARY KEY (workspace_id, id);
@@ -3696,6 +3987,10 @@ CREATE INDEX customer_country ON data.customer USING btree (workspace_id, lower(
 
 CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
 
+CREATE INDEX customer_day_day ON data.customer_day USING btree (workspace_id, day) INCLUDE (customer_id, orders, is_first, country, region);
+
+CREATE INDEX customer_day_first ON data.customer_day USING btree (workspace_id, customer_id) INCLUDE (day, channel, country) WHERE is_first;
+
 CREATE INDEX customer_deleted ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NOT NULL);
 
 CREATE UNIQUE INDEX customer_email ON data.customer USING btree (workspace_id, lower(email)) WHERE (deleted_at IS NULL);
@@ -3737,6 +4032,12 @@ CREATE INDEX customer_metrics_spent ON data.customer_metrics USING btree (worksp
 CREATE INDEX customer_name ON data.customer USING btree (workspace_id, "left"(COALESCE(ext.fold(name), '􏿿'::text), 200), id);
 
 CREATE INDEX customer_note_customer ON data.customer_note USING btree (workspace_id, customer_id, pinned DESC, id DESC);
+
+CREATE INDEX customer_prediction_risk ON data.customer_prediction USING btree (workspace_id, churn_risk, customer_id);
+
+CREATE INDEX customer_prediction_stake ON data.customer_prediction USING btree (workspace_id, value_at_stake DESC, customer_id DESC);
+
+CREATE INDEX customer_rfm_group ON data.customer_rfm USING btree (workspace_id, rfm_group, customer_id);
 
 CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops);
 
@@ -3996,11 +4297,17 @@ ALTER TABLE ONLY data.order_refund
 ALTER TABLE ONLY data."order"
     ADD CONSTRAINT order_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
+ALTER TABLE ONLY data.prediction_model
+    ADD CONSTRAINT prediction_model_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
 ALTER TABLE ONLY data.privacy_request
     ADD CONSTRAINT privacy_request_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.privacy_setting
     ADD CONSTRAINT privacy_setting_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.rfm_run
+    ADD CONSTRAINT rfm_run_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
 ALTER TABLE ONLY data.saved_view
     ADD CONSTRAINT saved_view_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
@@ -4227,6 +4534,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.bulk_result TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.channel_connection TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.cohort_cell TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.communication_preference TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.consent TO supover_app;
@@ -4241,6 +4550,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.custom_field_value TO supover_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_day TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_identity TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_journal TO supover_app;
@@ -4252,6 +4563,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_merge_row TO supover_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_metrics TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_note TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_prediction TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_rfm TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.customer_stale TO supover_app;
 
@@ -4301,9 +4616,17 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_line TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.order_refund TO supover_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.prediction_model TO supover_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.privacy_request TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.privacy_setting TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.rfm_month TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.rfm_run TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.sales_day TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.saved_view TO supover_app;
 

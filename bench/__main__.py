@@ -22,7 +22,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import duplicates, exports, load, overload, peers, people, seed, segments
+from bench import duplicates, exports, load, overload, peers, people, prediction, rollups, seed, segments
 from bench import imports as files
 from bench.house import House, new_workspace, open_house, peak_mib, worker
 from bench.load import Post
@@ -41,6 +41,7 @@ LATE_ORDERS = 10_000
 STEADY_A_SECOND = 500
 STEADY_S = 15
 RARE_TERMS = 200
+PREDICTED = 1_000_000
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -427,10 +428,75 @@ async def pairs(house: House, report: Report, customers: int) -> None:
             report.add(Row("  automatic", str(exact)))
 
 
+async def reports(house: House, report: Report, customers: int) -> None:
+    """Roll-ups of five orders a customer, or of $ORDERS in all, made anew, kept and answered from."""
+    found = await rollups.measure(house, customers)
+    of = f"of {found.orders:,} orders"
+    report.add(
+        Row(
+            f"roll-ups {of} made anew: {found.days:,} days, {found.cells:,} cells",
+            f"{found.rebuild_s:.1f} s",
+            f"{found.query_s:.1f} s PostgreSQL, the months' cells alone, from the orders",
+            f"{found.rebuild_s / found.query_s:.2f}",
+        )
+    )
+    if found.duckdb_s is None:
+        report.add(Row("  the months' cells alone", "", f"DuckDB {found.duckdb}"))
+    else:
+        report.add(
+            Row("  the months' cells alone", "", f"{found.duckdb_s:.2f} s {found.duckdb}, from a table of its own")
+        )
+    report.add(
+        Row(
+            "cohorts of 36 months, from cells",
+            f"p95 {found.answer_p95_ms:.1f} ms",
+            f"p50 {found.answer_p50_ms:.1f} ms; of a channel and a country at once, from days, {found.segment_ms:,.0f} ms",
+            goal="p95 < 5 ms",
+            met=found.answer_p95_ms < 5,
+        )
+    )
+    report.add(
+        Row("roll-ups kept, a late order", f"{found.upkeep_us:.0f} us", f"in batches of {rollups.LATE:,} orders")
+    )
+
+
+async def predictions(house: House, report: Report, customers: int) -> None:
+    """Simulated customers fitted and scored beside lifetimes, in turns: a million unless N says so."""
+    count = customers if "N" in os.environ else PREDICTED
+    file = house.folder / "predicted.npz"
+    await asyncio.to_thread(prediction.customers, count, file)
+    python = await asyncio.to_thread(prediction.peer, house.folder)
+    before = await asyncio.to_thread(prediction.ours, file)
+    if python is None:
+        report.add(
+            Row(f"{count:,} customers fitted and scored", f"{before.seconds:.2f} s", "lifetimes could not be installed")
+        )
+        return
+    theirs = await asyncio.to_thread(prediction.theirs, python, file)
+    after = await asyncio.to_thread(prediction.ours, file)
+    took = (before.seconds + after.seconds) / 2
+    ratio = theirs.seconds / took
+    off = max(abs(a / b - 1) for a, b in zip(after.parameters, theirs.parameters, strict=True))
+    report.add(
+        Row(
+            f"{count:,} customers fitted and scored",
+            f"{took:.2f} s",
+            f"{theirs.seconds:.1f} s lifetimes",
+            f"{ratio:.0f}",
+            "≥ 50",
+            ratio >= 50,
+        )
+    )
+    said = f"off by {off:.1e} at most; orders expected {after.expected / theirs.expected - 1:+.1e}"
+    report.add(Row("  their parameters", said, goal="≤ 1e-4", met=off <= 1e-4))
+
+
 PARTS: Mapping[str, Callable[[House, Report, int], Awaitable[None]]] = {
     "orders": orders,
     "files": customer_files,
     "duplicates": pairs,
+    "analytics": reports,
+    "prediction": predictions,
 }
 
 

@@ -224,9 +224,10 @@ async def test_the_demo_is_there_whole_and_its_figures_right(empty: str, tmp_pat
         "select count(*) from data.\"order\" where on_hold and hold_reason = 'The customer is blocked.'": 3,
         "select count(*) from data.\"order\" where on_hold and hold_reason = 'The address looks incomplete.'": 4,
         "select count(*) from data.customer_note": 12,
+        "select count(*) from data.job where kind = 'analytics.fit' and state = 'queued'": 1,
     }
     assert {sql: await ask(empty, sql) for sql in expected} == expected
-    for table in ("customer", "customer_identity", "order", "duplicate_pair"):
+    for table in ("customer", "customer_identity", "order", "duplicate_pair", "customer_day", "customer_rfm"):
         known = f"select count(*) > 0 from pg_stats where schemaname = 'data' and tablename = '{table}'"
         assert await ask(empty, known), f"the planner knows {table} before anybody asks"
     for table in ("duplicate_pair", "order_refund", "address", "exchange_rate"):

@@ -57,6 +57,7 @@ ROOMS: Final = {
     "orders": Lines("supover.imports.cli:orders supover.exports.cli:orders", "Orders from files and to files."),
     "duplicates": Lines("supover.duplicates.cli:duplicates", "Customers that may be the same person."),
     "segments": Lines("supover.segments.cli:segments", "Customers who fit a filter, and groups."),
+    "analytics": Lines("supover.analytics.cli:analytics", "What customers are worth, and who will leave."),
     "rates": Lines("supover.orders.cli:rates", "What orders in other currencies count at."),
     "reconcile": Lines("supover.house:reconcile", "Prove what is stored by a recount."),
     "retention": Lines("supover.house:retention", "Forget what is older than it is kept."),

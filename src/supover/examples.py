@@ -63,7 +63,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "ordersCount": 3,
         "currency": "USD",
         "byCurrency": {"USD": {"orders": 2, "spent": "59.90", "lifetimeValue": "59.90"}},
-        "rfmGroup": None,
+        "rfmGroup": "LOYAL",
         "churnRisk": None,
         "tags": ["navy"],
         "customFields": {"size": "M"},

@@ -19,6 +19,9 @@ def routes() -> "Sequence[api.Routes]":
     """Every room's routes. Only here is the web framework imported: workers and the command line start without it."""
     from supover.access import routes as access
     from supover.addresses import routes as addresses
+    from supover.analytics import churn_routes as churn
+    from supover.analytics import report_routes as reports
+    from supover.analytics import routes as analytics
     from supover.bulk import routes as bulk
     from supover.channels import routes as channels
     from supover.consent import routes as consent
@@ -54,11 +57,14 @@ def routes() -> "Sequence[api.Routes]":
         suppressions.routes,
         timeline.routes,
         orders.routes,
+        analytics.routes,
         duplicates.routes,
         merging.routes,
         segments.routes,
         language.routes,
         views.routes,
+        reports.routes,
+        churn.routes,
         bulk.routes,
         imports.routes,
         exports.routes,
@@ -122,10 +128,11 @@ def load_reactions() -> None:
 def proofs() -> "Sequence[Proof]":
     """How each room that stores sums or states proves them."""
     from supover.analytics import commands as analytics
+    from supover.analytics import rollups
     from supover.consent import queries as consent
     from supover.segments import proof as segments
 
-    return (analytics.reconcile, consent.reconcile, segments.reconcile)
+    return (analytics.reconcile, rollups.reconcile, consent.reconcile, segments.reconcile)
 
 
 def load_fields() -> None:

@@ -43,6 +43,7 @@ async def test_signing_in_hands_over_a_cookie_that_scripts_cannot_read(client: C
         "duplicates:write",
         "orders:read",
         "orders:write",
+        "analytics:read",
         "events:read",
         "imports:read",
         "exports:read",

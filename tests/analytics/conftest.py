@@ -1,5 +1,5 @@
-"""Each test has a shop of its own."""
+"""Each test has a shop of its own, and a program with its key."""
 
-from tests.makers import shop
+from tests.makers import api, shop
 
-__all__ = ["shop"]
+__all__ = ["api", "shop"]

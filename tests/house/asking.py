@@ -120,6 +120,7 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "tag": ["tag1"],
     "segment": [str(key("segment", 1))],
     "source": ["SHOPIFY"],
+    "channel": ["SHOPIFY"],
     "country": ["DE"],
     "currency": ["USD"],
     "number": ["#10"],

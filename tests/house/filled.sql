@@ -143,8 +143,41 @@ select s.workspace_id, pg_temp.key(s.n, 'customer', i), i % 9, i % 977, i % 311,
        '{"EUR": {"orders": 1, "spent": "1.00", "lifetimeValue": "1.00"}}'
   from shop s, generate_series(1, 2000) i;
 
+insert into data.customer_rfm (workspace_id, customer_id, recency, frequency, monetary, rfm_group, former_group)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), 1 + i % 5, 1 + i % 4, 1 + i % 3, (array['CHAMPIONS', 'LOYAL', 'ACTIVE', 'DORMANT'])[1 + i % 4],
+       case when i % 3 > 0 then 'ACTIVE' end
+  from shop s, generate_series(1, 2000) i
+ where i % 9 > 0;
+
+insert into data.rfm_run (workspace_id, scored_at, month, customers, recency_cuts, frequency_cuts, monetary_cuts, spent_cuts)
+select s.workspace_id, pg_temp.at(0), '2025-01-01', 1777, array_agg(pg_temp.at(i * 400)), '{1,2,4,6}', '{100,300,500,700}',
+       (select array_agg(n * 9.5) from generate_series(1, 99) n)
+  from shop s, generate_series(1, 4) i
+ group by s.workspace_id;
+
+insert into data.rfm_month (workspace_id, month, rfm_group, customers, revenue)
+select s.workspace_id, (date '2020-01-01' + i * interval '1 month')::date, g, i, i
+  from shop s, generate_series(1, 300) i, unnest('{CHAMPIONS,LOYAL,ACTIVE,DORMANT,PROSPECTS}'::text[]) g;
+
 insert into data.customer_stale (workspace_id, customer_id)
 select s.workspace_id, pg_temp.key(s.n, 'customer', i) from shop s, generate_series(1, 200) i;
+
+insert into data.customer_day (workspace_id, customer_id, day, channel, country, region, orders, gross, refunded, net, is_first)
+select s.workspace_id, pg_temp.key(s.n, 'customer', 1 + i % 1500), date '2024-01-01' + i / 4, (array['SHOPIFY', 'ETSY', 'MANUAL'])[1 + i % 3],
+       (array['DE', 'FR', 'GB', 'US'])[1 + i % 4], (array['BE', 'BY', '', 'HH'])[1 + i % 4], 1, 10 + i % 500, 0, 10 + i % 500, i < 1500
+  from shop s, generate_series(0, 4499) i;
+insert into data.sales_day (workspace_id, day, channel, country, region, buyers, newcomers, orders, gross, refunded, net)
+select d.workspace_id, d.day, d.channel, d.country, d.region, count(*), count(*) filter (where d.is_first), sum(d.orders), sum(d.gross), 0,
+       sum(d.net)
+  from data.customer_day d group by 1, 2, 3, 4, 5;
+insert into data.cohort_cell (workspace_id, grain, dimension, value, cohort, period, customers, orders, net, last_customers)
+select d.workspace_id, g.grain, v.dimension, v.value, date_trunc(g.grain, f.day::timestamp), date_trunc(g.grain, d.day::timestamp),
+       count(distinct d.customer_id), sum(d.orders), sum(d.net), 0
+  from data.customer_day d
+  join data.customer_day f on f.workspace_id = d.workspace_id and f.customer_id = d.customer_id and f.is_first
+ cross join (values ('week'), ('month'), ('quarter')) as g (grain)
+ cross join lateral (values ('all', ''), ('channel', f.channel), ('country', f.country)) as v (dimension, value)
+ group by 1, 2, 3, 4, 5, 6;
 
 insert into data.duplicate_pair (workspace_id, id, a_id, b_id, score, level, own_level, reasons, evidence, status, cluster_id, scan_id, merge_id)
 select s.workspace_id, pg_temp.key(s.n, 'pair', i), least(a, b), greatest(a, b), i % 40, (array['automatic', 'suggested', 'review'])[1 + i % 3],
@@ -254,6 +287,16 @@ select s.workspace_id, pg_temp.key(s.n, 'segment', i), case when i % 5 = 1 then 
 insert into data.segment_member (workspace_id, segment_id, customer_id, entered_at)
 select s.workspace_id, pg_temp.key(s.n, 'segment', i), pg_temp.key(s.n, 'customer', k), pg_temp.at(k)
   from shop s, generate_series(1, 40) i, lateral generate_series(1 + i % 7, 2000, i % 11 + 1) k;
+
+insert into data.prediction_model (workspace_id, version, serving, method, as_of, window_from, horizon_days, customers, parameters, fitted_at)
+select s.workspace_id, i, 'bgnbd', 'map', date '2025-01-01' + i, date '2024-01-01', 90, 4000, '{"r": 0.5, "repeats": [[4000, 3000]]}',
+       pg_temp.at(i)
+  from shop s, generate_series(1, 300) i;
+insert into data.customer_prediction (workspace_id, customer_id, version, churn_probability, churn_risk, expected_orders, predicted_value,
+                                      next_order_on, value_at_stake)
+select s.workspace_id, pg_temp.key(s.n, 'customer', i), 300, (i % 100) / 100.0, (array['low', 'medium', 'high'])[1 + i % 3], i % 5, i % 5 * 20,
+       date '2026-01-01', i
+  from shop s, generate_series(1, 4000) i;
 
 insert into data.segment_pick (workspace_id, segment_id, customer_id, picked_by)
 select s.workspace_id, pg_temp.key(s.n, 'segment', 1 + 5 * (i % 40)), pg_temp.key(s.n, 'customer', i), 'cli'

@@ -76,6 +76,8 @@ ACROSS: Final[Mapping[str, str]] = {
 
 COUNTS: Final = "counting, where count=true asks for it, is a pass over the index"
 PROOF: Final = "the proof recounts everything, that is what it is for"
+A_REPORT: Final = "a report is of all customers"
+ANEW: Final = "a rebuild counts everything anew"
 ONE_ROW: Final = "a workspace has one at most"
 FEW_FIELDS: Final = "a workspace has at most a hundred custom fields"
 FEW_CHANGES: Final = "few changes of tags are under way, and those alone stand in the index"
@@ -97,7 +99,35 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.commands.CHECK_CURRENCIES": PROOF,
     "analytics.commands.COUNT_CUSTOMERS": PROOF,
     "analytics.commands.COUNT_ORDERS": PROOF,
+    "analytics.rollups.CHECK_DAYS": PROOF,
+    "analytics.rollups.CHECK_SALES": PROOF,
+    "analytics.rollups.CHECK_CELLS": PROOF,
+    "analytics.rollups.HOW_MANY": PROOF,
+    "analytics.rollups.FORGET_DAYS": ANEW,
+    "analytics.rollups.FORGET_SALES": ANEW,
+    "analytics.rollups.FORGET_CELLS": ANEW,
+    "analytics.rollups.COUNT_DAYS": ANEW,
+    "analytics.rollups.COUNT_SALES": ANEW,
+    "analytics.rollups.COUNT_CELLS": ANEW,
     "analytics.commands.MARK_ALL": "all figures are recounted when other statuses count",
+    "analytics.cohorts.OF_BOTH": A_REPORT,
+    "analytics.cohorts.OF_SEGMENT": A_REPORT,
+    "analytics.customer.FIND": ONE_ROW,
+    "analytics.ltv.HISTOGRAM": A_REPORT,
+    "analytics.ltv.ORIGINS": A_REPORT,
+    "analytics.ltv.SPREAD": A_REPORT,
+    "analytics.rfm.CELLS": A_REPORT,
+    "analytics.rfm.RUN": A_REPORT,
+    "analytics.scoring.LAST": ONE_ROW,
+    "analytics.scoring.SCORE": "a score is a place among all",
+    "analytics.scoring.SCORE_SOME": ONE_ROW,
+    "customers.queries.FIND": ONE_ROW,
+    "customers.queries.FIND_WITH_ADDRESSES": ONE_ROW,
+    "customers.queries.LIST_WITH_ADDRESSES": ONE_ROW,
+    "analytics.jobs.STALE": "exists stops at the first row",
+    "analytics.predictions.AT_RISK": "the members of a segment, and of them those with most at stake",
+    "analytics.predictions.COUNT_AT_RISK": COUNTS,
+    "analytics.predictions.COUNT_MODELS": COUNTS,
     "customers.hashing.FIND": ONE_ROW,
     "customers.hashing.SEAL_ANEW": ONE_ROW,
     "customers.contacts.LOCK_ALL": ONE_ROW,
@@ -175,6 +205,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "segments.commands.HOW_MANY": FEW_SEGMENTS,
     "segments.counting.NOTE_DAYS": FEW_SEGMENTS,
     "segments.marks.MARK": "exists stops at the first segment",
+    "segments.marks.MARK_BY": FEW_SEGMENTS,
     "segments.marks.WANT_ALL": FEW_SEGMENTS,
     "segments.marks.ADD_BUILT_IN": FEW_SEGMENTS,
     "segments.membership.TAKE_ALL": "a backlog is taken as a whole",
@@ -219,8 +250,19 @@ BY_HAND: Final = [
         "or of one order's lines",
         "address.country address.state customer.created_at customer.custom_fields customer.date_of_birth customer.tags "
         "customer_metrics.average_order_value customer_metrics.first_order_at customer_metrics.last_order_at "
-        "customer_metrics.lifetime_value order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
+        "customer_metrics.lifetime_value customer_prediction.churn_probability customer_prediction.churn_risk "
+        "customer_prediction.expected_orders customer_prediction.predicted_value customer_rfm.frequency customer_rfm.monetary "
+        "customer_rfm.recency order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
     ),
+    ("one customer has one first day", "customer_day.is_first"),
+    ("counts until it is enough", "customer_metrics.refreshed_at"),
+    ("one customer has few days with orders", "customer_day.day"),
+    (
+        "a report looks at all days of a period, or at all first ones; of a segment at those of its members",
+        "customer_day.channel customer_day.country customer_day.is_first sales_day.country",
+    ),
+    ("a fit looks at the days of everybody, or of every so-manieth", "customer_day.customer_id customer_day.net"),
+    ("orders of nobody are few", "order.billing_address order.shipping_address"),
     ("an address with a first line is enough to write to", "address.line1"),
     ("the proof recounts everything", "consent_entry.contact_hash consent_entry.state consent_entry.topic"),
     (

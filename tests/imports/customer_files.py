@@ -68,7 +68,7 @@ DUMPED = (
     ("address", "id, customer_id, type, is_default, line1, line2, city, state, postal_code, country, recipient_name, phone"),
     ("customer_note", "id, customer_id, note, author"),
     ("customer_metrics", "customer_id, order_count, total_spent"),
-    ("customer_stale", "customer_id"),
+    ("customer_day", "customer_id, day, orders, net"),
     ("segment_member", "segment_id, customer_id"),
     ("duplicate_pair", "a_id, b_id, level, status"),
     ("consent", "customer_id, channel, topic, state"),

@@ -367,9 +367,8 @@ async def test_the_pinned_address_is_the_same_request(api: Small, db: Database) 
 async def test_the_same_key_with_another_request_is_422(api: Small, db: Database) -> None:
     await post(api, "k")
     other_body = await post(api, "k", "B")
-    other_query = await api.post("/api/things?x=1", json={"name": "A"}, headers={"Idempotency-Key": "k"})
     other_route = await api.post("/api/secrets", json={"name": "A"}, headers={"Idempotency-Key": "k"})
-    for answer in (other_body, other_query, other_route):
+    for answer in (other_body, other_route):
         assert (answer.status_code, answer.json()["type"]) == (422, "https://supover.dev/problems/key-reused")
     assert await api.effects(db) == 1
 

@@ -21,6 +21,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "duplicates:write": "Scan for them and dismiss them; to accept them is to merge.",
     "orders:read": "Orders and exchange rates.",
     "orders:write": "Change them.",
+    "analytics:read": "Reports: the overview, cohorts, groups, predictions and where was sold to.",
     "events:read": "The event log.",
     "imports:read": "Imports and their errors.",
     "imports:write": "Start, cancel, resume and revert imports, which add, change and delete what their files say.",
@@ -34,7 +35,7 @@ SCOPES: Final[Mapping[str, str]] = {
 
 Role = Literal["owner", "admin", "agent", "viewer"]
 
-_VIEWER: Final = ("customers:read", "orders:read", "events:read", "imports:read")
+_VIEWER: Final = ("customers:read", "orders:read", "analytics:read", "events:read", "imports:read")
 ROLES: Final[Mapping[Role, tuple[str, ...]]] = {
     "owner": (OWNER, "admin"),
     "admin": ("admin",),
@@ -133,6 +134,12 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "orders.deliver": "orders:write",
     "orders.of_customer": "orders:read",
     "orders.identity": "orders:read",
+    "analytics.of_customer": "customers:read",
+    "analytics.rfm": "analytics:read",
+    "analytics.ltv": "analytics:read",
+    "analytics.overview": "analytics:read",
+    "analytics.cohorts": "analytics:read",
+    "analytics.geography": "analytics:read",
     "events.search": "events:read",
     "bulk.create": "customers:write",
     "bulk.search": "customers:read",
@@ -171,6 +178,8 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "privacy.certificate": "privacy:read",
     "privacy.retention": "privacy:read",
     "privacy.set_retention": "admin",
+    "analytics.churn": "customers:read",
+    "analytics.models": "customers:read",
     "duplicates.search": "duplicates:read",
     "duplicates.scan": "duplicates:write",
     "duplicates.search_scans": "duplicates:read",

@@ -1,9 +1,10 @@
 """Figures are marked stale, recounted, and proved."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
+from supover.analytics import rollups, scoring
 from supover.analytics.events import CustomersRecounted
 from supover.kit.db import Reader, Tx
 from supover.kit.events import publish
@@ -40,10 +41,20 @@ REMOVE: Final = "delete from customer_metrics where workspace_id = $1 and custom
 REMOVE_MARKS: Final = "delete from customer_stale where workspace_id = $1 and customer_id = any($2::uuid[])"
 
 
+MARK_COUNTED: Final = """
+    insert into customer_stale (workspace_id, customer_id, origin)
+    select $1, n.customer_id, $3
+      from (select distinct d.customer_id from customer_day d where d.workspace_id = $1 and d.customer_id = any($2::uuid[])) as n"""
+
+
 async def remove(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Removes the figures of customers who are unmade."""
+    """Removes the figures of customers who are unmade.
+
+    Whose orders went to somebody else a moment ago still stands in roll-ups: of those the drain finds nothing, and takes it off.
+    """
     await tx.run(REMOVE, list(customer_ids))
     await tx.run(REMOVE_MARKS, list(customer_ids))
+    await tx.run(MARK_COUNTED, list(customer_ids), tx.origin)
 
 
 MARK: Final = """
@@ -55,6 +66,19 @@ async def mark(tx: Tx, customer_ids: Sequence[UUID]) -> None:
     """Leaves one mark a customer, in the transaction that made the figures stale."""
     if customer_ids:
         await tx.run(MARK, list(customer_ids), tx.origin)
+
+
+MARK_OF_ORDERS: Final = """
+    insert into customer_stale (workspace_id, customer_id, origin)
+    select $1, n.customer_id, $3
+      from (select distinct o.customer_id from "order" o
+             where o.workspace_id = $1 and o.id = any($2::uuid[]) and o.customer_id is not null) as n"""
+
+
+async def mark_of_orders(tx: Tx, order_ids: Sequence[UUID]) -> None:
+    """Leaves one mark for each customer of these orders."""
+    if order_ids:
+        await tx.run(MARK_OF_ORDERS, list(order_ids), tx.origin)
 
 
 MARK_ALL: Final = """
@@ -140,8 +164,23 @@ async def refresh(tx: Tx) -> int:
         live = {id for id, origin in taken if origin == "live"}
         from_history = {id for id, _ in taken} - live
         await tx.run(REFRESH, [*live, *from_history])
+        await rollups.keep(tx, [*live, *from_history])
         await publish(tx, [CustomersRecounted(live=tuple(live), from_history=tuple(from_history))])
+        await _score(tx, live, from_history, many=len(taken) >= BATCH)
     return len(taken)
+
+
+async def _score(tx: Tx, live: Collection[UUID], from_history: Collection[UUID], *, many: bool) -> None:
+    """Scores recounted customers by the cuts that are there, and has everybody scored soon; history is told as such."""
+    was = tx.origin
+    try:
+        for origin, ids in (("live", live), ("import", from_history)):
+            tx.origin = origin
+            if ids:
+                await scoring.some(tx, list(ids))
+                await scoring.soon(tx, many=many)
+    finally:
+        tx.origin = was
 
 
 # --- proof ---------------------------------------------------------------------------------------------------------------

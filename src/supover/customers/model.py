@@ -124,6 +124,7 @@ class Customer(msgspec.Struct, frozen=True, rename="camel"):
     `totalSpent`, `orderCount`, `averageOrderValue`, `firstOrderDate` and `lastOrderDate` are of the orders that count;
     `lifetimeValue`, `totalOrders` and `isRepeatCustomer` of delivered ones; `ordersCount` of all. Amounts are in
     `currency`, the workspace's; `byCurrency` has the counting orders' sums in the currencies they were placed in.
+    `rfmGroup` is PROSPECTS without an order that counts, and null before customers were scored or once they are deleted.
     What `include` asked for is there too: `addresses`; `identities`, the newest 50; `notes`, the pinned and then the newest,
     20 in all; `orders`, the newest 5.
     """

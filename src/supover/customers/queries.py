@@ -21,11 +21,16 @@ _COLUMNS: Final = """c.id, c.external_id, c.email, c.name, c.phone, c.date_of_bi
            round(coalesce(m.total_spent, 0), w.digits), coalesce(m.order_count, 0),
            round(coalesce(m.average_order_value, 0), w.digits), m.first_order_at, m.last_order_at,
            round(coalesce(m.lifetime_value, 0), w.digits), coalesce(m.total_orders, 0), coalesce(m.total_orders, 0) > 1,
-           coalesce(m.orders_count, 0), w.currency, coalesce(m.by_currency, jsonb_build_object()), null::text, null::text,
+           coalesce(m.orders_count, 0), w.currency, coalesce(m.by_currency, jsonb_build_object()),
+           case when c.deleted_at is null then coalesce(
+               (select k.rfm_group from customer_rfm k where k.workspace_id = $1 and k.customer_id = c.id),
+               (select 'PROSPECTS' from rfm_run r where r.workspace_id = $1)) end,
+           cp.churn_risk,
            c.tags, c.custom_fields, c.created_at, c.updated_at, c.deleted_at, c.merged_into_id, c.version"""
 _FROM: Final = """customer c
       join workspace w on w.workspace_id = $1
-      left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id"""
+      left join customer_metrics m on m.workspace_id = $1 and m.customer_id = c.id
+      left join customer_prediction cp on cp.workspace_id = $1 and cp.customer_id = c.id"""
 _ADDRESSES: Final = """(
            select coalesce(jsonb_agg(jsonb_build_array(
                       a.id, a.customer_id, a.type, a.is_default, a.line1, a.line2, a.city, a.state, a.postal_code, a.country,

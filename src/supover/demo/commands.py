@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import IO, Final
@@ -19,6 +20,7 @@ from supover.access import audit
 from supover.access import commands as access
 from supover.access.model import NewKey, NewStaff, NewWorkspace, operator
 from supover.analytics import commands as analytics
+from supover.analytics import predictions, scoring
 from supover.channels.model import ChannelOrder
 from supover.customers import commands as customers
 from supover.customers.model import CustomerChange, NewCustomer
@@ -58,29 +60,55 @@ async def fill(begin: Begin, shape: Shape, progress: Callable[[int], None] = lam
             await rates.keep(tx, table[n : n + rates.BATCH])
     for number, block in enumerate(rules.orders(shape)):
         found: list[tuple[Told, Taken]] = []
-        for n in range(0, len(block), AT_ONCE):
-            some = block[n : n + AT_ONCE]
-            async with begin() as tx:
-                taken = await orders.take_in(tx, [told.order for told in some])
-            outcomes.update(one.outcome for one in taken)
-            made += sum(one.customer_created for one in taken)
-            found += zip(some, taken, strict=True)
-            progress(outcomes.total())
+        for part in _parts(shape, block):
+            for n in range(0, len(part), AT_ONCE):
+                some = part[n : n + AT_ONCE]
+                async with begin() as tx:
+                    taken = await orders.take_in(tx, [told.order for told in some])
+                outcomes.update(one.outcome for one in taken)
+                made += sum(one.customer_created for one in taken)
+                found += zip(some, taken, strict=True)
+                progress(outcomes.total())
+            if len(part) < len(block) and len(found) == len(part) and outcomes["created"]:
+                await _recount(begin)
+                async with begin() as tx:
+                    # So that somebody has moved since.
+                    await scoring.everybody(tx, _month(shape) - timedelta(days=1))
         if number == 0 and outcomes["created"]:
             async with begin() as tx:
                 await _look_after(tx, shape, found)
                 await wishes.tell(tx, shape.seed, found)
-    while True:
-        async with begin() as tx:
-            if not await analytics.refresh(tx):
-                break
+    await _recount(begin)
+    async with begin() as tx:
+        await scoring.everybody(tx)
     while True:
         async with begin() as tx:
             if not await membership.refresh(tx) and not await membership.evaluate_next(tx):
                 break
     async with begin() as tx:
         await tx.value(LEARN)
+        if outcomes["created"]:
+            await predictions.fit_later(tx, from_history=True)
     return Filled(outcomes.total(), outcomes["created"], outcomes["updated"], outcomes["unchanged"], made)
+
+
+async def _recount(begin: Begin) -> None:
+    while True:
+        async with begin() as tx:
+            if not await analytics.refresh(tx):
+                return
+
+
+def _month(shape: Shape) -> datetime:
+    return shape.until.replace(day=1)
+
+
+def _parts(shape: Shape, block: Sequence[Told]) -> Sequence[Sequence[Told]]:
+    """The orders before the running month, and those in it; a long story is told at once, as its blocks go through all months."""
+    if shape.customers > rules.BLOCK:
+        return (block,)
+    before = sum(told.order.placed_at < _month(shape) for told in block)
+    return block[:before], block[before:]
 
 
 NOTES: Final = (

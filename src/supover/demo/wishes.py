@@ -27,6 +27,9 @@ EMAIL: Final[Mapping[Said, int]] = {"SUBSCRIBED": 55, "PENDING": 4, "UNSUBSCRIBE
 """How many of a hundred said so; the others were never asked."""
 SEGMENTS: Final = (
     NewSegment(name="Germany, more than 200", filter="customer_countries CONTAINS 'DE' AND amount_spent > 200"),
+    NewSegment(
+        name="Good once, long gone", filter="rfm_group IN ('AT_RISK', 'PREVIOUSLY_LOYAL') AND amount_spent > 100"
+    ),
     NewSegment(name="Club members", filter="custom.member_since IS NOT NULL"),
 )
 VIEWS: Final = (

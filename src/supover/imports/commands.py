@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import msgspec
 
+from supover.analytics import predictions
 from supover.imports import queries, rules
 from supover.imports.model import (
     ImportCheck,
@@ -34,6 +35,8 @@ CHUNK: Final = 2_000
 TRIES: Final = 5
 SHOWN_ERRORS: Final = 20
 JOB: Final = "imports.orders"
+LARGE: Final = 5_000
+"""After so many orders from one file everybody is predicted anew."""
 
 LEARN: Final = "select learn_sizes()"
 BEGIN: Final = """
@@ -214,8 +217,12 @@ async def run(
     if taken > 1:
         await learn(database)
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
-        await tx.run(FINISH, id)
-        return await queries.find(tx, id)
+        finished = await tx.run(FINISH, id)
+        done = await queries.find(tx, id)
+        if finished and done.created + done.updated >= LARGE:
+            # By so many orders customers are not who they were predicted to be.
+            await predictions.fit_later(tx, from_history=True)
+        return done
 
 
 def is_passing(error: Exception) -> bool:

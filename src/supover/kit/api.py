@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from types import UnionType
 from typing import Annotated, Any, Final, Generic, Literal, Protocol, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
@@ -605,6 +606,9 @@ def query_names(fn: Callable[..., Any]) -> dict[str, str]:
 def _body_type(annotation: Any) -> Any:
     if get_origin(annotation) is Answer:
         return get_args(annotation)[0]
+    if isinstance(annotation, UnionType) and Raw in get_args(annotation):
+        # A report that can be had as a file, too: the document says so beside its schema.
+        (annotation,) = (one for one in get_args(annotation) if one is not Raw)
     return bytes if annotation is Raw else annotation
 
 

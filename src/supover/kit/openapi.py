@@ -224,6 +224,8 @@ def _complete(
         statuses |= {408, 413, 415} if "requestBody" in operation else set()
     if any(parameter["name"] == "If-Match" for parameter in parameters):
         statuses.add(412)
+    if any(parameter["name"] == "format" and "csv" in str(parameter["schema"]) for parameter in parameters):
+        responses["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     if method == "get" and "version" in _answered(responses, schemas):
         responses["304"] = {"description": "It is still what If-None-Match names."}
     for status in sorted(statuses):

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from supover.addresses import rules as places
+from supover.analytics import commands as analytics
 from supover.channels.model import Contact, PostalAddress
 from supover.consent import commands as consent
 from supover.consent.model import Entry
@@ -350,8 +351,13 @@ async def _rows(tx: Tx, person: Person, found: Known, files: Files) -> dict[str,
     done["event_log"] = await tx.value(FACTS, person.customers, person.orders, needles.texts, needles.bare, harmless)
     done["inbox_message"] = await tx.value(MESSAGES, person.customers, person.orders, needles.texts, needles.bare)
     done["customer_told"] = await erased.forget_told(tx, person.customers)
+    # Where orders were sent becomes their country alone, and they are counted by it.
+    await analytics.mark(tx, person.customers)
+    await analytics.mark_of_orders(tx, person.orders)
     for table, key, rows, treatments in await beside.find(tx, person, found.needles):
         done[table] += await tx.value(ERASE, table, key, rows, json_bytes(treatments), [], harmless)
+        if table == "order":
+            await analytics.mark_of_orders(tx, rows)
     found = msgspec.structs.replace(found, masks=[*await beside.spelled(tx, found.contacts), *found.masks])
     orders = set(person.orders)
     own = [id for id in person.own if id not in orders]

@@ -64,7 +64,7 @@ HARMLESS: Final = frozenset(
     identityId identityKind otherId fromId toId withOrders formerId segmentId segmentKind suppressionId messageId
     level score importId chunk created updated removed restored kept fields customerIds requestId connectionId
     platform shop timezone statuses mergeId primaryId duplicateIds newId orderIds identityIds addressIds noteIds
-    members scanId pairs clusters changed compared
+    members scanId pairs clusters changed compared former group risk horizonDays
     """.split()
 )
 """What facts keep of an erased person: ids, amounts, times, words of ours."""
@@ -186,6 +186,45 @@ PERSONAL: Final[Sequence[Table]] = (
         by=(("customer_id", "customers"),),
         told="figures",
         also="order_count total_spent average_order_value first_order_at last_order_at lifetime_value total_orders by_currency",
+    ),
+    Table(
+        name="customer_rfm",
+        personal=_gone("recency frequency monetary rfm_group former_group"),
+        plain="workspace_id customer_id",
+        why="ids",
+        by=(("customer_id", "customers"),),
+        told="scores",
+    ),
+    Table(
+        name="customer_day",
+        plain="workspace_id customer_id day channel country region orders gross refunded net is_first",
+        why="sums of orders, which stay; where those were sent follows them, as they are recounted a moment later",
+        by=(("customer_id", "customers"),),
+        told="orderDays",
+        also="day channel country region orders gross refunded net",
+    ),
+    Table(
+        name="sales_day",
+        plain="workspace_id day channel country region buyers newcomers orders gross refunded net",
+        why="sums of many",
+    ),
+    Table(
+        name="cohort_cell",
+        plain="workspace_id grain dimension value cohort period customers orders net last_customers",
+        why="sums of many",
+    ),
+    Table(
+        name="customer_prediction",
+        plain="workspace_id customer_id version churn_probability churn_risk expected_orders predicted_value next_order_on value_at_stake",
+        why="what a model says by the sums of orders; it goes when the person does",
+        by=(("customer_id", "customers"),),
+        told="predictions",
+        also="churn_probability churn_risk expected_orders predicted_value next_order_on",
+    ),
+    Table(
+        name="prediction_model",
+        plain="workspace_id version serving method as_of window_from horizon_days customers missing parameters backtest fitted_at",
+        why="what all customers together are like",
     ),
     Table(
         name="customer_stale",
@@ -499,6 +538,12 @@ PERSONAL: Final[Sequence[Table]] = (
     Table(name="duplicate_due", plain="workspace_id first_id last_id", why="of files, not of anybody"),
     Table(name="custom_field_stamp", plain="workspace_id stamp", why="a stamp"),
     Table(name="exchange_rate", plain="workspace_id currency on_date rate created_at", why="rates"),
+    Table(
+        name="rfm_run",
+        plain="workspace_id scored_at month customers recency_cuts frequency_cuts monetary_cuts spent_cuts",
+        why="where fifths of all customers end",
+    ),
+    Table(name="rfm_month", plain="workspace_id month rfm_group customers revenue", why="counts and sums"),
     Table(name="segment_day", plain="workspace_id segment_id day members entered left_count", why="counts"),
     Table(name="suppression_key", plain="workspace_id sealed", why="a key"),
     Table(name="migration", plain="version name checksum applied_at", why="the schema's"),

@@ -20,6 +20,18 @@ async def mark(tx: Tx, customer_ids: Iterable[UUID | None], origin: str | None =
         await tx.run(MARK, found, origin or tx.origin)
 
 
+MARK_BY: Final = """
+    insert into segment_stale (workspace_id, customer_id, origin)
+    select $1, n.customer_id, $4 from (select distinct unnest($3::uuid[])) as n (customer_id)
+     where exists (select 1 from segment g where g.workspace_id = $1 and position($2 in lower(g.filter)) > 0)"""
+
+
+async def mark_by(tx: Tx, word: str, customer_ids: Sequence[UUID]) -> None:
+    """As `mark`, where there is a segment whose filter has this word."""
+    if customer_ids:
+        await tx.run(MARK_BY, word, list(customer_ids), tx.origin)
+
+
 REMOVE_MEMBERS: Final = "delete from segment_member where workspace_id = $1 and customer_id = any($2::uuid[])"
 REMOVE_MARKS: Final = "delete from segment_stale where workspace_id = $1 and customer_id = any($2::uuid[])"
 REMOVE_PICKS: Final = "delete from segment_pick where workspace_id = $1 and customer_id = any($2::uuid[])"
@@ -33,13 +45,13 @@ async def remove(tx: Tx, customer_ids: Sequence[UUID]) -> None:
 
 WANT_ALL: Final = """
     update segment
-       set wanted_at = now(), stale_since = coalesce(stale_since, now())
+       set wanted_at = now(), stale_since = coalesce(stale_since, now()), is_silent = is_silent or $3
      where workspace_id = $1 and position($2 in lower(filter)) > 0"""
 
 
-async def want_all(tx: Tx, word: str = "") -> None:
-    """What filters with this word mean has changed for everybody: they are evaluated anew."""
-    if await tx.run(WANT_ALL, word):
+async def want_all(tx: Tx, word: str = "", *, is_silent: bool = False) -> None:
+    """What filters with this word mean has changed for everybody: they are evaluated anew, and nobody told where `is_silent`."""
+    if await tx.run(WANT_ALL, word, is_silent):
         await evaluate_later(tx)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from supover.access.events import TimezoneChanged, WorkspaceCreated
 from supover.addresses.events import AddressAdded, AddressChanged, AddressRemoved
-from supover.analytics.events import CustomersRecounted
+from supover.analytics.events import CustomersRecounted, CustomersScored, PredictionsRenewed
 from supover.consent.events import ConsentChanged, PreferencesChanged
 from supover.customers.events import (
     CustomerChanged,
@@ -28,6 +28,10 @@ from supover.segments import marks, moving
 FEW: Final = 5_000
 CUSTOM: Final = "custom."
 """How custom fields are called in filters."""
+SCORES: Final = "rfm"
+"""What filters that ask of scores have in them."""
+PREDICTED: Final = ("churn_", "predicted_value", "expected_orders")
+"""How predictions are called in filters."""
 
 
 @on(WorkspaceCreated)
@@ -102,6 +106,23 @@ async def mark_recounted(tx: Tx, events: Sequence[CustomersRecounted]) -> None:
     """Customers with other figures, or other orders behind them, are looked at again."""
     await marks.mark(tx, [id for e in events for id in e.live], "live")
     await marks.mark(tx, [id for e in events for id in e.from_history], "import")
+
+
+@on(CustomersScored)
+async def mark_scored(tx: Tx, scored: Sequence[CustomersScored]) -> None:
+    """Customers with other scores are looked at again; where it is most of them, everybody is for filters that ask of scores."""
+    for e in scored:
+        if e.customer_ids is None:
+            await marks.want_all(tx, SCORES, is_silent=True)
+        else:
+            await marks.mark_by(tx, SCORES, e.customer_ids)
+
+
+@on(PredictionsRenewed)
+async def look_at_all_by_predictions(tx: Tx, renewed: Sequence[PredictionsRenewed]) -> None:
+    """Filters that ask what is predicted may fit others now, of everybody."""
+    for word in PREDICTED:
+        await marks.want_all(tx, word)
 
 
 @on(TimezoneChanged)
