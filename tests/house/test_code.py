@@ -60,7 +60,6 @@ NOUNS: Final[Mapping[str, str]] = {
     "analytics/predicting/serving.py": "what a fitted workspace says of its customers",
     "segments/moving.py": "picks that go from one customer to another",
     "analytics/customer.py": "what one customer is worth",
-    "analytics/customer_prediction.py": "what is to be expected of one customer",
     "analytics/ltv.py": "the report of what customers are worth",
     "analytics/rfm.py": "the report of recency, frequency and monetary value",
     "analytics/scoring.py": "customers scored by recency, frequency and monetary value",
