@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from supover.analytics import report_rules
-from supover.analytics.report_model import Cell
+from supover.analytics.report_model import Cell, Grain
 from supover.channels.model import ChannelRefund, PostalAddress
 from supover.kit import clock
 from supover.kit.db import Database
@@ -353,10 +353,10 @@ async def test_reports_need_their_permission(db: Database, shop: Workspace) -> N
 
 # --- a British gift shop (UCI Online Retail II, Daqing Chen, CC BY 4.0), recounted by polars -----------------------------
 
-EVERY = {"week": "1w", "month": "1mo", "quarter": "1q"}
+EVERY: Mapping[Grain, str] = {"week": "1w", "month": "1mo", "quarter": "1q"}
 
 
-def recounted(orders: pl.DataFrame, grain: str) -> dict[str, dict[str, tuple[int, list[float]]]]:
+def recounted(orders: pl.DataFrame, grain: Grain) -> dict[str, dict[str, tuple[int, list[float]]]]:
     """Metric → cohort → its size, and its values until December 2011."""
     own = orders.with_columns(period=pl.col("day").dt.truncate(EVERY[grain]))
     own = own.join(
@@ -368,7 +368,7 @@ def recounted(orders: pl.DataFrame, grain: str) -> dict[str, dict[str, tuple[int
         last=pl.col("customer_id").filter(pl.col("last") == pl.col("period")).n_unique(),
     )
     by_cell = {(cohort, period): (active, spent, last) for cohort, period, active, spent, last in cells.iter_rows()}
-    steps = list(report_rules.periods(min(cohort for cohort, _ in by_cell), date(2011, 12, 31), grain))  # type: ignore[arg-type]
+    steps = list(report_rules.periods(min(cohort for cohort, _ in by_cell), date(2011, 12, 31), grain))
     found: dict[str, dict[str, tuple[int, list[float]]]] = {
         m: {} for m in ("retention", "rolling", "revenue", "cumulativeLtv")
     }
@@ -376,7 +376,7 @@ def recounted(orders: pl.DataFrame, grain: str) -> dict[str, dict[str, tuple[int
         if (cohort, cohort) not in by_cell:
             continue
         lived = [by_cell.get((cohort, step), (0, Decimal(0), 0)) for step in steps[n:]]
-        size, name = lived[0][0], report_rules.name(cohort, grain)  # type: ignore[arg-type]
+        size, name = lived[0][0], report_rules.name(cohort, grain)
         assert name.startswith(f"{cohort.isocalendar().year}-W" if grain == "week" else str(cohort.year))
         found["retention"][name] = size, [active / size for active, _, _ in lived]
         found["rolling"][name] = size, [sum(last for _, _, last in lived[k:]) / size for k in range(len(lived))]

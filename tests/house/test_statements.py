@@ -261,7 +261,7 @@ BY_HAND: Final = [
         "a report looks at all days of a period, or at all first ones; of a segment at those of its members",
         "customer_day.channel customer_day.country customer_day.is_first sales_day.country",
     ),
-    ("a fit looks at the days of everybody, or of every so-manieth", "customer_day.customer_id customer_day.net"),
+    ("a fit looks at the days of everybody, or of every n-th", "customer_day.customer_id customer_day.net"),
     ("orders of nobody are few", "order.billing_address order.shipping_address"),
     ("an address with a first line is enough to write to", "address.line1"),
     ("the proof recounts everything", "consent_entry.contact_hash consent_entry.state consent_entry.topic"),
