@@ -25,6 +25,7 @@ from tests.makers import (
     told,
 )
 from tests.merging.arrange import body, customer, differences, keyed, listed, merge, settle, undo
+from tests.timeline.follower import Follower
 
 if TYPE_CHECKING:
     import asyncpg
@@ -263,7 +264,7 @@ async def test_events_carry_both_ids(api: httpx.AsyncClient, db: Database, shop:
     expected = {"mergeId": done["mergeId"], "duplicateIds": [twin["id"]]}
     assert await logged(db, shop, "CustomersMerged") == [expected]
     assert await logged(db, shop, "MergeUndone") == [expected]
-    [merged] = await listed(api, "/api/events?type=CustomersMerged")
+    [merged] = await Follower(api, type="CustomersMerged").catch_up(1)
     assert merged["customerId"] == ann["id"]
 
 
