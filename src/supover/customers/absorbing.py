@@ -13,6 +13,7 @@ import msgspec
 
 from supover.customers import contacts, custom_field_index, journal, many, merge_rows
 from supover.customers.contacts import Identity
+from supover.customers.events import CustomerChanged
 from supover.customers.many import Held, Pair
 from supover.customers.model import Profile
 from supover.kit.db import Tx, by_column
@@ -190,7 +191,15 @@ async def absorb(
     await tx.run(DRESS, primary.id, dress.created_at, dress.avatar_key)
     facts: list[Event] = []
     await many.store(tx, [(old, new)], definitions, later=facts)
-    return facts
+    return _by_merge(merge_id, facts)
+
+
+def _by_merge(merge_id: UUID, facts: Sequence[Event]) -> list[Event]:
+    """Facts that say which merge they are of: who hears that a contact is another one may know it already."""
+    return [
+        msgspec.structs.replace(fact, merge_id=merge_id) if isinstance(fact, CustomerChanged) else fact
+        for fact in facts
+    ]
 
 
 def _gives_up_a_contact(old: Profile, new: Profile) -> bool:
@@ -349,7 +358,7 @@ async def _undress(tx: Tx, merge_id: UUID, primary: Party) -> list[Event]:
     tx.changed(
         "customer", primary.id, primary.held.profile, back.profile, ("email", "phone", "name", "external_id", "tags")
     )
-    return facts
+    return _by_merge(merge_id, facts)
 
 
 # What an order brought has its time: both were written in one transaction.

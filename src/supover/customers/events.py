@@ -28,9 +28,10 @@ class CustomersRemoved(Event, frozen=True):
 
 
 class CustomerChanged(Event, frozen=True):
-    """Fields of a profile changed: name → [old, new]."""
+    """Fields of a profile changed: name → [old, new]; `mergeId` is the merge that did so, or whose undo."""
 
     changes: dict[str, list[Any]]
+    merge_id: UUID | None = None
 
 
 class CustomerDeleted(Event, frozen=True):

@@ -41,9 +41,12 @@ async def notice(tx: Tx, events: Sequence[Event]) -> None:
 
 @on(CustomerChanged)
 async def notice_changed(tx: Tx, changed: Sequence[CustomerChanged]) -> None:
-    """As for new ones, where the email or phone is another one."""
-    told = [e.customer_id for e in changed if e.customer_id is not None and e.changes.keys() & {"email", "phone"}]
-    await noticing.notice(tx, told)
+    """As for new ones, where the email or phone is another one.
+
+    A merge brings nobody new: the pairs of those who became one are handed on, and come back with its undo.
+    """
+    told = [e.customer_id for e in changed if e.merge_id is None and e.changes.keys() & {"email", "phone"}]
+    await noticing.notice(tx, [id for id in told if id is not None])
 
 
 @on(IdentityMoved)
