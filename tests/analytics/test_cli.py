@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from supover.analytics import cli
+from supover.analytics import cli, fitting, prediction_rules
 from supover.kit.db import Database
 from tests.analytics import days
 from tests.analytics.arrange import at, buy, score
@@ -56,6 +56,7 @@ async def test_a_fit_tells_what_outside_programs_rely_on(supover: Cli, owner: "C
 
 async def test_a_refresh_stores_and_the_rest_shows(supover: Cli, owner: "Connection") -> None:
     await days.write(owner, supover.workspace.id, made(700, today()))
+    assert (cli.HORIZON, cli.ORIGINS) == (prediction_rules.HORIZON_DAYS, fitting.ORIGINS)
     tried = await supover.json("backtest")
     assert await supover.json("churn") == []
     done = await supover.json("refresh")
@@ -119,6 +120,9 @@ async def test_what_was_counted_is_shown(supover: Cli, db: Database, monkeypatch
     )
     assert {"figure": "orders", "value": "2"} in rows
 
+    rows = list(csv.DictReader(io.StringIO((await supover.run("overview", *period, "--csv")).stdout)))
+    assert rows[0] == {"figure": "revenue", "value": "20.00", "before": "20.00", "change": "0.0"}
+
     found = await supover.json("cohorts", "--from", "2026-01-01")
     assert [(one["cohort"], one["size"], one["values"][:2]) for one in found["cohorts"]] == [
         ("2026-01", 2, [1.0, 0.5]),
@@ -128,6 +132,11 @@ async def test_what_was_counted_is_shown(supover: Cli, db: Database, monkeypatch
     assert re.search(r"2026-01 +2 .*100\.0 % +100\.0 %", shown.stdout)
     shown = await supover.run("cohorts", "--period", "quarter", "--metric", "cumulativeLtv", "--csv")
     assert shown.stdout.splitlines() == ["cohort,size,0", "2026-Q1,3,"]
+
+    # A country may be named as people do, and nobody is a table without rows.
+    assert (await supover.json("cohorts", "--country", "germany"))["country"] == "DE"
+    assert (await supover.run("cohorts", "--country", "de", "--csv")).stdout == "cohort,size\n"
+    assert (await supover.run("churn", "--csv")).stdout.startswith("id,name,email,churnProbability")
 
     found = await supover.json("rfm")
     assert (found["customers"], found["revenue"]) == (3, "60.00")
@@ -141,3 +150,13 @@ async def test_what_was_counted_is_shown(supover: Cli, db: Database, monkeypatch
         in (await supover.run("overview", "--compare", "never", code=2)).stderr
     )
     assert "--from: must be a date" in (await supover.run("cohorts", "--from", "May", code=2)).stderr
+    for command in ("fit", "refresh", "backtest"):
+        for far in ("0001-01-01", "9999-12-31"):
+            assert "--as-of: must be from" in (await supover.run(command, "--as-of", far, code=2)).stderr
+
+
+def test_csv_has_numbers_as_they_are_and_texts_that_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    number = cli._number  # pyright: ignore[reportPrivateUsage]
+    row = {"a": "=1+1", "b": number("-2.50"), "c": -0.5, "d": None, "e": NOW}
+    cli._write_csv([row], ())  # pyright: ignore[reportPrivateUsage]
+    assert capsys.readouterr().out == "a,b,c,d,e\n'=1+1,-2.50,-0.5,,2026-03-20T12:00:00Z\n"

@@ -179,6 +179,7 @@ def all_finite(given_facts: serving.Facts, method: bgnbd.Method) -> None:
     assert np.isfinite([one for one in (trial.recency_auc, trial.naive_mae, trial.base_brier) if one is not None]).all()
 
 
+@pytest.mark.timeout(240)
 @given(st.lists(rows(), max_size=12))
 @settings(max_examples=60)
 def test_nothing_is_ever_infinite_or_no_number(given_rows: list[Row]) -> None:

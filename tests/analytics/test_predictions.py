@@ -257,6 +257,27 @@ async def test_a_fit_stops_between_steps_and_leaves_whole_rows(
     assert (done.version, done.scored) == (2, len(known))
 
 
+async def test_a_fit_broken_off_leaves_predictions_that_name_the_model_they_are_of(
+    db: Database, shop: Workspace, owner: "Connection", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await days.write(owner, shop.id, made(600, today()))
+    await refreshed(db, shop)
+    monkeypatch.setattr(fitting, "WRITTEN_AT_ONCE", 500)
+    looked = 0
+
+    def after_the_first_half(what: str, _: int) -> bool:
+        nonlocal looked
+        looked += what == "scoring"
+        return looked == 2
+
+    with pytest.raises(fitting.Cancelled):
+        await fitting.refresh(db, shop.id, lambda: db.tx(shop.id), horizon_days=30, told=after_the_first_half)
+    first, last = min(known.values()), max(known.values())
+    async with db.reader(shop.id) as reader:
+        found = [await predictions.of(reader, id) for id in (first, last)]
+    assert [(one.model_version, one.horizon_days) for one in found if isinstance(one, Prediction)] == [(2, 30), (1, 90)]
+
+
 # --- lists ---------------------------------------------------------------------------------------------------------------
 
 

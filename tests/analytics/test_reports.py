@@ -20,6 +20,7 @@ from supover.channels.model import ChannelRefund, PostalAddress
 from supover.kit import clock
 from supover.kit.db import Database
 from tests import makers
+from tests.analytics.arrange import score
 from tests.makers import Workspace, pointers, settle, told
 from tests.orders.arrange import an_order, take
 from tests.segments.arrange import segment
@@ -180,6 +181,7 @@ async def test_cohorts_as_csv(api: httpx.AsyncClient, sold: None) -> None:
         ("overview", {"from": "2024-02-01", "to": "2024-01-31"}, "from"),
         ("overview", {"compare": "budget"}, "compare"),
         ("overview", {"interval": "day", "from": "2010-01-01"}, "interval"),
+        ("overview", {"from": "1900-01-01", "to": "2999-12-31"}, "from"),
         ("overview", {"since": "2010-01-01"}, "since"),
         ("geography", {"from": "2024-02-01", "to": "2024-01-31"}, "from"),
         ("geography", {"country": ""}, "country"),
@@ -197,6 +199,10 @@ def test_more_cohorts_than_can_be_shown_are_the_last_ones_unless_the_first_is_as
     assert [one.cohort for one in report_rules.cohorts(cells, since=None, **shown)] == ["2024-W01"]
     with pytest.raises(report_rules.Invalid):
         report_rules.cohorts(cells, since=first, **shown)
+    # Those to come would push out those that are.
+    later: dict[str, Any] = {**shown, "until": date(2999, 12, 31)}
+    with pytest.raises(report_rules.Invalid):
+        report_rules.cohorts(cells, since=None, **later)
 
 
 # --- the overview --------------------------------------------------------------------------------------------------------
@@ -320,6 +326,18 @@ async def test_days_begin_where_the_workspace_is(db: Database) -> None:
         assert await cohorts(api) == {"2024-02": (1, [1.0, 0.0, 0.0])}
 
 
+async def test_where_clocks_go_back_over_midnight_the_day_has_both_of_its_first_hours(db: Database) -> None:
+    """In Havana it was half past midnight twice on 1 November 2026; an order of nobody came at the first of them."""
+    shop = await makers.make_workspace(db, timezone="America/Havana")
+    await take(db, shop, an_order("1", "5.00", placed_at=datetime(2026, 11, 1, 4, 30, tzinfo=UTC)))
+    async with makers.client(db, shop.key) as api:
+        for name in ("overview", "geography"):
+            for day, revenue in (("2026-10-31", "0.00"), ("2026-11-01", "5.00")):
+                found = told(await api.get(f"/api/analytics/{name}", params={"from": day, "to": day}))
+                sold = found["series"] if name == "overview" else found["data"] or [{"revenue": "0.00"}]
+                assert [one["revenue"] for one in sold] == [revenue]
+
+
 # --- where was sold to ---------------------------------------------------------------------------------------------------
 
 
@@ -388,10 +406,33 @@ def recounted(orders: pl.DataFrame, grain: Grain) -> dict[str, dict[str, tuple[i
     return found
 
 
+GROUPS = {
+    5: ((4, "CHAMPIONS"), (2.5, "ACTIVE"), (1.5, "PROMISING"), (1, "NEW")),
+    4: ((4, "LOYAL"), (2.5, "ACTIVE"), (1, "PROMISING")),
+    3: ((4, "LOYAL"), (2.5, "NEEDS_ATTENTION"), (1, "ALMOST_LOST")),
+    2: ((2.5, "AT_RISK"), (1, "ALMOST_LOST")),
+    1: ((4, "PREVIOUSLY_LOYAL"), (1, "DORMANT")),
+}
+"""By recency: from which mean of the two others on."""
+
+
+def groups(orders: pl.DataFrame) -> dict[str, tuple[int, Decimal]]:
+    """RFM group → how many are in it, and what they spent: fifths of ranks, of equal ones the last rank."""
+    own = orders.group_by("customer_id").agg(last=pl.col("at").max(), often=pl.len(), spent=pl.col("total").sum())
+    r, f, m = ((pl.col(what).rank("max") * 5 / pl.len()).ceil() for what in ("last", "often", "spent"))
+    scores = own.select(r.alias("r"), f.alias("f"), m.alias("m"), "spent")
+    found: dict[str, tuple[int, Decimal]] = {}
+    for recency, frequency, monetary, spent in scores.iter_rows():
+        name = next(group for least, group in GROUPS[int(recency)] if (frequency + monetary) / 2 >= least)
+        customers, revenue = found.get(name, (0, Decimal(0)))
+        found[name] = customers + 1, revenue + spent
+    return found
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the shop's data is not in {DATA}")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("orders", [10_000, pytest.param(44_876, marks=pytest.mark.soak)])
-async def test_a_gift_shops_cohorts_and_months_are_what_polars_counts(
+async def test_a_gift_shops_cohorts_groups_and_months_are_what_polars_counts(
     db: Database, tmp_path: Path, orders: int
 ) -> None:
     file = tmp_path / "orders.csv"
@@ -399,10 +440,11 @@ async def test_a_gift_shops_cohorts_and_months_are_what_polars_counts(
         file.write_text("".join(islice(whole, orders + 1)), encoding="utf-8")
     shop = await makers.make_workspace(db, "GBP", "Europe/London")
     await bring(db, shop, file, UCI_OPTIONS)
-    await settle(db, shop)
+    await score(db, shop)
     told_of = pl.read_csv(file, infer_schema=False).filter(pl.col("is_cancel") == "false")
     counted = told_of.select(
         "customer_id",
+        at=pl.col("ordered_at").str.to_datetime(),
         day=pl.col("ordered_at").str.to_datetime().dt.date(),
         total=pl.col("total_gbp").cast(pl.Decimal(19, 4)),
     )
@@ -415,6 +457,10 @@ async def test_a_gift_shops_cohorts_and_months_are_what_polars_counts(
                 assert found == expected, (grain, metric)
         asked = {"from": "2009-12-01", "to": "2011-12-31", "interval": "month", "compare": "none"}
         series = told(await api.get("/api/analytics/overview", params=asked))["series"]
+        rfm = told(await api.get("/api/analytics/rfm"))["groups"]
+    assert {one["group"]: (one["customers"], Decimal(one["revenue"])) for one in rfm if one["revenueShare"]} == {
+        group: (customers, spent.quantize(Decimal("0.01"))) for group, (customers, spent) in groups(counted).items()
+    }
     by_month = counted.group_by(pl.col("day").dt.truncate("1mo")).agg(pl.col("total").sum(), pl.len())
     assert {one["date"]: (Decimal(one["revenue"]), one["orders"]) for one in series if one["orders"]} == {
         str(month): (total.quantize(Decimal("0.01")), count) for month, total, count in by_month.iter_rows()

@@ -124,7 +124,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "customers.queries.FIND": ONE_ROW,
     "customers.queries.FIND_WITH_ADDRESSES": ONE_ROW,
     "customers.queries.LIST_WITH_ADDRESSES": ONE_ROW,
-    "analytics.jobs.STALE": "exists stops at the first row",
+    "analytics.commands.WAITING": "exists stops at the first row",
     "analytics.predictions.AT_RISK": "the members of a segment, and of them those with most at stake",
     "analytics.predictions.COUNT_AT_RISK": COUNTS,
     "analytics.predictions.COUNT_MODELS": COUNTS,

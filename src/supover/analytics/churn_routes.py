@@ -1,34 +1,24 @@
 """The web addresses of churn and of the models that tell it."""
 
-import csv
-import io
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Request
 from litestar.params import QueryParameter
 
 from supover.analytics import predictions
 from supover.analytics.prediction_model import AtRisk, Churn, Model, Risk
 from supover.customers import queries as customers
-from supover.kit import sql
+from supover.kit import reports, sql
 from supover.kit.api import Count, Cursor, Limit, Listing, Raw, Routes, query_names
 from supover.kit.db import Reader
 from supover.kit.problems import Invalid
-from supover.kit.tables import guarded
+from supover.kit.reports import AnyRequest, Format
 
 routes = Routes("analytics")
 
-AnyRequest = Request[Any, Any, Any]
-Format = Annotated[
-    Literal["json", "csv"] | None,
-    QueryParameter(name="format", required=False, description="json unless told, or unless `Accept` is text/csv."),
-]
 MOST_ROWS: Final = 10_000
-CSV: Final = "text/csv; charset=utf-8"
 
 
 @routes.get("/api/analytics/churn", search=True)
@@ -49,7 +39,7 @@ async def churn(
         UUID | None, QueryParameter(name="segment", required=False, description="Only members of this segment.")
     ] = None,
     format: Format = None,
-) -> Churn:
+) -> Churn | Raw:
     """List who may not come back, the most at stake first.
 
     With the model that says so, the orders that it knows, and its backtest: how good it would have been on past days, beside a
@@ -59,7 +49,7 @@ async def churn(
     sql.known(request.query_params.keys(), query_names(churn).values())
     if segment is not None and not await customers.has_segment(db, segment):
         raise Invalid.at("segment", "unknown", "is no segment here")
-    is_csv = format == "csv" or (format is None and _wants_csv(request))
+    is_csv = reports.wants_csv(request, format)
     page = sql.page(predictions.SORTS, limit=limit, sort=None, cursor=cursor)
     if is_csv and limit is None:
         page = msgspec.structs.replace(page, limit=MOST_ROWS)
@@ -73,7 +63,7 @@ async def churn(
         count=bool(count),
     )
     if is_csv:
-        return cast("Any", Raw(as_csv(AtRisk, found), CSV))
+        return reports.table("churn", AtRisk, found)
     missing = [predictions.NO_MODEL] if model is None else model.missing
     return Churn(
         status="insufficient_data" if missing or model is None else "predicted",
@@ -92,20 +82,3 @@ async def models(db: Reader, limit: Limit = None, cursor: Cursor = None, count: 
     page = sql.page(predictions.MODEL_SORTS, limit=limit, sort=None, cursor=cursor)
     found, following, total = await predictions.models(db, page, count=bool(count))
     return Listing(found, following, total)
-
-
-def _wants_csv(request: AnyRequest) -> bool:
-    return request.headers.get("accept", "").partition(";")[0].strip().lower() == "text/csv"
-
-
-def as_csv(shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> bytes:
-    """Structs as CSV, with the names that JSON has; texts that a spreadsheet would run are made harmless, numbers stay."""
-    fields = msgspec.structs.fields(shape)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([field.encode_name for field in fields])
-    for row in rows:
-        told = msgspec.to_builtins(row)
-        values = [(getattr(row, field.name), told[field.encode_name]) for field in fields]
-        writer.writerow([guarded(shown) if isinstance(raw, str) else shown for raw, shown in values])
-    return out.getvalue().encode()

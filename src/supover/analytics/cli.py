@@ -34,14 +34,17 @@ MethodOption = Annotated[
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 HORIZON: Final = 90
+ORIGINS: Final = 3
+"""As every night, so that both tell the same."""
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 BAR: Final = 20
+PAUSE_S: Final = 0.1
 LATEST: Final = 13
 """So many periods of a cohort have room in a terminal; its curve has all."""
 COMPARE: Final[tuple["Compare", ...]] = ("previous", "year", "none")
 GRAINS: Final[tuple["Grain", ...]] = ("week", "month", "quarter")
 METRICS: Final[tuple["Metric", ...]] = ("retention", "rolling", "revenue", "cumulativeLtv")
-FIGURES: Final = frozenset(
+FIGURES: Final = tuple(
     "revenue gross refunded orders customers newCustomers returningCustomers repeatRate averageOrderValue refundRate".split()
 )
 
@@ -103,8 +106,7 @@ def refresh(
         day, how = _day(as_of), _method(method)
         async with terminal.database() as db:
             id = await terminal.workspace(db, workspace)
-            while await _counted(db, id):
-                continue
+            await _count(db, id)
             done = await fitting.refresh(
                 db, id, lambda: db.tx(id, actor="cli"), as_of=day, horizon_days=horizon_days, method=how, told=told
             )
@@ -113,7 +115,10 @@ def refresh(
             await scoring.run(db, id)
         return done
 
-    found = terminal.run(act, context)
+    try:
+        found = terminal.run(act, context)
+    except fitting.Overtaken as error:
+        terminal.fail(str(error))
     terminal.show(found, json=json)
     if not json:
         _lacks(found.missing)
@@ -126,7 +131,7 @@ def backtest(
     method: MethodOption = "map",
     origins: Annotated[
         int, typer.Option("--origins", min=1, max=24, metavar="N", help="At most so many past days.")
-    ] = 4,
+    ] = ORIGINS,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
     csv: CsvOption = False,
@@ -187,8 +192,11 @@ def churn(
     csv: CsvOption = False,
 ) -> None:
     """List who may not come back, the most at stake first."""
+    import msgspec
+
     from supover import terminal
     from supover.analytics import predictions
+    from supover.analytics.prediction_model import AtRisk
     from supover.kit import sql
     from supover.kit.problems import Invalid
 
@@ -205,7 +213,9 @@ def churn(
     if json:
         terminal.show(found, json=True)
     elif csv:
-        _table([_fields(one) for one in found], csv=True)
+        _table(
+            [_fields(one) for one in found], csv=True, columns=[f.encode_name for f in msgspec.structs.fields(AtRisk)]
+        )
     else:
         columns = (
             "churnRisk",
@@ -250,17 +260,16 @@ def overview(
     if json:
         terminal.show(found, json=True)
         return
-    before, change = found.comparison, found.change
-    rows = [
-        {
-            "figure": name,
-            "value": value,
-            **({} if before is None else {"before": _fields(before)[name]}),
-            **({} if change is None else {"change": _percent(_fields(change)[name])}),
-        }
-        for name, value in _fields(found).items()
-        if name in FIGURES
-    ]
+    now = _fields(found)
+    before, change = (None if one is None else _fields(one) for one in (found.comparison, found.change))
+    rows: list[dict[str, Any]] = []
+    for name in FIGURES:
+        row = {"figure": name, "value": now[name] if not csv else _number(now[name])}
+        if before is not None:
+            row["before"] = before[name] if not csv else _number(before[name])
+        if change is not None:
+            row["change"] = change[name] if csv else _percent(change[name])
+        rows.append(row)
     _table(rows, csv=csv)
     if not csv:
         terminal.note(
@@ -280,7 +289,8 @@ def cohorts(
         str | None, typer.Option("--channel", metavar="SOURCE", help="Customers whose first order came by it.")
     ] = None,
     country: Annotated[
-        str | None, typer.Option("--country", metavar="CODE", help="Customers whose first order went there.")
+        str | None,
+        typer.Option("--country", metavar="COUNTRY", help="Customers whose first order went there: a code or a name."),
     ] = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
@@ -289,11 +299,13 @@ def cohorts(
     """Show what customers did in each period since their first order, by the period of that."""
     from supover import terminal
     from supover.analytics import cohorts as cohorts_of
+    from supover.analytics import report_rules
 
     async def act() -> "Cohorts":
         first, last = _day(since, "--from"), _day(until, "--to")
         grain: Grain = _one_of(period, "--period", GRAINS)
         what: Metric = _one_of(metric, "--metric", METRICS)
+        report_rules.span(first, last)
         async with terminal.database() as db, db.reader(await terminal.workspace(db, workspace), search=True) as reader:
             return await cohorts_of.matrix(
                 reader,
@@ -301,8 +313,8 @@ def cohorts(
                 metric=what,
                 since=first,
                 until=last,
-                channel=channel,
-                country=country,
+                channel=report_rules.channel(channel),
+                country=report_rules.country(country),
                 segment=None,
             )
 
@@ -323,7 +335,7 @@ def cohorts(
             }
             # The first period has everybody, and would flatten all the others.
             rows.append({"cohort": one.cohort, "size": one.size, "": _spark(one.values[1:]), **shown})
-    _table(rows, csv=csv)
+    _table(rows, csv=csv, columns=("cohort", "size"))
 
 
 @analytics.command("rfm", epilog="Example: supover analytics rfm --csv")
@@ -379,26 +391,37 @@ def rebuild(workspace: WorkspaceOption = None, json: JsonOption = False) -> None
     terminal.show(terminal.run(act), json=json)
 
 
-async def _counted(db: "Database", workspace_id: "UUID") -> int:
-    """Counts what waits for it: figures that are not counted yet are missing in a fit."""
+async def _count(db: "Database", workspace_id: "UUID") -> None:
+    """Counts what waits for it, or waits until a worker has: figures that are not counted yet are missing in a fit."""
+    import asyncio
+
     from supover.analytics import commands
 
-    async with db.tx(workspace_id) as tx:
-        return await commands.refresh(tx)
+    while True:
+        async with db.tx(workspace_id) as tx:
+            counted = await commands.refresh(tx)
+            if not counted and not await commands.is_waiting(tx):
+                return
+        if not counted:
+            await asyncio.sleep(PAUSE_S)
 
 
 # --- how it is shown -----------------------------------------------------------------------------------------------------
 
 
 def _day(given: str | None, option: str = "--as-of") -> date | None:
+    from supover.analytics import report_rules
     from supover.kit.problems import Invalid
 
     if given is None:
         return None
     try:
-        return date.fromisoformat(given)
+        found = date.fromisoformat(given)
     except ValueError:
         raise Invalid.at(option, "date", "must be a date such as 2026-01-31") from None
+    if not report_rules.EARLIEST <= found <= report_rules.LATEST:
+        raise Invalid.at(option, "range", f"must be from {report_rules.EARLIEST} to {report_rules.LATEST}")
+    return found
 
 
 def _one_of(given: str, option: str, choices: "tuple[C, ...]") -> "C":
@@ -469,14 +492,14 @@ def _blank() -> None:
     sys.stdout.write("\n")
 
 
-def _table(rows: "Sequence[Mapping[str, Any]]", *, csv: bool = False) -> None:
-    """Rows for people, aligned and rounded, numbers to the right; or as CSV with every digit."""
+def _table(rows: "Sequence[Mapping[str, Any]]", *, csv: bool = False, columns: "Sequence[str]" = ()) -> None:
+    """Rows for people, aligned and rounded, numbers to the right; or as CSV with every digit, whose `columns` say what no row does."""
     import sys
 
     from supover import terminal
 
     if csv:
-        _write_csv(rows)
+        _write_csv(rows, columns)
         return
     if not rows:
         terminal.note("Nothing found.")
@@ -509,14 +532,22 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _write_csv(rows: "Sequence[Mapping[str, Any]]") -> None:
+def _write_csv(rows: "Sequence[Mapping[str, Any]]", columns: "Sequence[str]") -> None:
     import csv
     import sys
+
+    import msgspec
 
     from supover.kit.tables import guarded
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    if rows:
-        writer.writerow(rows[0])
+    writer.writerow(rows[0] if rows else columns)
     for row in rows:
-        writer.writerow(["" if one is None else guarded(one) if isinstance(one, str) else one for one in row.values()])
+        writer.writerow([guarded(one) if isinstance(one, str) else msgspec.to_builtins(one) for one in row.values()])
+
+
+def _number(figure: object) -> object:
+    """Money, which is told as a text, as a number: below nothing it begins with a sign, and is no formula."""
+    from decimal import Decimal
+
+    return Decimal(figure) if isinstance(figure, str) else figure

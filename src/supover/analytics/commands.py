@@ -91,6 +91,14 @@ async def mark_all(tx: Tx) -> None:
     await tx.run(MARK_ALL)
 
 
+WAITING: Final = "select exists (select 1 from customer_stale s where s.workspace_id = $1)"
+
+
+async def is_waiting(db: Reader) -> bool:
+    """Whether anybody waits to be recounted."""
+    return await db.value(WAITING)
+
+
 HOLD: Final = "select pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 21))"
 TAKE: Final = """
     delete from customer_stale

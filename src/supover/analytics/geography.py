@@ -4,11 +4,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from supover.analytics import overview, report_rules
+from supover.analytics import overview, report_rules, rules
 from supover.analytics.report_model import Geography, PlaceSales
 from supover.kit.db import Reader
 
-# $4 is a country, whose regions are told; else countries are. Orders of nobody are in no roll-up.
+# $4 is a country, whose regions are told; else countries are. Orders of nobody are in no roll-up, and found as in the overview.
 PLACES: Final = """
     with sold as (
         select s.place, sum(s.orders)::integer as orders, sum(s.net) as net, sum(s.newcomers)::integer as newcomers
@@ -20,8 +20,9 @@ PLACES: Final = """
                             else left(coalesce(p.place ->> 'state', ''), 100) end, 1, o.net_value, 0
                   from workspace w
                   join "order" o on o.workspace_id = w.workspace_id and o.customer_id is null
-                                and o.placed_at >= ($2::date::timestamp at time zone w.timezone)
-                                and o.placed_at < (($3::date + 1)::timestamp at time zone w.timezone)
+                                and o.placed_at >= (($2::date - 1)::timestamp at time zone w.timezone)
+                                and o.placed_at < (($3::date + 2)::timestamp at time zone w.timezone)
+                                and (o.placed_at at time zone w.timezone)::date between $2 and $3
                  cross join lateral (select case when o.shipping_address ->> 'country' <> '' then o.shipping_address
                                                  when o.billing_address ->> 'country' <> '' then o.billing_address end as place) as p
                  where w.workspace_id = $1 and o.workspace_id = $1 and o.status = any(w.counting_statuses)
@@ -54,7 +55,7 @@ async def geography(db: Reader, *, since: date | None, until: date | None, count
             orders=orders,
             revenue=report_rules.shown(net, currency),
             average_order_value=report_rules.average(net, orders, currency),
-            share=report_rules.share(net, whole),
+            share=rules.share(net, whole),
         )
         for place, customers, newcomers, orders, net in rows
     ]

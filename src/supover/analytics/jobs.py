@@ -45,7 +45,6 @@ async def rebuild(ctx: JobContext) -> None:
 
 
 FIT: Final = "analytics.fit"
-STALE: Final = "select exists (select 1 from customer_stale s where s.workspace_id = $1)"
 WAIT: Final = timedelta(seconds=20)
 
 
@@ -56,7 +55,7 @@ async def fit(ctx: JobContext, from_history: int = 0) -> None:
     Broken off it begins anew; what it has stored stays, and is overwritten.
     """
     async with ctx.tx() as tx:
-        if await tx.value(STALE):
+        if await commands.is_waiting(tx):
             # Orders that are not counted yet would be missing until tomorrow.
             args = {"from_history": from_history}
             await defer(tx, FIT, args, run_at=clock.now() + WAIT, singleton=FIT)

@@ -27,7 +27,8 @@ async def place(db: Reader) -> Place:
     return Place(currency, clock.now().astimezone(ZoneInfo(timezone)).date())
 
 
-# Orders of nobody are in no roll-up: they are few, and stand together in an index.
+# Orders of nobody are in no roll-up: they are few, and stand together in an index. Its range is a day wider on either side: where
+# clocks go back over midnight, a day has begun before the moment that its midnight is taken for.
 SALES: Final = """
     select date_trunc($4, s.day::timestamp)::date, s.channel, sum(s.orders)::integer, sum(s.gross), sum(s.refunded), sum(s.net),
            sum(s.newcomers)::integer
@@ -39,8 +40,9 @@ SALES: Final = """
                    round(o.total * o.exchange_rate, 4) - o.net_value, o.net_value, 0
               from workspace w
               join "order" o on o.workspace_id = w.workspace_id and o.customer_id is null
-                            and o.placed_at >= ($2::date::timestamp at time zone w.timezone)
-                            and o.placed_at < (($3::date + 1)::timestamp at time zone w.timezone)
+                            and o.placed_at >= (($2::date - 1)::timestamp at time zone w.timezone)
+                            and o.placed_at < (($3::date + 2)::timestamp at time zone w.timezone)
+                            and (o.placed_at at time zone w.timezone)::date between $2 and $3
              where w.workspace_id = $1 and o.workspace_id = $1 and o.status = any(w.counting_statuses)
                and o.exchange_rate is not null) as s
      group by 1, 2

@@ -9,7 +9,6 @@ import msgspec
 from supover.analytics.prediction_model import RepeatRate, Risk
 
 HORIZON_DAYS: Final = 90
-HORIZONS: Final = (1, 730)
 CUSTOMERS: Final = 500
 HISTORY_DAYS: Final = 180
 RECENT_DAYS: Final = 30

@@ -137,8 +137,8 @@ OF: Final = f"""
            p.churn_probability, p.churn_risk, p.expected_orders, round(p.predicted_value, w.digits), p.next_order_on,
            round(coalesce(f.total_spent, 0), w.digits), w.currency, d.days, d.first, d.last, ($3::timestamptz at time zone w.timezone)::date
       from workspace w
-      left join prediction_model m on m.workspace_id = $1 and m.version = {NEWEST_MODEL}
       left join customer_prediction p on p.workspace_id = $1 and p.customer_id = $2
+      left join prediction_model m on m.workspace_id = $1 and m.version = coalesce(p.version, {NEWEST_MODEL})
       left join customer_metrics f on f.workspace_id = $1 and f.customer_id = $2
      cross join lateral (select count(distinct d.day)::integer as days, min(d.day) as first, max(d.day) as last
                            from customer_day d where d.workspace_id = $1 and d.customer_id = $2) as d
@@ -146,7 +146,7 @@ OF: Final = f"""
 
 
 async def of(db: Reader, customer_id: UUID) -> Prediction | InsufficientData:
-    """What is predicted of a customer, or what that lacks; one statement."""
+    """What is predicted of a customer, by the model that did so, or what that lacks; one statement."""
     [row] = await db.rows(OF, customer_id, clock.now())
     version, serving, missing, horizon_days, as_of, repeats = row[:6]
     churn, risk, orders, value, next_on, spent, currency, days, first, last, today = row[6:]

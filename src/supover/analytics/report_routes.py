@@ -24,7 +24,7 @@ from supover.analytics.report_model import (
     Sales,
 )
 from supover.customers.queries import has_segment
-from supover.kit import countries, reports
+from supover.kit import reports
 from supover.kit.api import Raw, Routes
 from supover.kit.db import Reader
 from supover.kit.problems import Invalid
@@ -33,8 +33,6 @@ from supover.kit.reports import Format
 routes = Routes("analytics")
 
 AnyRequest = Request[Any, Any, Any]
-
-CHANNEL_LENGTH: Final = 40
 
 
 def _asked(name: str, description: str) -> Any:
@@ -83,8 +81,8 @@ async def cohorts(
         metric=metric or "retention",
         since=since,
         until=until,
-        channel=_channel(channel),
-        country=_country(country),
+        channel=report_rules.channel(channel),
+        country=report_rules.country(country),
         segment=segment,
     )
     if not reports.wants_csv(request, format):
@@ -137,7 +135,7 @@ async def geography(
     By country, or with `country` by its regions: where orders that count were sent, else billed, else where the customer lives.
     """
     reports.known(request, "from", "to", "country")
-    found = await places.geography(db, since=since, until=until, country=_country(country))
+    found = await places.geography(db, since=since, until=until, country=report_rules.country(country))
     if not reports.wants_csv(request, format):
         return found
     columns = [
@@ -166,21 +164,6 @@ async def geography(
         for one in found.data
     )
     return reports.file("geography", columns, rows)
-
-
-def _channel(asked: str | None) -> str | None:
-    if asked is not None and (not 1 <= len(asked) <= CHANNEL_LENGTH or not asked.isprintable()):
-        raise Invalid.at("channel", "format", f"must be the source of orders, of 1 to {CHANNEL_LENGTH} characters")
-    return asked
-
-
-def _country(asked: str | None) -> str | None:
-    if asked is None:
-        return None
-    name = asked.strip()
-    if not 1 <= len(name) <= countries.NAME_LENGTH or not name.isprintable():
-        raise Invalid.at("country", "format", "must be a country's code or name")
-    return countries.code(name) or name
 
 
 # --- the overview as a file ----------------------------------------------------------------------------------------------

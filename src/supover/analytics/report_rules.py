@@ -22,7 +22,8 @@ from supover.analytics.report_model import (
     Row,
     Sales,
 )
-from supover.kit import money
+from supover.analytics.rules import share
+from supover.kit import countries, money
 from supover.kit.problems import Invalid
 
 # --- periods -------------------------------------------------------------------------------------------------------------
@@ -34,6 +35,7 @@ LATEST: Final = date(2999, 12, 31)
 DEFAULT_DAYS: Final = 30
 MOST_POINTS: Final = 1_100
 """Of a series: three years of days."""
+CHANNEL_LENGTH: Final = 40
 
 
 def begin(day: date, step: Step) -> date:
@@ -98,6 +100,23 @@ def span(since: date | None, until: date | None) -> None:
         raise Invalid.at("from", "range", "must not be after `to`")
 
 
+def channel(asked: str | None) -> str | None:
+    """A channel as it was asked for. Raises Invalid."""
+    if asked is not None and (not 1 <= len(asked) <= CHANNEL_LENGTH or not asked.isprintable()):
+        raise Invalid.at("channel", "format", f"must be the source of orders, of 1 to {CHANNEL_LENGTH} characters")
+    return asked
+
+
+def country(asked: str | None) -> str | None:
+    """The code of a country asked for by its code or name; one that nobody knows as it is. Raises Invalid."""
+    if asked is None:
+        return None
+    text = asked.strip()
+    if not 1 <= len(text) <= countries.NAME_LENGTH or not text.isprintable():
+        raise Invalid.at("country", "format", "must be a country's code or name")
+    return countries.code(text) or text
+
+
 def whole(since: date | None, until: date | None, today: date) -> tuple[date, date]:
     """A period with both its ends: thirty days unless told, until today unless told. Raises Invalid."""
     span(since, until)
@@ -128,21 +147,16 @@ def _year_before(day: date) -> date:
 
 
 def interval(since: date, until: date, asked: Interval | None) -> Interval:
-    """In which steps a period is shown: about a hundred at most unless told. Raises Invalid for too many."""
+    """In which steps a period is shown: unless told, days of a quarter, weeks of two years, else months. Raises Invalid for too many."""
     days = (until - since).days + 1
-    if asked is None:
-        return "day" if days <= 92 else "week" if days <= 731 else "month"
-    if days / {"day": 1, "week": 7, "month": 30}[asked] > MOST_POINTS:
-        raise Invalid.at("interval", "range", f"makes more than {MOST_POINTS} steps of this period")
-    return asked
+    step = asked or ("day" if days <= 92 else "week" if days <= 731 else "month")
+    if days / {"day": 1, "week": 7, "month": 30}[step] > MOST_POINTS:
+        field = "from" if asked is None else "interval"
+        raise Invalid.at(field, "range", f"makes more than {MOST_POINTS} steps of this period")
+    return step
 
 
-# --- shares and money ----------------------------------------------------------------------------------------------------
-
-
-def share(part: Decimal | int, whole: Decimal | int) -> float | None:
-    """A part of a whole, not rounded; null where there is no whole, or less than nothing."""
-    return float(Decimal(part) / whole) if whole > 0 else None
+# --- money ---------------------------------------------------------------------------------------------------------------
 
 
 def shown(amount: Decimal, currency: str) -> str:
@@ -170,7 +184,8 @@ def cohorts(
     """The matrix of what cohorts did, from the cells of each, the oldest first.
 
     A cohort has a value for each period from its own to that of `until`, today unless told; from the running period on they are
-    null, as they are not over.
+    null, as they are not over. Of more periods than can be shown the last ones are, where neither end was asked for that
+    makes them so many; else it raises Invalid.
     """
     last = today if until is None else until
     listed = [(first, cells) for first, cells in lives.items() if first <= last]
@@ -180,6 +195,8 @@ def cohorts(
     if len(steps) > MOST_POINTS:
         if since is not None:
             raise Invalid.at("from", "range", f"makes more than {MOST_POINTS} periods until `to`")
+        if last > today:
+            raise Invalid.at("to", "range", f"makes more than {MOST_POINTS} periods")
         steps = steps[-MOST_POINTS:]
     places = {first: place for place, first in enumerate(steps)}
     over = sum(1 for one in steps if one < begin(today, step))

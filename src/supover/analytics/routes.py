@@ -1,10 +1,8 @@
 """The web addresses of what customers are worth."""
 
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from litestar.params import QueryParameter
 
 from supover.analytics import customer, ltv, rfm
@@ -36,7 +34,7 @@ async def rfm_report(db: Reader, request: AnyRequest, format: Format = None) -> 
     """
     reports.known(request)
     found = await rfm.report(db)
-    return _table("rfm", RfmGroup, found.groups) if reports.wants_csv(request, format) else found
+    return reports.table("rfm", RfmGroup, found.groups) if reports.wants_csv(request, format) else found
 
 
 @routes.get("/api/analytics/ltv", search=True, name="ltv")
@@ -60,11 +58,4 @@ async def ltv_report(
     """
     reports.known(request, "basis")
     found = await ltv.report(db, basis)
-    return _table(f"ltv-{basis}", LtvRow, ltv.rows(found)) if reports.wants_csv(request, format) else found
-
-
-def _table(name: str, shape: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> Raw:
-    """Rows of one kind as CSV, under the names that JSON has."""
-    fields = msgspec.structs.fields(shape)
-    columns = [field.encode_name for field in fields]
-    return reports.file(name, columns, ([getattr(row, field.name) for field in fields] for row in rows))
+    return reports.table(f"ltv-{basis}", LtvRow, ltv.rows(found)) if reports.wants_csv(request, format) else found
