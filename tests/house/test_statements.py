@@ -255,6 +255,7 @@ BY_HAND: Final = [
         "customer_rfm.recency order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
     ),
     ("one customer has one first day", "customer_day.is_first"),
+    ("of orders of nobody, which are few, the days are told exactly where an index bounds them roughly", "order.placed_at"),
     ("counts until it is enough", "customer_metrics.refreshed_at"),
     ("one customer has few days with orders", "customer_day.day"),
     (
