@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import typer
+from pyotp.totp import TOTP
 from typer.testing import CliRunner, Result
 
 from supover import terminal
 from supover.access import cli
-from supover.kit import ids
+from supover.kit import clock, ids
 from supover.kit.problems import Invalid, Problem
 from tests.access.places import PASSWORD, Client, Place
 
@@ -116,6 +117,19 @@ async def test_staff_are_added_listed_changed_and_removed(supover: Cli, place: P
         "add_staff",
         "add_staff",
     ]
+
+
+async def test_who_has_lost_their_app_is_let_in_by_the_operator(supover: Cli, place: Place, client: Client) -> None:
+    here = ("--workspace", str(place.workspace.id))
+    member = await place.staff("agent")
+    await client.sign_in(member.email)
+    app = TOTP((await client.post("/api/session/second-step")).json()["setupKey"])
+    code = app.generate_otp(int(clock.now().timestamp()) // 30)
+    assert (await client.put("/api/session/second-step", json={"code": code})).status_code == 200
+    assert (await client.sign_in(member.email)).status_code == 401
+    assert (await supover.json("staff", "reset-second-step", member.email, *here))["reset"] is True
+    assert (await client.sign_in(member.email)).status_code == 200
+    assert (await supover.json("staff", "reset-second-step", member.email, *here))["reset"] is False
 
 
 async def test_a_weak_password_is_refused_and_nobody_is_added(supover: Cli, place: Place) -> None:

@@ -81,7 +81,7 @@ def test_every_route_has_its_permission_and_every_permission_its_route() -> None
 
 def test_the_framework_adds_no_route_of_its_own(db: Database, configured: Settings) -> None:
     app = wiring.application(db, configured).app
-    ours = {path for handler in [*wiring.handlers(), *front.handlers()] for path in handler.paths}
+    ours = {path for handler in [*wiring.handlers(), *front.handlers(), *wiring.pages()] for path in handler.paths}
     assert {route.path for route in app.routes} == ours
 
 

@@ -191,6 +191,24 @@ def reset_password(
     terminal.show(terminal.run(act), json=json)
 
 
+@staff.command("reset-second-step")
+def reset_second_step(email: EmailArgument, workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Let a member who has lost their app and recovery codes sign in with the password alone."""
+    from supover import terminal
+    from supover.access import audit, queries, second_step
+
+    async def act() -> dict[str, object]:
+        async with terminal.database() as db:
+            id = await terminal.workspace(db, workspace)
+            async with db.tx(id, actor="cli") as tx:
+                member = await queries.find_staff_by_email(tx, email)
+                ended = await second_step.end(tx, member.id)
+                await audit.record(tx, "access.end_second_step", member.id)
+        return {"id": member.id, "email": member.email, "reset": ended}
+
+    terminal.show(terminal.run(act), json=json)
+
+
 @staff.command("disable")
 def disable_staff(
     email: EmailArgument,

@@ -270,11 +270,12 @@ class SignIn(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     """Email and password; `workspaceId` chooses among several workspaces, else it is the one that was used last.
 
     `invitationCode` accepts an invitation, and chooses its workspace. Who has no account yet gets one, with this
-    password.
+    password. `code` is what the person's app shows, or a recovery code, where they sign in by two steps.
     """
 
     email: Annotated[str, Meta(max_length=320)]
     password: Typed
+    code: Annotated[str, Meta(max_length=64)] | None = None
     workspace_id: UUID | None = None
     invitation_code: Annotated[str, Meta(max_length=100)] | None = None
 
@@ -290,6 +291,39 @@ class PasswordChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
 
     current: Typed
     new: Typed
+
+
+class SecondStep(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether signing in asks for a code, since when, and how many recovery codes are left."""
+
+    is_on: bool
+    since: datetime | None
+    recovery_codes_left: int
+
+
+class SecondStepBegun(msgspec.Struct, frozen=True, rename="camel"):
+    """What an app makes codes of: `setupKey` to type in, `uri` as a QR code. An answer that is replayed has neither."""
+
+    setup_key: str | None
+    uri: str | None
+
+
+class SecondStepCode(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """The code that the app shows."""
+
+    code: Annotated[str, Meta(max_length=64)]
+
+
+class SecondStepEnd(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """The signed-in person's password."""
+
+    password: Typed
+
+
+class RecoveryCodes(msgspec.Struct, frozen=True, rename="camel"):
+    """Codes for who has lost their app, each taken once. They are shown here only."""
+
+    recovery_codes: Sequence[str]
 
 
 class Choice(msgspec.Struct, frozen=True, rename="camel"):
@@ -360,6 +394,22 @@ class SessionEnded(Unauthorized):
 
 class SignInRefused(Unauthorized):
     """Email or password is wrong."""
+
+
+class SecondStepNeeded(Unauthorized):
+    """This account signs in by two steps: send the code of its app."""
+
+
+class SecondStepRefused(Unauthorized):
+    """The code is wrong, or was used already."""
+
+
+class SecondStepOn(Conflict):
+    """This account signs in by two steps already."""
+
+
+class SecondStepNotBegun(Conflict):
+    """There is no second step that waits to be confirmed."""
 
 
 class NoWorkspace(Forbidden):

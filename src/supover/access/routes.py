@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.params import JSONBody, QueryParameter
 from litestar.response.base import ASGIResponse
 
-from supover.access import commands, queries, sessions
+from supover.access import commands, queries, second_step, sessions
 from supover.access.authenticate import Authenticator
 from supover.access.model import (
     ApiKey,
@@ -25,6 +25,11 @@ from supover.access.model import (
     NewStaff,
     OpenSession,
     PasswordChange,
+    RecoveryCodes,
+    SecondStep,
+    SecondStepBegun,
+    SecondStepCode,
+    SecondStepEnd,
     Session,
     SignIn,
     StaffChange,
@@ -39,7 +44,7 @@ from supover.kit.sql import bound, page
 
 AnyRequest = Request[Any, Any, Any]
 
-F = TypeVar("F", bound=Callable[..., Awaitable[Session]])
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 routes = Routes("access")
 
@@ -105,7 +110,7 @@ async def sign_in(request: AnyRequest, data: JSONBody[SignIn]) -> Session:
     The answer sets the session's cookie; its `csrfToken` goes into the header X-CSRF-Token of every write from then on.
     Ten failed attempts at one account from one network within fifteen minutes, or a hundred from anywhere, are answered
     with 429. With an `invitationCode` it accepts an invitation: who has an account signs in with its password, who has
-    none chooses one.
+    none chooses one. Who signs in by two steps sends `code`, too: without it the answer is 401, `second-step-needed`.
     """
     door = _door(request)
     opened = await sessions.sign_in(door.database, door.settings, door.attempts, data, request)
@@ -157,6 +162,47 @@ async def sign_out(tx: Tx, request: AnyRequest) -> Answer[None]:
     door.doubt(caller.session_id)
     await sessions.sign_out(tx, caller)
     return Answer(None, 204, {"Set-Cookie": sessions.cookie(door.settings, "", caller.expires_at)})
+
+
+# --- the second step -------------------------------------------------------------------------------------------------
+
+
+@routes.get("/api/session/second-step")
+async def find_second_step(db: Reader, request: AnyRequest) -> SecondStep:
+    """Read whether the signed-in person's signing in asks for a code, too."""
+    return await second_step.find(db, _staff(request))
+
+
+@routes.post("/api/session/second-step")
+async def begin_second_step(tx: Tx, request: AnyRequest) -> Answer[SecondStepBegun]:
+    """Make a key for the signed-in person's authenticator app.
+
+    Nothing is asked for until a code of it is confirmed; one that waited for that ends. 409 where there is a second step already.
+    """
+    begun = await second_step.begin(tx, _door(request).settings, _staff(request))
+    return Answer(begun, kept=SecondStepBegun(None, None))
+
+
+@routes.put("/api/session/second-step")
+async def confirm_second_step(tx: Tx, request: AnyRequest, data: SecondStepCode) -> RecoveryCodes:
+    """Turn signing in by two steps on, with a code that the app shows.
+
+    From then on `POST /api/session` asks for a `code`. The answer's recovery codes are shown here only; each stands in for a code
+    once.
+    """
+    return await second_step.confirm(tx, _door(request).settings, _staff(request), data.code)
+
+
+@_alone("POST", "/api/session/second-step/end")
+async def end_second_step(request: AnyRequest, data: JSONBody[SecondStepEnd]) -> SecondStep:
+    """Turn signing in by two steps off, with the password.
+
+    Its codes, recovery codes too, are forgotten. Whoever has lost both is helped by the operator: `supover staff reset-second-step`.
+    """
+    door, caller = _door(request), _staff(request)
+    await sessions.end_second_step(door.database, door.settings, door.attempts, caller, data.password, request)
+    answer = ASGIResponse(body=msgspec.json.encode(SecondStep(False, None, 0)), media_type="application/json")
+    return cast("SecondStep", answer)
 
 
 @routes.get("/api/sessions")

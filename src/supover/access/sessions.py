@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from litestar import Request
 
-from supover.access import limits, passwords, queries
+from supover.access import limits, passwords, queries, second_step
 from supover.access.audit import write_audit
 from supover.access.commands import ADD_STAFF, digest
 from supover.access.limits import MAX_COUNTERS, Periods
@@ -30,6 +30,8 @@ from supover.access.model import (
     InvitationRefused,
     NoWorkspace,
     PasswordChange,
+    SecondStepNeeded,
+    SecondStepRefused,
     Session,
     SessionNotFound,
     SignIn,
@@ -159,6 +161,14 @@ class Attempts:
                 await limits.count(database, {anywhere: -1}, PERIOD_S)
             raise TooManyAttempts(headers={"Retry-After": str(math.ceil(max(over.values())))})
 
+    async def undecided_everywhere(self, database: Database, email: str, ip: str | None) -> None:
+        """Takes back one attempt that neither failed nor succeeded; those that failed before it stay counted."""
+        account, network = _account(email, ip), _network(ip)
+        self._accounts.give_back(account)
+        self._anywhere.give_back(account[0])
+        self._networks.give_back(network)
+        await limits.count(database, dict.fromkeys(_subjects(email, ip), -1), PERIOD_S)
+
     async def succeeded_everywhere(self, database: Database, email: str, ip: str | None) -> None:
         """As `succeeded`, for all processes."""
         self.succeeded(email, ip)
@@ -211,7 +221,9 @@ ACCOUNT: Final = "select p.id, p.email, p.name, p.password_hash, p.disabled_at f
 async def sign_in(
     database: Database, settings: Settings, attempts: Attempts, given: SignIn, request: Request[Any, Any, Any]
 ) -> Opened:
-    """Opens a session. Raises SignInRefused, TooManyAttempts, SignInBusy, NoWorkspace, InvitationRefused, Invalid.
+    """Opens a session.
+
+    Raises SignInRefused, SecondStepNeeded, SecondStepRefused, TooManyAttempts, SignInBusy, NoWorkspace, InvitationRefused, Invalid.
 
     An unknown email, a disabled account and a wrong password are told alike and take the same time. With an invitation's
     code it opens in the workspace that invites, where the person becomes a member; who has no account gets one, with
@@ -232,6 +244,13 @@ async def sign_in(
     if account is None or not right or account.disabled_at is not None:
         log.warning("sign_in_refused", staff_id=str(account.id) if account else None, ip=ip)
         raise SignInRefused(headers=CHALLENGE)
+    if await second_step.is_on(database, account.id):
+        if not given.code:
+            await attempts.undecided_everywhere(database, given.email, ip)
+            raise SecondStepNeeded(headers=CHALLENGE)
+        if not await second_step.passes(database, settings, account.id, given.code):
+            log.warning("second_step_refused", staff_id=str(account.id), ip=ip)
+            raise SecondStepRefused(headers=CHALLENGE)
     await attempts.succeeded_everywhere(database, given.email, ip)
     if given.invitation_code is not None:
         if invited is None:
@@ -328,6 +347,26 @@ async def change_password(
     async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
         await tx.run(SET_HASH, account.id, new_hash)
         return await _open(tx, fresh, choices, "access.change_password", request)
+
+
+async def end_second_step(
+    database: Database,
+    settings: Settings,
+    attempts: Attempts,
+    caller: Caller,
+    password: str,
+    request: Request[Any, Any, Any],
+) -> None:
+    """Turns the caller's second step off, given their password. Raises Invalid, TooManyAttempts, SignInBusy."""
+    email, ip = caller.email or "", client_ip(cast("Scope", request.scope), settings)
+    await attempts.count_everywhere(database, email, ip)
+    account = await _find_account(database, email)
+    if account is None or not await passwords.matches(password, account.password_hash):
+        raise Invalid.at("/password", "wrong", "is not your password")
+    await attempts.succeeded_everywhere(database, email, ip)
+    async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+        await second_step.end(tx, account.id)
+        await write_audit(tx, "access.end_second_step", account.id, request)
 
 
 async def _find_account(database: Database, email: str) -> _Account | None:
