@@ -19,14 +19,24 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: serve test coverage lint format bench soak docs lock clean force
+.PHONY: serve test browser coverage lint format bench soak docs text lock clean force
 .DELETE_ON_ERROR:
 
-serve: $(VENV)/.app
+serve: $(VENV)/.app $(if $(SUPOVER_SKIP_ASSETS),,$(STYLE))
 	@exec $(BIN)/supover up
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest
+
+# What looks at the screens: Debian's Chromium, installed where that may be done; else those tests are skipped and say so.
+BROWSERS := chromium chromium-browser google-chrome
+browser:
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium, which looks at the screens"; \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; } >/dev/null 2>&1 \
+	        || echo "Chromium could not be installed: the screens are not looked at in a browser."; \
+	else echo "There is no Chromium: the screens are not looked at in a browser."; fi
 
 # Beside `make test`: the tests take a third longer while every line is noted.
 coverage: $(VENV)/.dev
@@ -50,8 +60,12 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 0 -m soak --timeout 900
 
-# Writes the generated pages, schema.sql and the OpenAPI snapshot; `make test` fails while they are stale.
-docs: $(VENV)/.dev
+# Writes the generated pages, schema.sql and the OpenAPI snapshot (`make test` fails while they are stale), and takes the
+# guide's pictures of every page, light, dark and on a phone, where there is a Chromium; `make text` writes without them.
+docs: text
+	$(BIN)/python -m tests.web.pictures
+
+text: $(VENV)/.dev
 	$(BIN)/python -m tests.house.regenerate
 
 # Keeps the pins that still fit; `make lock UPGRADE=--upgrade` takes the newest.
@@ -63,6 +77,8 @@ lock: $(VENV)/.run
 	for group in uv build node; do $(GROUP) $$group -o requirements/$$group.txt || exit; done
 	$(GROUP) dev -c requirements/run.txt -c requirements/node.txt -o requirements/dev.txt
 	npm install --package-lock-only
+	@$(BIN)/python -c 'import json, pathlib; p = pathlib.Path("package-lock.json"); d = json.loads(p.read_text()); \
+	    [one.pop("funding", None) for one in d["packages"].values()]; p.write_text(json.dumps(d, indent=2) + "\n")'
 
 clean:
 	rm -rf $(VENV) node_modules src/supover/static dist htmlcov .coverage .coverage.*
@@ -89,13 +105,20 @@ $(VENV)/.run: $(VENV)/.uv requirements/run.txt requirements/build.txt requiremen
 	@touch $@
 
 ASSETS := hatch_build.py package.json package-lock.json .npmrc
+# Style and script follow what they are made of; `supover up` in a checkout makes them anew by itself.
+STYLE   := src/supover/static/app.css
+SCREENS := $(shell find src/supover/web -name '*.css' -o -name '*.js' -o -name '*.html' -o -name '*.py')
 MISSING := $(if $(SUPOVER_SKIP_ASSETS),,$(if $(wildcard $(SWAGGER)),,force))
 $(VENV)/.app: $(VENV)/.run pyproject.toml $(ASSETS) $(MISSING)
 	@echo "Installing supover and its assets"
 	$(INSTALL) --no-deps --no-build-isolation --reinstall-package supover -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.app requirements/dev.txt
+$(STYLE): $(VENV)/.app $(SCREENS)
+	@$(BIN)/python hatch_build.py
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app $(if $(SUPOVER_SKIP_ASSETS),,$(STYLE)) requirements/dev.txt
 	@echo "Installing what its tests need"
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@

