@@ -543,11 +543,7 @@ class Routes:
         def register(fn: F) -> F:
             operation = f"{self.room}.{name or fn.__name__}"
             doc = inspect.cleandoc(fn.__doc__ or fn.__name__).split("\n\n", 1)
-            act = (
-                _reading(fn, path, status, search)
-                if "db" in inspect.signature(fn).parameters
-                else _writing(fn, path, operation, method, status)
-            )
+            act = acting(fn, path, operation, method, status, search=search, keyed=method == "POST")
             self.handlers.append(
                 Handler(
                     path,
@@ -565,6 +561,25 @@ class Routes:
             return fn
 
         return register
+
+
+def acting(
+    fn: Callable[..., Awaitable[Any]],
+    path: str,
+    operation: str,
+    method: Method,
+    status: int,
+    *,
+    search: Search = False,
+    keyed: bool = False,
+) -> Callable[..., Awaitable[ASGIApp]]:
+    """What a handler does with a room's function: opens what the function takes, `db` or `tx`, and sends what it returns.
+
+    A write leaves its line in the audit log under the operation; with `keyed` it may carry an Idempotency-Key.
+    """
+    if "db" in inspect.signature(fn).parameters:
+        return _reading(fn, path, status, search)
+    return _writing(fn, path, operation, method, status, keyed=keyed)
 
 
 def _the_same(fn: Callable[..., Any]) -> ResponseSpec:
@@ -637,10 +652,9 @@ def _reading(
 
 
 def _writing(
-    fn: Callable[..., Awaitable[Any]], path: str, operation: str, method: Method, status: int
+    fn: Callable[..., Awaitable[Any]], path: str, operation: str, method: Method, status: int, *, keyed: bool
 ) -> Callable[..., Awaitable[ASGIApp]]:
     wants_request = "request" in inspect.signature(fn).parameters
-    keyed = method == "POST"
     named = frozenset(query_names(fn).values())
 
     async def act(*, request: "Request[Any, Any, Any]", **given: Any) -> ASGIApp:

@@ -21,9 +21,11 @@ from litestar.utils import normalize_path
 
 from supover.kit import api, clock, ids, problems, telemetry
 from supover.kit.problems import FieldError, Invalid, Malformed, Problem
+from supover.kit.requests import Requests
 
 log = structlog.get_logger("supover.http")
 
+API: Final = "/api/"
 PINNED: Final = "/api/v1/"
 HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
@@ -70,6 +72,7 @@ class Edge:
         self._find = app.asgi_router.handle_routing
         self.at_once = at_once
         self.in_flight = 0
+        self.requests = app.state.requests = Requests()
         self._headers = [*HEADERS, HTTPS_ONLY] if https else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,6 +161,9 @@ class Edge:
         handler = state.get("route_handler")
         route = cast("str", handler.opt.get("operation", "other")) if handler is not None else "other"
         telemetry.request_done(method if method in _METHODS else "other", route, status, seconds)
+        caller = state.get("user")
+        if caller is not None and path.startswith(API):
+            self.requests.note(caller, method, path, status, seconds, state["request_id"])
 
     def _direct(self, scope: HTTPScope) -> api.Handler | None:
         """The route that this request is for, if it is one of ours; else Litestar finds out and tells what is wrong."""

@@ -34,7 +34,6 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "health.live": api.PUBLIC,
     "health.ready": api.PUBLIC,
     "metrics.render": api.PUBLIC,
-    "docs.home": api.PUBLIC,
     "docs.page": api.PUBLIC,
     "docs.openapi": api.PUBLIC,
     "docs.asset": api.PUBLIC,
@@ -74,12 +73,6 @@ def _asset(name: str) -> bytes | None:
 
 def _opt(operation: str) -> dict[str, str]:
     return {"operation": operation}
-
-
-@get("/", include_in_schema=False, opt=_opt("docs.home"))
-async def home() -> ASGIResponse:
-    """Lead to the documentation."""
-    return ASGIResponse(status_code=302, headers={"Location": "/docs"}, body=b"")
 
 
 @get("/docs", include_in_schema=False, opt=_opt("docs.page"))
@@ -147,4 +140,4 @@ async def metrics(request: Asked) -> bytes:
 
 def handlers() -> list[HTTPRouteHandler]:
     """The routes of this module."""
-    return [home, page, asset, document, live, ready, metrics]
+    return [page, asset, document, live, ready, metrics]
