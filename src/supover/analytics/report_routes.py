@@ -107,6 +107,8 @@ async def overview(
     interval: Annotated[
         Interval | None, _asked("interval", "Steps of `series`; by the length of the period unless told.")
     ] = None,
+    channel: Annotated[str | None, _asked("channel", "Orders that came by it.")] = None,
+    country: Annotated[str | None, _asked("country", "Orders that went there: a code or a name.")] = None,
     format: Format = None,
 ) -> Overview | Raw:
     """Show how the workspace did.
@@ -114,8 +116,16 @@ async def overview(
     Orders that count, by the day they were placed in the workspace's zone, less what was given back of them since. As CSV each
     row says in `part` what it is of.
     """
-    reports.known(request, "from", "to", "compare", "interval")
-    found = await sales.overview(db, since=since, until=until, compare=compare or "previous", interval=interval)
+    reports.known(request, "from", "to", "compare", "interval", "channel", "country")
+    found = await sales.overview(
+        db,
+        since=since,
+        until=until,
+        compare=compare or "previous",
+        interval=interval,
+        channel=report_rules.channel(channel),
+        country=report_rules.country(country),
+    )
     if not reports.wants_csv(request, format):
         return found
     return reports.file(f"overview-{found.since}-{found.until}", _COLUMNS, _parts(found))
@@ -128,14 +138,21 @@ async def geography(
     since: Since = None,
     until: Until = None,
     country: Annotated[str | None, _asked("country", "Its regions: a code or a name.")] = None,
+    channel: Annotated[str | None, _asked("channel", "Orders that came by it.")] = None,
     format: Format = None,
 ) -> Geography | Raw:
     """Show where was sold to.
 
     By country, or with `country` by its regions: where orders that count were sent, else billed, else where the customer lives.
     """
-    reports.known(request, "from", "to", "country")
-    found = await places.geography(db, since=since, until=until, country=report_rules.country(country))
+    reports.known(request, "from", "to", "country", "channel")
+    found = await places.geography(
+        db,
+        since=since,
+        until=until,
+        country=report_rules.country(country),
+        channel=report_rules.channel(channel),
+    )
     if not reports.wants_csv(request, format):
         return found
     columns = [

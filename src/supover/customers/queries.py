@@ -68,6 +68,18 @@ async def find(
     return customer
 
 
+SOME: Final = f"""
+    select {_COLUMNS}
+      from {_FROM}
+     where c.workspace_id = $1 and c.id = any($2::uuid[])"""
+
+
+async def some(db: Reader, ids: Sequence[UUID]) -> list[Customer]:
+    """Those of these customers that there are, deleted and merged ones too, in the order in which they are named."""
+    found = {one.id: one for one in await db.all(Customer, SOME, list(ids))}
+    return [found[id] for id in dict.fromkeys(ids) if id in found]
+
+
 WRITTEN: Final = f"""
     select (select s.stamp from custom_field_stamp s where s.workspace_id = $1), {_COLUMNS}
       from {_FROM}

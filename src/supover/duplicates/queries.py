@@ -116,6 +116,39 @@ async def find(db: Reader, id: UUID) -> PairDetail:
     return PairDetail(id, sides[a_id], sides[b_id], score, reasons, told, level, own_level, *rest)
 
 
+COUNTS: Final = """
+    select p.level, count(*)
+      from duplicate_pair p
+      join customer a on a.workspace_id = $1 and a.id = p.a_id and a.deleted_at is null
+      join customer b on b.workspace_id = $1 and b.id = p.b_id and b.deleted_at is null
+     where p.workspace_id = $1 and p.status = 'open'
+     group by p.level"""
+
+
+async def counts(db: Reader) -> dict[str, int]:
+    """How many open pairs of living customers there are of each level."""
+    return {level: number for level, number in await db.rows(COUNTS)}
+
+
+# Behind a pair in the queue, or the first where no score is given.
+FOLLOWING: Final = """
+    select p.id
+      from duplicate_pair p
+      join customer a on a.workspace_id = $1 and a.id = p.a_id and a.deleted_at is null
+      join customer b on b.workspace_id = $1 and b.id = p.b_id and b.deleted_at is null
+     where p.workspace_id = $1 and p.status = 'open' and p.id <> $2 and ($3::text is null or p.level = $3)
+       and ($4::numeric is null or (p.score, p.id) < ($4, $2))
+     order by p.score desc, p.id desc
+     limit 1"""
+
+
+async def following(db: Reader, id: UUID, score: Decimal, level: Level | None) -> UUID | None:
+    """The open pair behind this one in the queue, of a level where one is told; behind the last comes the first."""
+    behind: list[UUID] = await db.column(FOLLOWING, id, level, score)
+    found = behind or await db.column(FOLLOWING, id, level, None)
+    return found[0] if found else None
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 CLUSTER_SORTS: Final = (Sort("id", "p.cluster_id", "p.cluster_id", UUID),)

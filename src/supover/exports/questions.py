@@ -249,6 +249,17 @@ async def question(db: Reader, kind: Kind, asked: Asked) -> Question:
     return Question(kind, columns.chosen(kind, asked.fields, definitions, in_use), where, sort, descending)
 
 
+async def count(db: Reader, kind: Kind, asked: Asked) -> int:
+    """How many customers or orders an export is about; of addresses, whose. Raises Invalid, FilterInvalid."""
+    if isinstance(asked, AddressExport):
+        # Which of their addresses does not narrow whose they are.
+        asked = msgspec.structs.replace(asked, type=(), address_country=None, is_default=None)
+    where = await (_of_orders(db, asked) if isinstance(asked, OrderExport) else _of_customers(db, asked))
+    if kind == "orders":
+        return await db.value(orders.COUNT.format(where=where.text()), *where.values)
+    return await db.value(customers.COUNT.format(where=where.text(), figures=FIGURES), *where.values)
+
+
 def _sorted(sorts: Sequence[Sort], kind: Kind, wanted: str | None) -> tuple[Sort, bool]:
     try:
         page = sql.page([*sorts, BY_ID[kind]], limit=None, sort=wanted, cursor=None, default="id")

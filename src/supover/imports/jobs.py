@@ -11,7 +11,7 @@ from uuid import UUID
 
 from supover import settings as configuration
 from supover.analytics import commands as analytics
-from supover.imports import commands, customer_commands, customer_revert, queries
+from supover.imports import commands, customer_commands, customer_revert, drafts, queries
 from supover.imports.model import ImportMoved, ImportRun
 from supover.kit import clock, ids, storage
 from supover.kit.db import Database
@@ -29,7 +29,13 @@ LARGE: Final = 500
 async def run_orders(ctx: JobContext, import_id: UUID) -> None:
     """Fetches the file and runs the import from its checkpoint on; whole chunks only, whatever stops it."""
 
+    async with ctx.reader() as db:
+        is_trial = (await queries.find(db, import_id)).dry_run
+
     async def run(file: Path, actor: str) -> None:
+        if is_trial:
+            await drafts.try_orders(ctx.database, ctx.workspace_id, import_id, file, actor)
+            return
         await commands.run(
             ctx.database,
             ctx.workspace_id,
@@ -94,7 +100,8 @@ async def _run(ctx: JobContext, import_id: UUID, run: Callable[[Path, str], Awai
             raise GiveUp(why) from error
     async with ctx.reader() as db:
         run_now = await queries.find(db, import_id)
-    if run_now.status in ("completed", "completed_with_errors"):
+    # A dry run's is kept for a while: it may be begun in earnest.
+    if run_now.status in ("completed", "completed_with_errors") and not run_now.dry_run:
         await _forget(ctx.database, ctx.workspace_id, keep, import_id, stored.file_key)
 
 

@@ -15,8 +15,8 @@ ImportStatus = Literal["queued", "running", "completed", "completed_with_errors"
 class OrderImportOptions(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """How a file's columns become orders.
 
-    `map`: field → column; a column named like a field needs none. `statusMap`: cell → status. `set`: field → the same value
-    for every row.
+    `map`: field → column, an empty one for a field that is not to be read; a column named like a field needs none.
+    `statusMap`: cell → status. `set`: field → the same value for every row.
     """
 
     source: str = "IMPORT"
@@ -134,6 +134,10 @@ class ImportMoved(Conflict):
 
 class ImportEnded(Conflict):
     """This import has ended."""
+
+
+class ImportNotDraft(Conflict):
+    """This import does not wait to be begun."""
 
 
 class ImportsFollowed(TooManyRequests):

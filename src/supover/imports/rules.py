@@ -67,6 +67,8 @@ def plan(options: OrderImportOptions, header: Sequence[str], currency: str, zone
         field = fields.get(name.lower())
         if field is None:
             errors.append(FieldError(f"map/{name}", "unknown", f"is not a field of an order{_nearest(name, FIELDS)}"))
+        elif not column.strip():
+            places.pop(field, None)
         elif column.strip().lower() not in columns:
             errors.append(
                 FieldError(f"map/{name}", "column", f"the file has no column {column!r}{_nearest(column, header)}")

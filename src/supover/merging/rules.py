@@ -59,6 +59,7 @@ TABLES: Final[Mapping[str, str]] = {
     "segment_member.customer_id": f"each of them is marked, and {COUNTED}",
     "segment_pick.customer_id": f"{MOVES}; who is in a group already stays once",
     "segment_stale.customer_id": "each of them is marked",
+    "web_recent.customer_id": f"{STAYS}: who was looked at; tombstones are not shown",
 }
 """What a merge does with every column that names customers. A test holds it against the catalog: one that is not here fails."""
 

@@ -133,6 +133,17 @@ class NewRefund(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     refunded_at: datetime | None = None
 
 
+class Refund(msgspec.Struct, frozen=True, rename="camel"):
+    """Money that was given back, in the order's currency; not `recordedHere` if the order's source told it."""
+
+    id: UUID
+    external_id: str | None
+    amount: Decimal
+    reason: str | None
+    refunded_at: datetime
+    recorded_here: bool
+
+
 class Cancellation(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Why and when an order is cancelled; now unless told."""
 

@@ -13,7 +13,7 @@ from supover.kit import money
 from supover.kit.db import Reader
 from supover.kit.sql import Page, Sort, Where, like
 from supover.orders import rules
-from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFound
+from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFound, Refund
 
 _COLUMNS: Final = """o.id, o.external_id, o.number, o.source, o.shop, o.customer_id, o.status, o.financial_status, o.on_hold,
            o.hold_reason, o.needs_review, o.currency, o.subtotal, o.shipping, o.tax, o.discount, o.total, o.refunded,
@@ -188,3 +188,16 @@ HAS_REFUND: Final = "select 1 from order_refund where workspace_id = $1 and orde
 async def has_refund(db: Reader, id: UUID, external_id: str) -> bool:
     """Whether this refund is known."""
     return await db.value(HAS_REFUND, id, external_id) is not None
+
+
+REFUNDS: Final = """
+    select r.id, r.external_id, r.amount, r.reason, r.refunded_at, r.recorded_here
+      from order_refund r
+     where r.workspace_id = $1 and r.order_id = $2
+     order by r.refunded_at desc, r.id desc
+     limit 200"""
+
+
+async def refunds(db: Reader, id: UUID) -> list[Refund]:
+    """What was refunded of an order, the newest first."""
+    return await db.all(Refund, REFUNDS, id)

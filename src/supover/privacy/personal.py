@@ -545,14 +545,26 @@ PERSONAL: Final[Sequence[Table]] = (
     ),
     Table(name="rfm_month", plain="workspace_id month rfm_group customers revenue", why="counts and sums"),
     Table(name="segment_day", plain="workspace_id segment_id day members entered left_count", why="counts"),
+    Table(
+        name="web_recent",
+        personal=_gone("seen_at"),
+        plain="workspace_id staff_id customer_id",
+        why="who looked, not whom",
+        by=(("customer_id", "customers"),),
+    ),
     Table(name="suppression_key", plain="workspace_id sealed", why="a key"),
     Table(name="migration", plain="version name checksum applied_at", why="the schema's"),
     Table(name="throttle", plain="subject taken ends_at", why="keys, and hashes of who fails to sign in, for minutes"),
     # --- the staff's -----------------------------------------------------------------------------------------------------
     Table(
         name="staff",
-        plain="id email name password_hash created_at disabled_at",
+        plain="id email name password_hash created_at disabled_at second_step_secret second_step_at second_step_used recovery_hashes",
         why="of members of staff, not of customers: an owner disables them",
+    ),
+    Table(
+        name="web_preference",
+        plain="workspace_id staff_id language timezone columns seen_at",
+        why="how a member of staff wants the screens to be",
     ),
     Table(
         name="session",

@@ -38,7 +38,7 @@ DryRun = Annotated[
 ]
 
 
-def _linked(request: AnyRequest, found: queries.Found) -> PrivacyRequest:
+def linked(request: AnyRequest, found: queries.Found) -> PrivacyRequest:
     """A request with new links to its files, while those are kept."""
     told, file_key, page_key = found
     if file_key is None or page_key is None:
@@ -71,7 +71,7 @@ async def of_customer(db: Reader, request: AnyRequest, id: UUID) -> Listing[Priv
     """
     await queries.is_erased(db, id, "/privacy")
     people = await queries.person(db, [id])
-    return Listing([_linked(request, found) for found in await queries.of_customers(db, people.customers)])
+    return Listing([linked(request, found) for found in await queries.of_customers(db, people.customers)])
 
 
 @routes.post("/api/customers/{id:uuid}/privacy/export", status=202, also=200)
@@ -82,7 +82,7 @@ async def export(tx: Tx, request: AnyRequest, id: UUID) -> Answer[PrivacyRequest
     addresses, contacts, orders, notes, consents, timeline and all else. `GET /api/privacy/requests/{id}` has links to them, which
     end after a day; the files are kept for as long as those of exports. 200 for one that is under way already.
     """
-    return _answer(_linked(request, await commands.ask_export(tx, id)))
+    return _answer(linked(request, await commands.ask_export(tx, id)))
 
 
 @routes.post("/api/customers/{id:uuid}/privacy/erase", status=202, also=200)
@@ -147,7 +147,7 @@ async def search(
     found, following, total = await queries.search(
         db, page, kind=kind, status=status, customer_id=customer_id, count=bool(count)
     )
-    return Listing([_linked(request, one) for one in found], following, total)
+    return Listing([linked(request, one) for one in found], following, total)
 
 
 @routes.get("/api/privacy/requests/{id:uuid}")
@@ -156,7 +156,7 @@ async def find(db: Reader, request: AnyRequest, id: UUID) -> PrivacyRequest:
 
     A completed export with new links to its files.
     """
-    return _linked(request, await queries.find(db, id))
+    return linked(request, await queries.find(db, id))
 
 
 @routes.delete("/api/privacy/requests/{id:uuid}", status=200)
