@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 3b43efad129122ad.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 65cb0239ebd0f556.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -977,10 +977,20 @@ CREATE TABLE data.staff (
     name text NOT NULL,
     password_hash text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    disabled_at timestamp with time zone
+    disabled_at timestamp with time zone,
+    second_step_secret bytea,
+    second_step_at timestamp with time zone,
+    second_step_used bigint,
+    recovery_hashes bytea[] DEFAULT '{}'::bytea[] NOT NULL
 );
 
 COMMENT ON TABLE data.staff IS 'global: a person who signs in; what they may do is a membership.';
+
+COMMENT ON COLUMN data.staff.second_step_secret IS 'Sealed. Without second_step_at it waits for its first code and asks nobody for any.';
+
+COMMENT ON COLUMN data.staff.second_step_used IS 'The thirty seconds, counted from 1970, of the newest code that was taken: none before it is taken again.';
+
+COMMENT ON COLUMN data.staff.recovery_hashes IS 'Those that are left; each is taken once.';
 
 CREATE FUNCTION fence.members(workspace uuid) RETURNS TABLE(staff_id uuid, email text, name text, role text, created_at timestamp with time zone, disabled_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1266,6 +1276,19 @@ begin
     return array[said, '(' || needed || ')'];
 end $_$;
 
+CREATE FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH used AS (
+          UPDATE data.staff p SET recovery_hashes = array_remove(p.recovery_hashes, recovery_code_use.code_hash)
+           WHERE ((p.id = recovery_code_use.staff) AND (p.second_step_at IS NOT NULL) AND (recovery_code_use.code_hash = ANY (p.recovery_hashes)))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM used)) AS "exists";
+END;
+
 CREATE FUNCTION fence.search_catch_up() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -1273,6 +1296,75 @@ CREATE FUNCTION fence.search_catch_up() RETURNS void
 begin
     perform gin_clean_pending_list('data.customer_search');
 end $$;
+
+CREATE FUNCTION fence.second_step(staff uuid) RETURNS TABLE(secret bytea, since timestamp with time zone, codes_left integer)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ SELECT p.second_step_secret,
+     p.second_step_at,
+     cardinality(p.recovery_hashes) AS cardinality
+    FROM data.staff p
+   WHERE (p.id = second_step.staff);
+END;
+
+CREATE FUNCTION fence.second_step_begin(workspace uuid, staff uuid, new_secret bytea) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH begun AS (
+          UPDATE data.staff p SET second_step_secret = second_step_begin.new_secret, second_step_used = NULL::bigint
+           WHERE ((p.id = second_step_begin.staff) AND (p.second_step_at IS NULL) AND (EXISTS ( SELECT 1
+                    FROM data.membership m
+                   WHERE ((m.workspace_id = second_step_begin.workspace) AND (m.staff_id = second_step_begin.staff)))))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM begun)) AS "exists";
+END;
+
+CREATE FUNCTION fence.second_step_confirm(workspace uuid, staff uuid, of_secret bytea, used bigint, new_hashes bytea[]) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH confirmed AS (
+          UPDATE data.staff p SET second_step_at = now(), second_step_used = second_step_confirm.used, recovery_hashes = second_step_confirm.new_hashes
+           WHERE ((p.id = second_step_confirm.staff) AND (p.second_step_at IS NULL) AND (p.second_step_secret = second_step_confirm.of_secret) AND (EXISTS ( SELECT 1
+                    FROM data.membership m
+                   WHERE ((m.workspace_id = second_step_confirm.workspace) AND (m.staff_id = second_step_confirm.staff)))))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM confirmed)) AS "exists";
+END;
+
+CREATE FUNCTION fence.second_step_end(workspace uuid, staff uuid) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH ended AS (
+          UPDATE data.staff p SET second_step_secret = NULL::bytea, second_step_at = NULL::timestamp with time zone, second_step_used = NULL::bigint, recovery_hashes = '{}'::bytea[]
+           WHERE ((p.id = second_step_end.staff) AND (p.second_step_secret IS NOT NULL) AND (EXISTS ( SELECT 1
+                    FROM data.membership m
+                   WHERE ((m.workspace_id = second_step_end.workspace) AND (m.staff_id = second_step_end.staff)))))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM ended)) AS "exists";
+END;
+
+CREATE FUNCTION fence.second_step_use(staff uuid, step bigint) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH used AS (
+          UPDATE data.staff p SET second_step_used = second_step_use.step
+           WHERE ((p.id = second_step_use.staff) AND (p.second_step_at IS NOT NULL) AND ((p.second_step_used IS NULL) OR (p.second_step_used < second_step_use.step)))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM used)) AS "exists";
+END;
 
 CREATE TABLE data.session (
     id uuid NOT NULL,
@@ -2638,6 +2730,31 @@ CREATE TABLE data.tag_count (
 
 COMMENT ON TABLE data.tag_count IS 'How many living customers have a tag, in workspaces that are too big to count when asked.';
 
+CREATE TABLE data.web_preference (
+    workspace_id uuid NOT NULL,
+    staff_id uuid NOT NULL,
+    language text,
+    timezone text,
+    columns text[],
+    seen_at timestamp with time zone,
+    CONSTRAINT web_preference_language_check CHECK ((language = ANY (ARRAY['en'::text, 'vi'::text])))
+);
+
+COMMENT ON TABLE data.web_preference IS 'How a member of staff wants the screens to be; null is what the browser or the workspace says.';
+
+COMMENT ON COLUMN data.web_preference.columns IS 'Which columns the list of customers shows, in their order.';
+
+COMMENT ON COLUMN data.web_preference.seen_at IS 'Notifications up to then were seen.';
+
+CREATE TABLE data.web_recent (
+    workspace_id uuid NOT NULL,
+    staff_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE data.web_recent IS 'Whose profiles a member of staff has looked at, the last ones.';
+
 CREATE VIEW fence.address WITH (security_barrier='false') AS
  SELECT workspace_id,
     id,
@@ -3676,6 +3793,26 @@ CREATE VIEW fence.tag_count WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.web_preference WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    staff_id,
+    language,
+    timezone,
+    columns,
+    seen_at
+   FROM data.web_preference
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
+CREATE VIEW fence.web_recent WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    staff_id,
+    customer_id,
+    seen_at
+   FROM data.web_recent
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.workspace WITH (security_barrier='false') AS
  SELECT workspace_id,
     name,
@@ -3925,6 +4062,12 @@ ALTER TABLE ONLY data.tag_change
 
 ALTER TABLE ONLY data.tag_count
     ADD CONSTRAINT tag_count_pkey PRIMARY KEY (workspace_id, tag);
+
+ALTER TABLE ONLY data.web_preference
+    ADD CONSTRAINT web_preference_pkey PRIMARY KEY (workspace_id, staff_id);
+
+ALTER TABLE ONLY data.web_recent
+    ADD CONSTRAINT web_recent_pkey PRIMARY KEY (workspace_id, staff_id, customer_id);
 
 ALTER TABLE ONLY data.workspace
     ADD CONSTRAINT workspace_pkey PRIMARY KEY (workspace_id);
@@ -4177,6 +4320,8 @@ CREATE UNIQUE INDEX suppression_once ON data.suppression USING btree (workspace_
 
 CREATE INDEX tag_change_open ON data.tag_change USING btree (workspace_id, id) WHERE (ended_at IS NULL);
 
+CREATE INDEX web_recent_customer ON data.web_recent USING btree (workspace_id, customer_id);
+
 ALTER TABLE ONLY data.address
     ADD CONSTRAINT address_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);
 
@@ -4336,6 +4481,12 @@ ALTER TABLE ONLY data.tag_change
 ALTER TABLE ONLY data.tag_count
     ADD CONSTRAINT tag_count_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
 
+ALTER TABLE ONLY data.web_preference
+    ADD CONSTRAINT web_preference_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.web_recent
+    ADD CONSTRAINT web_recent_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id) ON DELETE CASCADE;
+
 GRANT USAGE ON SCHEMA ext TO supover_app;
 
 GRANT USAGE ON SCHEMA fence TO supover_app;
@@ -4451,8 +4602,26 @@ GRANT ALL ON FUNCTION fence.personal_rows(wanted text, key_column text, keys uui
 REVOKE ALL ON FUNCTION fence.personal_set(wanted text, treatments jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.personal_set(wanted text, treatments jsonb) TO supover_app;
 
+REVOKE ALL ON FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) TO supover_app;
+
 REVOKE ALL ON FUNCTION fence.search_catch_up() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.search_catch_up() TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.second_step(staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.second_step(staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.second_step_begin(workspace uuid, staff uuid, new_secret bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.second_step_begin(workspace uuid, staff uuid, new_secret bytea) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.second_step_confirm(workspace uuid, staff uuid, of_secret bytea, used bigint, new_hashes bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.second_step_confirm(workspace uuid, staff uuid, of_secret bytea, used bigint, new_hashes bytea[]) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.second_step_end(workspace uuid, staff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.second_step_end(workspace uuid, staff uuid) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.second_step_use(staff uuid, step bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.second_step_use(staff uuid, step bigint) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.session_by_token(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.session_by_token(token_hash bytea) TO supover_app;
@@ -4647,6 +4816,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.suppression_key TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.tag_change TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.tag_count TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.web_preference TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.web_recent TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.workspace TO supover_app;
 

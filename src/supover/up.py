@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ HOPELESS: Final = 5  # so often a server may end before it was ever ready
 PORT_PATIENCE_S: Final = 3.0  # the last server's children may just be ending
 STOP_PROGRAMS_S: Final = 5.5  # and PostgreSQL after them: 10 seconds in all
 STOP_POSTGRES_S: Final = 3.0
+LOOK_S: Final = 1.0
+ROOT: Final = Path(__file__).parents[2]
 HEADERS_S: Final = 10  # so long may a request's headers take to come
 HEADERS_BYTES: Final = 65_536
 
@@ -110,6 +113,33 @@ class _Program:
             self._child.ask()
 
 
+class _Screens:
+    """Style and script, made anew when who works on them in a checkout has changed them."""
+
+    def __init__(self) -> None:
+        self._build = ROOT / "hatch_build.py"
+        self._sources = ROOT / "src/supover/web"
+        self._at = self._changed()
+        self._look = 0.0
+
+    def tend(self) -> None:
+        """Makes them, if anything has changed. Nothing ends because that fails; what is wrong is told."""
+        now = clock.monotonic_s()
+        if not self._at or now < self._look:
+            return
+        self._look = now + LOOK_S
+        if (at := self._changed()) != self._at:
+            self._at = at
+            made = subprocess.run([sys.executable, str(self._build)], capture_output=True, text=True)
+            _say("The screens were made anew." if made.returncode == 0 else made.stderr.strip()[-2000:])
+
+    def _changed(self) -> int:
+        if not (ROOT / "node_modules").is_dir() or not self._build.is_file():
+            return 0
+        files = (file for kind in ("css", "js", "html", "py") for file in self._sources.rglob(f"*.{kind}"))
+        return max((file.stat().st_mtime_ns for file in files), default=0)
+
+
 class _House:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -172,8 +202,10 @@ class _House:
 
     def _tend(self, local: Local) -> NoReturn:
         ready = False
+        screens = _Screens()
         while True:
             self._tend_postgres()
+            screens.tend()
             for program in self._programs:
                 program.tend()
             if not ready:

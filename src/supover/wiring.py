@@ -146,6 +146,47 @@ def handlers() -> "list[HTTPRouteHandler]":
     return [handler for room in routes() for handler in room.handlers]
 
 
+def pages() -> "Sequence[HTTPRouteHandler]":
+    """Every screen."""
+    from supover.web import (
+        account,
+        bulk,
+        customer,
+        customers,
+        exports,
+        home,
+        imports,
+        insights,
+        merges,
+        operations,
+        orders,
+        privacy,
+        segments,
+        session,
+        settings,
+        static,
+    )
+
+    rooms = (
+        account,
+        bulk,
+        customer,
+        customers,
+        exports,
+        home,
+        imports,
+        insights,
+        merges,
+        operations,
+        orders,
+        privacy,
+        segments,
+        session,
+        settings,
+    )
+    return [*static.handlers, *session.handlers, *(handler for room in rooms for handler in room.pages.handlers)]
+
+
 def application(database: Database, settings: Settings) -> Any:
     """The ASGI application on an open database."""
     from supover.access import audit
@@ -155,14 +196,17 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.examples import EXAMPLES
     from supover.inbox.receiver import Receiver
     from supover.kit import api, edge, front, openapi
+    from supover.web import session
 
     load()
     hashing.use(settings)
     authenticator = Authenticator(database, settings)
-    door = api.Door(database, authenticator, audit.write_audit, {**PERMISSIONS, **front.PERMISSIONS})
+    door = api.Door(
+        database, authenticator, audit.write_audit, {**PERMISSIONS, **front.PERMISSIONS, **session.PERMISSIONS}
+    )
     app = edge.build(
         door,
-        [*handlers(), *front.handlers()],
+        [*handlers(), *front.handlers(), *pages()],
         body_max_bytes=settings.body_max_bytes,
         openapi=openapi.CONFIG,
         on_shutdown=[authenticator.close],

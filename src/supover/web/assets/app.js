@@ -1,0 +1,406 @@
+// What HTML and htmx cannot say: keys, the palette, toasts, selections, and where an error belongs.
+import "htmx.org";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const isTyping = (target) => target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+const openDialog = () => $("dialog[open]");
+
+// --- the theme, and the side's drawer --------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const chosen = event.target.closest("[data-theme]");
+  if (chosen) {
+    if (chosen.dataset.theme === "system") localStorage.removeItem("theme");
+    else localStorage.setItem("theme", chosen.dataset.theme);
+    dispatchEvent(new Event("theme"));
+  }
+  const copied = event.target.closest("[data-copy]");
+  if (copied) navigator.clipboard?.writeText(copied.dataset.copy).then(() => toast({ text: copied.dataset.copied }));
+});
+
+// --- toasts ----------------------------------------------------------------------------------------------------------
+
+const TOAST_MS = 8000;
+
+function toast({ text, undo, label, tone }) {
+  const box = $("#toasts");
+  const note = document.createElement("div");
+  note.className = "toast-note";
+  note.setAttribute("role", tone === "bad" ? "alert" : "status");
+  const said = document.createElement("span");
+  said.textContent = text;
+  note.append(said);
+  if (undo) {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = undo;
+    for (const [name, value] of Object.entries({
+      "hx-post": undo,
+      "hx-target": "#main",
+      "hx-select": "#main",
+      "hx-swap": "outerMorph",
+    }))
+      form.setAttribute(name, value);
+    const button = document.createElement("button");
+    button.className = "btn";
+    button.dataset.variant = "outline";
+    button.dataset.size = "sm";
+    button.textContent = label;
+    form.append(button);
+    form.addEventListener("submit", () => setTimeout(() => note.remove()));
+    note.append(form);
+  }
+  box.append(note);
+  htmx.process(note);
+  let timer = setTimeout(() => note.remove(), TOAST_MS);
+  // Whoever reads or reaches for the button has the time it takes.
+  const hold = () => clearTimeout(timer);
+  const release = () => (timer = setTimeout(() => note.remove(), TOAST_MS / 2));
+  note.addEventListener("mouseenter", hold);
+  note.addEventListener("focusin", hold);
+  note.addEventListener("mouseleave", release);
+  note.addEventListener("focusout", release);
+}
+
+function showFlash(root) {
+  for (const flash of $$("template[data-toast]", root)) {
+    toast(flash.dataset);
+    flash.remove();
+  }
+}
+
+// --- forms: what is wrong stands at its field --------------------------------------------------------------------------
+
+function clearErrors(form) {
+  for (const text of $$(".error-text", form)) text.remove();
+  for (const field of $$("[aria-invalid]", form)) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+}
+
+function showErrors(form, problem) {
+  clearErrors(form);
+  let first;
+  const rest = [];
+  for (const { name, text } of problem.errors) {
+    const field = form.elements.namedItem(name);
+    const control = field instanceof RadioNodeList ? field[0] : field;
+    if (!control || control.type === "hidden") {
+      rest.push(name && !text.startsWith(name) && problem.errors.length > 1 ? `${name}: ${text}` : text);
+      continue;
+    }
+    const id = `error-${name.replace(/[^a-z0-9]/gi, "-")}-${Math.random().toString(36).slice(2, 7)}`;
+    const note = document.createElement("p");
+    note.className = "error-text";
+    note.id = id;
+    note.textContent = text;
+    control.setAttribute("aria-invalid", "true");
+    control.setAttribute("aria-describedby", id);
+    (control.closest(".field") ?? control.parentElement).append(note);
+    first ??= control;
+  }
+  if (rest.length || !problem.errors.length) {
+    const note = document.createElement("p");
+    note.className = "error-text";
+    note.setAttribute("role", "alert");
+    note.textContent = [problem.title, ...rest].join(" ");
+    form.append(note);
+  }
+  first?.focus();
+}
+
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  const { status } = ctx.response;
+  if (status < 400) return;
+  // A refusal never replaces the page: it is told where it arose.
+  event.preventDefault();
+  let problem;
+  try {
+    problem = JSON.parse(ctx.text);
+  } catch {
+    problem = { title: `${status}`, errors: [] };
+  }
+  const form = ctx.sourceElement.form ?? ctx.sourceElement.closest("form");
+  if (status === 422 && form?.method === "post") showErrors(form, problem);
+  else toast({ text: [problem.title, problem.detail].filter(Boolean).join(" "), tone: "bad" });
+});
+document.addEventListener("htmx:error", (event) => {
+  if (event.detail.ctx?.status === "error: network" || event.detail.error instanceof TypeError)
+    toast({ text: document.body.dataset.offline, tone: "bad" });
+});
+document.addEventListener("submit", (event) => {
+  clearErrors(event.target);
+  // What a browser sends by itself may take a while, and the page says so.
+  if (event.target.enctype === "multipart/form-data") event.target.classList.add("sending");
+});
+
+// A form that was sent has done its work: its dialog closes, and what was typed is gone.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  // A button may send the form that it belongs to somewhere else.
+  const form = ctx.sourceElement.form ?? ctx.sourceElement;
+  if (!ctx.response || ctx.response.status >= 400 || !form.matches("form[method=post]")) return;
+  (ctx.sourceElement.closest("dialog") ?? openDialog())?.close();
+  if (form.dataset.keep === undefined) form.reset();
+});
+
+// --- rows that are chosen ------------------------------------------------------------------------------------------------
+
+function countChosen() {
+  for (const bar of $$("[data-bar]")) {
+    const boxes = $$("input[name=id]", $(bar.dataset.bar) ?? document);
+    const chosen = boxes.filter((box) => box.checked);
+    const all = $("[data-all]");
+    const everything = $("input[name=everything]", bar);
+    bar.hidden = !chosen.length;
+    if (!chosen.length && everything) everything.checked = false;
+    const told = $("[data-chosen]", bar);
+    if (told) told.textContent = told.dataset.chosen.replace("{n}", chosen.length);
+    const offer = $("[data-offer]", bar);
+    if (offer) offer.hidden = chosen.length < boxes.length;
+    if (all) {
+      all.checked = boxes.length > 0 && chosen.length === boxes.length;
+      all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
+    }
+  }
+}
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]"))
+    for (const box of $$("input[name=id]", event.target.closest("table"))) box.checked = event.target.checked;
+  if (event.target.matches("[data-all], input[name=id]")) countChosen();
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+// --- the palette -----------------------------------------------------------------------------------------------------------
+
+const palette = () => $("#palette");
+const options = () => $$('[role="option"]', palette());
+
+function pick(index) {
+  const all = options();
+  all.forEach((option, i) => option.setAttribute("aria-selected", String(i === index)));
+  const input = $("input", palette());
+  if (all[index]) {
+    input.setAttribute("aria-activedescendant", all[index].id);
+    all[index].scrollIntoView({ block: "nearest" });
+  } else input.removeAttribute("aria-activedescendant");
+}
+
+function openPalette() {
+  if (openDialog()) return;
+  palette().showModal();
+  const input = $("input", palette());
+  input.select();
+  input.dispatchEvent(new Event("open"));
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!event.target.closest?.("#palette") || event.isComposing) return;
+  const all = options();
+  const at = all.findIndex((option) => option.getAttribute("aria-selected") === "true");
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    pick((at + (event.key === "ArrowDown" ? 1 : -1) + all.length) % all.length);
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    all[at]?.click();
+  }
+});
+document.addEventListener("click", (event) => {
+  const option = event.target.closest('#palette [role="option"]');
+  if (option?.dataset.href) location.assign(option.dataset.href);
+  if (option?.dataset.press) {
+    palette().close();
+    $(option.dataset.press)?.click();
+  }
+  if (event.target.closest("[data-palette]")) openPalette();
+  if (event.target === palette()) palette().close();
+});
+
+// --- keys ------------------------------------------------------------------------------------------------------------------
+
+let chord = 0;
+const rows = () => $$("[data-rows] > tr, [data-rows] > li");
+
+function step(by) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.findIndex((row) => row.classList.contains("at"));
+  const next = Math.min(all.length - 1, Math.max(0, at + by));
+  all[at]?.classList.remove("at");
+  all[next].classList.add("at");
+  ($("a[href]", all[next]) ?? all[next]).focus({ preventScroll: true });
+  all[next].scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    openPalette();
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || openDialog()) return;
+  if (chord && performance.now() - chord < 1500) {
+    chord = 0;
+    const link = $(`[data-chord="${CSS.escape(event.key)}"]`);
+    if (link) {
+      event.preventDefault();
+      link.click();
+    }
+    return;
+  }
+  const pressed = $$("[data-key]").find((one) => one.dataset.key === event.key && !one.closest("[hidden]"));
+  if (pressed && !pressed.disabled) {
+    event.preventDefault();
+    pressed.click();
+  } else if (event.key === "/") {
+    const search = $("[data-search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  } else if (event.key === "g") chord = performance.now();
+  else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+  else if (event.key === "x") {
+    const box = $(".at input[name=id]");
+    if (box) box.click();
+  } else if (event.key === "?") $("#keys")?.showModal();
+});
+
+// --- files that are dropped --------------------------------------------------------------------------------------------------
+
+for (const kind of ["dragover", "dragleave", "drop"])
+  document.addEventListener(kind, (event) => {
+    const place = event.target.closest?.(".drop");
+    if (!place) return;
+    event.preventDefault();
+    place.classList.toggle("over", kind === "dragover");
+    const input = $("input[type=file]", place);
+    if (kind === "drop" && event.dataTransfer.files.length) {
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+  });
+
+// --- charts: the value under the pointer ---------------------------------------------------------------------------------------
+
+const pointsOf = (chart) => (chart.points ??= JSON.parse(chart.dataset.points));
+
+function point(chart, near) {
+  if (!near) return;
+  const line = $(".cross", chart);
+  line.setAttribute("x1", near.x);
+  line.setAttribute("x2", near.x);
+  line.removeAttribute("visibility");
+  $(".told", chart.parentElement).textContent = near.text;
+  chart.at = near;
+}
+
+document.addEventListener("pointermove", (event) => {
+  const chart = event.target.closest?.("[data-points]");
+  if (!chart) return;
+  const box = chart.getBoundingClientRect();
+  const { width } = chart.viewBox.baseVal;
+  const x = ((event.clientX - box.left) / box.width) * width;
+  const far = (one) => Math.abs(one.x - x);
+  point(chart, pointsOf(chart).reduce((best, one) => (far(one) < far(best) ? one : best), pointsOf(chart)[0]));
+});
+
+// --- charts and tables of values by arrow keys ---------------------------------------------------------------------------------
+
+const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+document.addEventListener("keydown", (event) => {
+  const [down, right] = ARROWS[event.key] ?? [];
+  if (down === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+  const chart = event.target.closest?.("[data-points]");
+  if (chart && right) {
+    event.preventDefault();
+    const points = pointsOf(chart);
+    const at = points.indexOf(chart.at);
+    point(chart, points[Math.min(points.length - 1, Math.max(0, at + right))]);
+  }
+  const cell = event.target.closest?.("[data-grid] td");
+  if (!cell) return;
+  event.preventDefault();
+  const row = cell.closest("table").rows[cell.parentElement.rowIndex + down];
+  const next = row?.cells[cell.cellIndex + right];
+  if (!next?.hasAttribute("tabindex")) return;
+  cell.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
+
+for (const kind of ["focusin", "pointerover"])
+  document.addEventListener(kind, (event) => {
+    const cell = event.target.closest?.("[data-grid] td[tabindex]");
+    if (!cell) return;
+    const [head] = cell.closest("table").rows;
+    const where = [cell.parentElement.cells[0].textContent, head.cells[cell.cellIndex].dataset.told];
+    $("[data-grid-told]", cell.closest(".grid-box")).textContent = `${where.join(", ")}: ${cell.textContent}`;
+  });
+
+// On a phone tabs are wider than the window: the one that is open comes into sight.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const tab of $$(".views > [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft - 48;
+});
+
+// --- lists that are put in order, and forms that open in place --------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-move]");
+  if (!button) return;
+  const item = button.closest("li");
+  if (button.dataset.move === "up") item.previousElementSibling?.before(item);
+  else item.nextElementSibling?.after(item);
+  button.focus();
+});
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.matches("details[open][data-focus]"))
+      $("input:not([type=hidden]), select, textarea", event.target)?.focus();
+  },
+  true,
+);
+document.addEventListener("keydown", (event) => {
+  const form = event.key === "Escape" && event.target.closest?.("details[open][data-focus]");
+  if (form) {
+    form.open = false;
+    $("summary", form).focus();
+  }
+});
+
+// --- what a swap brings --------------------------------------------------------------------------------------------------------
+
+// A morph leaves what somebody chose; where the server writes a form anew, what it says holds, but for what is being typed.
+function freshen(root) {
+  for (const field of $$("[data-fresh] input, [data-fresh] select", root)) {
+    if (field === document.activeElement) continue;
+    if (field.type === "checkbox") field.checked = field.defaultChecked;
+    else if (field.matches("select")) for (const option of field.options) option.selected = option.defaultSelected;
+    else field.value = field.defaultValue;
+  }
+}
+
+function settle(root) {
+  showFlash(root);
+  freshen(root);
+  countChosen();
+  if ($("#palette[open]")) pick(0);
+}
+document.addEventListener("htmx:after:swap", () => settle(document));
+document.addEventListener("DOMContentLoaded", () => settle(document));
+
+// --- settings: on a phone the list of sections is a row, in which one's own is to be seen -------------------------------------
+
+document.addEventListener("DOMContentLoaded", () => {
+  for (const row of $$(".sections")) {
+    const at = $("[aria-current]", row)?.getBoundingClientRect();
+    if (at) row.scrollLeft += at.left - (innerWidth - at.width) / 2;
+  }
+});

@@ -1,0 +1,311 @@
+"""The list of customers: what it is narrowed by, its columns, its saved views, and what is done to those who are chosen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+import msgspec
+
+from supover.bulk import routes as bulk
+from supover.bulk.model import NewBulk
+from supover.customers import queries, tags
+from supover.customers.model import NewCustomer
+from supover.customers.routes import Asked as List
+from supover.customers.routes import create, narrowed, understood
+from supover.kit import api, countries, sql
+from supover.kit.db import Reader, Tx
+from supover.kit.problems import Invalid
+from supover.segments import commands as segments
+from supover.segments import queries as segment_queries
+from supover.segments import view_routes, views
+from supover.segments.model import NewSegment, NewView, View, ViewChange
+from supover.web.frame import Asked, Pages, asked, back, caller_of, from_form, html, see, show
+
+pages = Pages()
+
+MOST_VIEWS: Final = 20
+MOST_SEGMENTS: Final = 200
+MOST_TAGS: Final = 50
+MOST_MERGED: Final = 10
+MOST_PICKED: Final = 1_000
+COLUMNS: Final = (
+    "status", "source", "country", "orderCount", "totalSpent", "averageOrderValue", "lastOrderDate", "rfmGroup", "churnRisk", "tags",
+    "email", "phone", "lifetimeValue", "firstOrderDate", "createdAt", "updatedAt",
+)  # fmt: skip
+"""What the list can show beside the name, in the order that a chooser has them in."""
+SHOWN: Final = COLUMNS[:10]
+"""What it shows unless told."""
+SOURCES: Final = ("TIKTOK_SHOP", "SHOPIFY", "ETSY", "WOOCOMMERCE", "AMAZON", "EBAY", "MANUAL", "IMPORT", "API")
+FILTERS: Final = (
+    "status", "source", "tag", "country", "minSpent", "maxSpent", "minOrders", "isRepeat", "createdFrom", "createdTo", "segment",
+    "filter", "email", "phone", "externalId",
+)  # fmt: skip
+_OF_A_PAGE: Final = frozenset({"cursor", "page", "limit", "count", "include"})
+
+
+@pages.get("/customers", of="customers.search", search=narrowed)
+async def show_list(db: Reader, request: Asked) -> api.Raw:
+    """The list, narrowed and sorted as its address says; a filter that cannot be read is told beside it."""
+    found, following, total, wrong = [], None, 0, ""
+    given, params = List(), _params(request)
+    try:
+        given = asked(request, List)
+        filters, page, _ = await understood(db, request, given)
+        found, following, total = await queries.search(db, filters, page, count=True)
+    except Invalid as error:
+        wrong = "; ".join(f"{one.pointer.strip('/')}: {one.message}" for one in error.errors)
+    kept, _, _ = await views.search(
+        db, sql.page(views.SORTS, limit=MOST_VIEWS, sort=None, cursor=None), caller_of(request).actor
+    )
+    page = sql.page(segment_queries.SORTS, limit=MOST_SEGMENTS, sort=None, cursor=None)
+    groups, _, _ = await segment_queries.search(db, page, name="", kind=None)
+    here = urlencode([one for one in params if one[0] not in _OF_A_PAGE])
+    return await show(
+        request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
+        views=kept, view=_open(kept, here), here=here, params=params, chips=_chips(params), segments=groups, columns=COLUMNS,
+        shown=SHOWN, sources=SOURCES, narrowing=narrowing(params), countries=country_names,
+        segment_names={str(one.id): one.name for one in groups},
+    )  # fmt: skip
+
+
+def _params(request: Asked) -> list[tuple[str, str]]:
+    """What the address asks for and says something."""
+    return [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+
+
+def _chips(params: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Each filter that is on: its name, its value, and the list without it."""
+    return [
+        (name, value, "/customers?" + urlencode([o for o in params if o != (name, value) and o[0] != "cursor"]))
+        for name, value in params
+        if name in FILTERS
+    ]
+
+
+def narrowing(params: Sequence[tuple[str, str]]) -> str:
+    """The part of the address that says who is meant."""
+    return urlencode([one for one in params if one[0] in (*FILTERS, "search", "q")])
+
+
+def _open(kept: Sequence[View], here: str) -> View | None:
+    return next((one for one in kept if one.query.removeprefix("?") == here), None)
+
+
+def country_names(locale: Any) -> list[tuple[str, str]]:
+    """Codes and names of countries, by name in a language."""
+    names: Mapping[str, str] = locale.territories
+    known = [(code, names[code]) for code in names if len(code) == 2 and code.isalpha() and countries.name(code)]
+    return sorted(known, key=lambda one: one[1])
+
+
+# --- tags that are known -----------------------------------------------------------------------------------------------------
+
+
+@pages.get("/customers/tags", of="tags.search", search=True)
+async def suggest_tags(db: Reader, request: Asked) -> api.Raw:
+    """The tags that begin like this, for a field that offers them."""
+    begins = request.query_params.get("tag") or request.query_params.get("tags") or ""
+    page = sql.page(tags.SORTS, limit=MOST_TAGS, sort=None, cursor=None)
+    found, _ = await tags.search(db, page, begins.strip()[:100])
+    return html(request, "customers/tags.html", None, found=found)
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------------
+
+KEEP_COLUMNS: Final = """
+    insert into web_preference (workspace_id, staff_id, columns)
+    values ($1, $2, $3)
+        on conflict (workspace_id, staff_id) do update set columns = excluded.columns"""
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Which columns the list shows, in their order; none is as it is unless told."""
+
+    columns: Sequence[str] = ()
+
+
+@pages.post("/customers/columns", of="customers.search")
+async def keep_columns(tx: Tx, request: Asked, data: Columns) -> api.Raw:
+    """Keeps somebody's choice of columns."""
+    if unknown := sorted(set(data.columns) - set(COLUMNS)):
+        raise Invalid.at("/columns", "unknown", f"{unknown[0]} is no column")
+    chosen = list(dict.fromkeys(data.columns)) or None
+    await tx.run(KEEP_COLUMNS, caller_of(request).id, chosen)
+    return see(request, back(request, "/customers"))
+
+
+# --- views ------------------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/customers/views", of="views.create")
+async def save_view(tx: Tx, request: Asked, data: NewView) -> api.Raw:
+    """Keeps the list as it is under a name."""
+    made = (await view_routes.create(tx, request, data)).value
+    return see(request, f"/customers?{made.query}", f"The view “{made.name}” was saved.")
+
+
+@pages.post("/customers/views/{id:uuid}", of="views.change")
+async def change_view(tx: Tx, request: Asked, id: UUID, data: ViewChange) -> api.Raw:
+    """Renames a view, shares it, or makes it show what is on the screen."""
+    changed = await view_routes.change(tx, request, id, data)
+    return see(request, f"/customers?{changed.query}", f"The view “{changed.name}” was saved.")
+
+
+@pages.post("/customers/views/{id:uuid}/delete", of="views.delete")
+async def delete_view(tx: Tx, request: Asked, id: UUID) -> api.Raw:
+    """Forgets a view; the customers stay."""
+    old = await views.find(tx, id, caller_of(request).actor)
+    await view_routes.delete(tx, request, id)
+    return see(request, "/customers", f"The view “{old.name}” was deleted.")
+
+
+# --- many at once -------------------------------------------------------------------------------------------------------------
+
+Done = Literal["tag", "untag", "block", "unblock", "delete", "export", "status"]
+TOLD: Final[Mapping[str, str]] = {
+    "tag": "tagged", "untag": "untagged", "block": "blocked", "unblock": "unblocked", "delete": "deleted", "status": "changed",
+}  # fmt: skip
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Customers who were ticked, or with `everything` all whom the list is narrowed to."""
+
+    id: Sequence[UUID] = ()
+    everything: bool = False
+    query: str = ""
+
+    def who(self) -> dict[str, Any]:
+        """The same, as a bulk action asks it. Raises Invalid."""
+        if self.everything:
+            return {"query": self.query}
+        if not self.id:
+            raise Invalid.at("/id", "required", "choose customers first")
+        return {"ids": list(self.id)}
+
+
+class Deed(Chosen, frozen=True, kw_only=True):
+    """What to do to them."""
+
+    action: Done
+    tags: str | None = None
+    status: Literal["ACTIVE", "INACTIVE", "VIP"] | None = None
+
+
+@pages.post("/customers/bulk", of="bulk.create", search=True)
+async def do(tx: Tx, request: Asked, data: Deed) -> api.Raw:
+    """Does one thing to many: what is quickly done is told on the list, the rest has a page of its own."""
+    given: dict[str, Any] = {"tags": _tags(data.tags)} if data.action in ("tag", "untag") else {}
+    if data.action == "status":
+        given = {"status": data.status or "ACTIVE"}
+    answer = await bulk.create(tx, request, NewBulk(action=data.action, **data.who(), **given))
+    done = answer.value
+    if done.export_id is not None:
+        return see(request, f"/exports/{done.export_id}", "The export has begun.")
+    if done.status != "completed":
+        return see(request, f"/bulk/{done.id}")
+    one = "customer was" if done.changed == 1 else "customers were"
+    to = "/customers" if data.action == "delete" else back(request, "/customers")
+    undo = f"/bulk/{done.id}/undo" if done.changed else ""
+    return see(request, to, f"{done.changed:,} {one} {TOLD[data.action]}.", undo=undo)
+
+
+def _tags(text: str | None) -> list[str]:
+    found = [one.strip() for one in (text or "").split(",") if one.strip()]
+    if not found:
+        raise Invalid.at("/tags", "required", "is required")
+    return found
+
+
+@pages.post("/customers/merge", of="merges.create")
+async def merge(tx: Tx, request: Asked, data: Chosen) -> api.Raw:
+    """Leads to where it is chosen what stays of several customers who are one person."""
+    if data.everything or not 2 <= len(set(data.id)) <= MOST_MERGED:
+        raise Invalid.at("", "length", f"choose 2 to {MOST_MERGED} customers to merge")
+    return see(request, "/merges/new?" + urlencode([("ids", one) for one in dict.fromkeys(data.id)]))
+
+
+class Group(Chosen, frozen=True, kw_only=True):
+    """The group to put them into: one that is there, or a new one by its name."""
+
+    segment: UUID | None = None
+    name: str = ""
+
+
+@pages.post("/customers/group", of="segments.pick", search=True)
+async def add_to_group(tx: Tx, request: Asked, data: Group) -> api.Raw:
+    """Puts customers into a group."""
+    chosen = list(dict.fromkeys(data.id)) if not data.everything else await _matching(tx, request, data.query)
+    if not chosen:
+        raise Invalid.at("/segment", "required", "choose customers first")
+    if data.name.strip():
+        segment = (await segments.create(tx, NewSegment(name=data.name, kind="manual"))).id
+    elif data.segment is not None:
+        segment = data.segment
+    else:
+        raise Invalid.at("/name", "required", "name a new group, or choose one")
+    answer = await segments.pick(tx, segment, chosen)
+    one = "customer is" if answer.added == 1 else "customers are"
+    return see(request, back(request, "/customers"), f"{answer.added:,} {one} new in “{answer.segment.name}”.")
+
+
+async def _matching(tx: Tx, request: Asked, query: str) -> list[UUID]:
+    """Who fits, up to as many as a group takes at once. Raises Invalid for more."""
+    filters, _, _ = await understood(tx, request, from_form(parse_qsl(query), List))
+    found: list[UUID] = []
+    cursor: str | None = None
+    while True:
+        page = sql.page(queries.SORTS, limit=sql.MAX_LIMIT, sort=None, cursor=cursor)
+        rows, cursor, _ = await queries.search(tx, filters, page)
+        found += [one.id for one in rows]
+        if cursor is None:
+            return found
+        if len(found) >= MOST_PICKED:
+            raise Invalid.at(
+                "/name", "length", f"a group takes {MOST_PICKED:,} at once: make a segment of the filter instead"
+            )
+
+
+# --- a new one ----------------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/customers/new", of="customers.create")
+async def show_new(db: Reader, request: Asked) -> api.Raw:
+    """The form for somebody new."""
+    return await show(request, db, "customers/new.html", countries=country_names, sources=SOURCES)
+
+
+class Newcomer(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Who is new, as a form has it: tags with commas between."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    country: str | None = None
+    date_of_birth: str | None = None
+    gender: str | None = None
+    status: Literal["ACTIVE", "INACTIVE", "VIP"] = "ACTIVE"
+    source: str | None = None
+    external_id: str | None = None
+    tags: str = ""
+
+
+@pages.post("/customers/new", of="customers.create")
+async def add(tx: Tx, request: Asked, data: Newcomer) -> api.Raw:
+    """Adds a customer and shows them."""
+    given = {
+        name: value for name, value in msgspec.to_builtins(data).items() if value is not None and name not in ("tags",)
+    }
+    tags_given = [one.strip() for one in data.tags.split(",") if one.strip()]
+    new = read({**given, "tags": tags_given}, NewCustomer)
+    made = (await create(tx, new)).value
+    return see(request, f"/customers/{made.id}", f"{made.name or made.email or 'The customer'} was added.")
+
+
+def read(given: Mapping[str, Any], shape: type[Any]) -> Any:
+    """What a form gave as a struct of the API. Raises Invalid at the field."""
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, name = str(error).partition(" - at `$.")
+        raise Invalid.at("/" + name.rstrip("`"), "type", f"{what[:1].lower()}{what[1:]}") from None

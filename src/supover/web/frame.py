@@ -1,0 +1,382 @@
+"""What every page goes through: who may see it, what it is filled with, and how a refusal is told.
+
+A module of pages writes `pages = Pages()` and decorates plain functions, as a room does with its routes. Each names the operation
+of the API that it stands for, whose permission it needs. A reading function takes `db: Reader` and returns `await show(…)`; a
+writing one takes `tx: Tx` and returns `see(…)`, which leads to the page that shows what became of it. Forms come as they are sent
+by browsers and are read into the structs of the API.
+"""
+
+import re
+import zlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, NoReturn, TypeVar, cast, get_args, get_origin
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import msgspec
+import structlog
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from supover.access.authenticate import SAFE, Authenticator
+from supover.access.model import Caller, CsrfRefused, SessionEnded, SignInNeeded
+from supover.kit import api, edge
+from supover.kit.db import Reader
+from supover.kit.problems import FieldError, Invalid, Problem, Unauthorized
+from supover.web import rendering
+from supover.web.commands import note_seen
+from supover.web.model import Me
+from supover.web.queries import find_me
+
+log = structlog.get_logger("supover.web")
+
+Asked = Request[Any, Any, Any]
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+S = TypeVar("S", bound=msgspec.Struct)
+
+FLASH: Final = "supover_flash"
+FLASH_S: Final = 20
+GZIP_FROM: Final = 1_000
+"""Shorter pages are sent as they are."""
+
+
+# --- answers -------------------------------------------------------------------------------------------------------------
+
+
+async def show(request: Asked, db: Reader, template: str, /, status: int = 200, **values: object) -> api.Raw:
+    """A page, filled with values, for the person who asks."""
+    me = await find_me(db, caller_of(request), rendering.wanted_language(request.headers.get("accept-language")))
+    return html(request, template, me, status, **values)
+
+
+def html(request: Asked, template: str, me: Me | None, status: int = 200, **values: object) -> api.Raw:
+    """A page for somebody, or for who is not known yet."""
+    flash = _flash(request)
+    language = me.language if me else rendering.wanted_language(request.headers.get("accept-language"))
+    body = rendering.render(
+        template,
+        language=language,
+        timezone=me.timezone if me else "UTC",
+        me=me,
+        path=request.url.path,
+        query=request.query_params,
+        flash=flash,
+        asked=partial(_with, request),
+        **values,
+    ).encode()
+    headers = {"Vary": "HX-Request, Accept-Encoding", "Cache-Control": "no-store"}
+    if flash:
+        headers["Set-Cookie"] = f"{FLASH}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+    if len(body) >= GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        body = _gzip(body)
+        headers["Content-Encoding"] = "gzip"
+    return api.Raw(body, "text/html; charset=utf-8", status, headers)
+
+
+def _gzip(body: bytes) -> bytes:
+    pack = zlib.compressobj(5, zlib.DEFLATED, 31)
+    return pack.compress(body) + pack.flush()
+
+
+def see(request: Asked, path: str, said: str = "", *, undo: str = "") -> api.Raw:
+    """Leads to a page, which tells what was done; `undo` is where a form takes it back.
+
+    htmx follows to the page it is on, and swaps what differs; for another page the browser goes there.
+    """
+    headers = {"Location": path, "Cache-Control": "no-store"}
+    if said:
+        headers["Set-Cookie"] = f"{FLASH}={_packed(said, undo)}; Path=/; Max-Age={FLASH_S}; HttpOnly; SameSite=Lax"
+    if "hx-request" not in request.headers:
+        return api.Raw(b"", "text/html", 303, headers)
+    here = urlsplit(request.headers.get("hx-current-url", "")).path
+    if urlsplit(path).path == here:
+        return api.Raw(b"", "text/html", 303, headers)
+    del headers["Location"]
+    return api.Raw(b"", "text/html", 200, headers | {"HX-Redirect": path})
+
+
+def say(text: str) -> str:
+    """A sentence for `see` that is not written there: so it comes into the catalogues."""
+    return text
+
+
+def back(request: Asked, otherwise: str) -> str:
+    """The page that a form was sent from, for `see`; only one of ours."""
+    asked = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer", ""))
+    ours = asked.netloc == request.headers.get("host", "")
+    return otherwise if not ours else asked.path + (f"?{asked.query}" if asked.query else "")
+
+
+def _packed(said: str, undo: str) -> str:
+    return quote(msgspec.json.encode((said, undo)), safe="")
+
+
+def _flash(request: Asked) -> tuple[str, str] | None:
+    given = request.cookies.get(FLASH)
+    if not given or len(given) > 2_000:
+        return None
+    try:
+        return msgspec.json.decode(given.encode(), type=tuple[str, str])
+    except msgspec.MsgspecError:
+        return None
+
+
+def _with(request: Asked, **changes: object) -> str:
+    """This page's address with other parameters: None leaves one out, a list repeats it."""
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=False)
+        if name not in changes and (name != "cursor" or "cursor" in changes)
+    ]
+    for name, value in changes.items():
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        kept += [(name, str(one)) for one in values if one is not None and one != ""]
+    return request.url.path + (f"?{urlencode(kept)}" if kept else "")
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------------
+
+
+def caller_of(request: Asked) -> Caller:
+    """Who is signed in."""
+    return cast("Caller", request.scope["user"])
+
+
+def door_of(request: Asked) -> Authenticator:
+    """What signs people in and out."""
+    return cast("Authenticator", request.app.state.door.authenticate)
+
+
+# --- questions and forms -----------------------------------------------------------------------------------------------------
+
+
+def asked(request: Asked, shape: type[S]) -> S:
+    """The parameters of the address as a struct; blank ones count as not given, unknown ones are passed over."""
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(shape):
+        values = [value for value in request.query_params.getall(field.encode_name, []) if value.strip()]
+        if values:
+            given[field.encode_name] = values if _is_list(field.type) else values[-1]
+    return _converted(given, shape)
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) in (list, tuple) or any(_is_list(one) for one in get_args(kind)) or _is_sequence(kind)
+
+
+def _is_sequence(kind: Any) -> bool:
+    origin = get_origin(kind)
+    return isinstance(origin, type) and origin is not dict and hasattr(origin, "index") and not issubclass(origin, str)
+
+
+def from_form(pairs: list[tuple[str, str]], shape: type[S]) -> S:
+    """What a form sent as a struct: `a.b` is b within a, a blank field null where that may be, else left out.
+
+    Raises Invalid, with the names of the fields as pointers.
+    """
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        _put(given, shape, name.split("."), value)
+    return _converted(given, shape)
+
+
+def _put(given: dict[str, Any], shape: Any, path: list[str], value: str) -> None:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)} if _is_struct(shape) else {}
+    field = fields.get(path[0])
+    if field is None:
+        # Of a mapping each name is a field; a struct takes none that it does not know, nor complains of a button's.
+        if not _is_struct(shape):
+            given[".".join(path)] = value
+        return
+    kind = _present(field.type)
+    if len(path) > 1:
+        below = given.setdefault(field.encode_name, {})
+        _put(cast("dict[str, Any]", below), kind, path[1:], value)
+    elif _is_list(field.type):
+        own = cast("list[str]", given.setdefault(field.encode_name, []))
+        if value.strip():
+            own.append(value)
+    elif value.strip() or (kind is str and type(None) not in get_args(field.type)):
+        given[field.encode_name] = value
+    elif type(None) in get_args(field.type):
+        given[field.encode_name] = None
+
+
+def _present(kind: Any) -> Any:
+    rest = [one for one in get_args(kind) if one not in (type(None), msgspec.UnsetType)]
+    return rest[0] if get_origin(kind) is not None and len(rest) == 1 and not _is_list(kind) else kind
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _converted(given: dict[str, Any], shape: type[S]) -> S:
+    errors: list[FieldError] = []
+    for field in msgspec.structs.fields(shape):
+        if field.encode_name in given:
+            try:
+                msgspec.convert(given[field.encode_name], field.type, strict=False)
+            except msgspec.ValidationError as error:
+                what, _, path = str(error).partition(" - at `$")
+                below = re.sub(r"[.\[]", "/", path.rstrip("`")).replace("]", "")
+                pointer = f"/{field.encode_name}{below}"
+                errors.append(FieldError(pointer, "type", f"{what[:1].lower()}{what[1:]}"))
+        elif field.required:
+            errors.append(FieldError(f"/{field.encode_name}", "required", "is required"))
+    if errors:
+        raise Invalid(errors)
+    return msgspec.convert(given, shape, strict=False)
+
+
+class FormRequest(api.TypedRequest):
+    """A request whose body is a form, read into the handler's struct."""
+
+    async def json(self) -> Any:
+        """The form as what the handler's `data` asks for; JSON is taken, too."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        field = self.route_handler.parsed_data_field
+        if kind != "application/x-www-form-urlencoded" or field is None:
+            return await super().json()
+        text = (await self.body()).decode("utf-8", "replace")
+        return from_form(parse_qsl(text, keep_blank_values=True), cast("type[Any]", field.annotation))
+
+
+# --- pages -------------------------------------------------------------------------------------------------------------------
+
+
+class PageHandler(api.Handler):
+    """A page: whoever is not signed in is led to the sign-in, and a refusal is a page or, for htmx, its JSON."""
+
+    async def call(self, request: Asked) -> ASGIApp:
+        """The page, or where to go, or what is wrong."""
+        asks = FormRequest(request.scope, request.receive, request.send)
+        try:
+            if request.scope["method"] not in SAFE:
+                _same_site(asks)
+            answer = await super().call(asks)
+            if self.opt.get("noted"):
+                await _note(asks)
+            return answer
+        except Exception as error:
+            return refused(asks, error)
+
+
+async def _note(request: Asked) -> None:
+    """Remembers whose profile this is. A page does not fail because that could not be written down."""
+    caller = caller_of(request)
+    if caller.session_id is None or caller.id is None:
+        return
+    door: api.Door = request.app.state.door
+    try:
+        async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+            await note_seen(tx, caller.id, request.path_params["id"])
+    except Exception as error:
+        log.warning("look_not_noted", cause=repr(error))
+
+
+def _same_site(request: Asked) -> None:
+    """Refuses a form that another site sent, and signs one of ours with the session's CSRF token.
+
+    Browsers say where a request comes from in a header that no script can set; older ones name the origin. Raises CsrfRefused.
+    """
+    site = request.headers.get("sec-fetch-site")
+    host = request.headers.get("host", "")
+    origin = urlsplit(request.headers.get("origin", "")).netloc
+    if not (site == "same-origin" or (site is None and origin != "" and origin == host)):
+        raise CsrfRefused("Send the form from this site's own page.")
+    token = door_of(request).csrf_token(request)
+    if token is not None:
+        request.scope["headers"] = [
+            *((name, value) for name, value in request.scope["headers"] if name != b"x-csrf-token"),
+            (b"x-csrf-token", token.encode()),
+        ]
+
+
+def refused(request: Asked, error: Exception) -> ASGIApp:
+    """What is told in place of a page."""
+    if isinstance(error, Detour):
+        raw = see(request, error.path)
+        return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
+    problem = edge.as_problem(error)
+    if problem.status >= 500:
+        log.error("page_failed", path=request.url.path, exc_info=error)
+    if isinstance(problem, SignInNeeded | SessionEnded | Unauthorized):
+        return _to_sign_in(request)
+    if "hx-request" in request.headers or request.scope["method"] not in SAFE:
+        errors = [(_name(one.pointer), one.message) for one in problem.errors] if isinstance(problem, Invalid) else []
+        told: dict[str, object] = {
+            "title": problem.title(),
+            "detail": "" if errors else problem.detail or "",
+            "errors": [{"name": name, "text": text} for name, text in errors],
+        }
+        if "hx-request" in request.headers:
+            return api.Sent(
+                msgspec.json.encode(told), problem.status, dict(problem.headers), "application/problem+json"
+            )
+        raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
+    else:
+        if problem.status in (301, 302, 303, 307, 308) and (to := problem.headers.get("Location")):
+            return api.Sent(b"", 303, {"Location": to.removeprefix("/api")}, "text/html")
+        told = {"title": problem.title(), "detail": problem.detail or "", "errors": []}
+        raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
+    return api.Sent(raw.body, raw.status, {**problem.headers, **raw.headers}, raw.media_type)
+
+
+def _name(pointer: str) -> str:
+    return pointer.strip("/").replace("/", ".")
+
+
+def _to_sign_in(request: Asked) -> ASGIApp:
+    path = urlsplit(request.headers.get("hx-current-url", "")).path or request.url.path
+    to = f"/sign-in?{urlencode({'next': path})}" if path not in ("/", "/sign-in") else "/sign-in"
+    if "hx-request" in request.headers:
+        return api.Sent(b"", 200, {"HX-Redirect": to}, "text/html")
+    return api.Sent(b"", 303, {"Location": to, "Cache-Control": "no-store"}, "text/html")
+
+
+class Pages:
+    """A module's pages. Each stands for an operation of the API and needs its permission."""
+
+    def __init__(self) -> None:
+        self.handlers: list[HTTPRouteHandler] = []
+
+    def get(self, path: str, of: str, *, search: api.Search = False, noted: bool = False) -> Callable[[F], F]:
+        """A page that is read. `noted` remembers the customer whose `id` is in its path as looked at."""
+        return self._page("GET", path, of, search, noted=noted)
+
+    def post(self, path: str, of: str, *, search: api.Search = False) -> Callable[[F], F]:
+        """What a form does."""
+        return self._page("POST", path, of, search)
+
+    def _page(
+        self, method: api.Method, path: str, of: str, search: api.Search, *, noted: bool = False
+    ) -> Callable[[F], F]:
+        def register(fn: F) -> F:
+            act = api.acting(fn, path, of, method, 200, search=search, keyed=False)
+            self.handlers.append(
+                PageHandler(
+                    path,
+                    http_method=method,
+                    status_code=200,
+                    include_in_schema=False,
+                    opt={"operation": of, "noted": noted},
+                )(act)
+            )
+            return fn
+
+        return register
+
+
+class Detour(Exception):
+    """Nothing is done, and nothing kept: another page says why, and what can be done about it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def gone(problem: type[Problem]) -> NoReturn:
+    """Says that there is nothing here."""
+    raise problem
