@@ -211,6 +211,8 @@ class Asker:
 
     async def ask_everything(self, operation: Operation) -> None:
         """Asks one operation with each of its parameters, and with all that go together; follows each cursor."""
+        if operation.id == "access.find_second_step":
+            return  # a person's own, and a key is no person
         path = filled_in(operation.path)
         query = {p["name"]: p for p in operation.parameters if p["in"] == "query"}
         await self.get(path)

@@ -159,6 +159,14 @@ insert into data.rfm_month (workspace_id, month, rfm_group, customers, revenue)
 select s.workspace_id, (date '2020-01-01' + i * interval '1 month')::date, g, i, i
   from shop s, generate_series(1, 300) i, unnest('{CHAMPIONS,LOYAL,ACTIVE,DORMANT,PROSPECTS}'::text[]) g;
 
+insert into data.web_preference (workspace_id, staff_id, language, timezone, columns, seen_at)
+select s.workspace_id, pg_temp.key(s.n, 'staff', i), 'vi', 'Asia/Ho_Chi_Minh', '{orders,country}', pg_temp.at(i)
+  from shop s, generate_series(1, 300) i;
+
+insert into data.web_recent (workspace_id, staff_id, customer_id, seen_at)
+select s.workspace_id, pg_temp.key(s.n, 'staff', i % 40), pg_temp.key(s.n, 'customer', i), pg_temp.at(i)
+  from shop s, generate_series(1, 2000) i;
+
 insert into data.customer_stale (workspace_id, customer_id)
 select s.workspace_id, pg_temp.key(s.n, 'customer', i) from shop s, generate_series(1, 200) i;
 

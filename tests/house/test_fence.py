@@ -534,6 +534,30 @@ async def test_staff_are_seen_and_changed_by_their_own_shops_only(world: World) 
     assert await world.does(added, A, uuid4()) == {"staff", "membership A"}
 
 
+async def test_a_second_step_is_changed_from_its_persons_own_shops_only(world: World) -> None:
+    begun = "select second_step_begin($1, $2, 'sealed')"
+    for workspace, staff in ((B, BOB), (A, EVE), (None, BOB)):
+        assert await world.does(begun, workspace, staff) == set()
+    assert await world.does(begun, A, BOB) == {"staff"}
+    confirmed = "select second_step_confirm($1, $2, $3, 7, array['one'::bytea, 'two'])"
+    for workspace, staff, secret in ((B, BOB, b"sealed"), (A, BOB, b"another"), (A, ANN, b"sealed")):
+        assert await world.does(confirmed, workspace, staff, secret) == set()
+    assert await world.does("select second_step_use($1, 8)", BOB) == set(), "it is not on yet"
+    assert await world.does(confirmed, A, BOB, b"sealed") == {"staff"}
+    assert await world.does(begun, A, BOB) == await world.does(confirmed, A, BOB, b"sealed") == set(), "it is on"
+    for step, changed in ((7, set[str]()), (6, set[str]()), (8, {"staff"}), (8, set[str]())):
+        assert await world.does("select second_step_use($1, $2)", BOB, step) == changed
+    spent = "select recovery_code_use($1, $2)"
+    assert await world.does(spent, ANN, b"one") == await world.does(spent, BOB, b"three") == set()
+    assert await world.does(spent, BOB, b"one") == {"staff"}
+    assert await world.does(spent, BOB, b"one") == set()
+    assert await world.rows("select codes_left from second_step($1)", BOB) == [(1,)]
+    ended = "select second_step_end($1, $2)"
+    assert await world.does(ended, B, BOB) == await world.does(ended, A, ANN) == set()
+    assert await world.does(ended, A, BOB) == {"staff"}
+    assert await world.rows("select secret, since, codes_left from second_step($1)", BOB) == [(None, None, 0)]
+
+
 async def test_a_shop_is_never_left_without_an_owner(world: World) -> None:
     assert await world.rows("select staff_disable($1)", ANN) == [(A,)]
     assert await world.does("select staff_disable($1)", ANN) == set()

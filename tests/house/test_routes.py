@@ -13,6 +13,7 @@ from supover import wiring
 from supover.access.permissions import KNOWN, PERMISSIONS, PUBLIC, SCOPES, held, of_role
 from supover.kit import front
 from supover.kit.db import Database
+from supover.web import session
 from tests import makers
 from tests.house.asking import operations
 from tests.house.conftest import connected
@@ -64,13 +65,16 @@ def every(document: Mapping[str, Any]) -> Sequence[Call]:
 # --- the list of routes ----------------------------------------------------------------------------------------------
 
 
+def _shown(path: str) -> str:
+    """A route's path as the reference has it."""
+    return re.sub(r"\{(\w+):\w+\}", lambda place: f"{{{camel(place[1])}}}", path)
+
+
 def mounted(db: Database) -> dict[tuple[str, str], str]:
     """Method and path of every route of the application → its operation."""
     app = makers.application(db).app
     return {
-        (method, re.sub(r"\{(\w+):\w+\}", lambda place: f"{{{camel(place[1])}}}", route.path)): handler.opt.get(
-            "operation", ""
-        )
+        (method, _shown(route.path)): handler.opt.get("operation", "")
         for route in app.routes
         for handler in route.route_handlers
         for method in handler.http_methods
@@ -82,17 +86,24 @@ def test_every_route_is_in_the_reference_and_every_operation_is_mounted(
     db: Database, document: Mapping[str, Any]
 ) -> None:
     shown = {(o.method, o.path): o.id for o in operations(document)}
-    found = {key: operation for key, operation in mounted(db).items() if not operation.startswith("docs.")}
+    found = {key: operation for key, operation in mounted(db).items() if key[1].startswith("/api/") or key in shown}
     assert found == shown
     assert len(shown) >= 60
-    hidden = {path for (_, path), operation in mounted(db).items() if operation.startswith("docs.")}
-    assert all(path == "/" or path.startswith("/docs") for path in hidden)
+    pages = {path for handler in wiring.pages() for path in handler.paths}
+    hidden = {path for (_, path) in mounted(db).keys() - shown.keys()} - {_shown(path) for path in pages}
+    assert all(path.startswith("/docs") for path in hidden), hidden
 
 
 def test_every_route_has_its_permission_and_every_permission_its_route(db: Database) -> None:
-    assert set(mounted(db).values()) == set(PERMISSIONS) | set(front.PERMISSIONS)
-    assert not set(PERMISSIONS) & set(front.PERMISSIONS)
+    own = {**front.PERMISSIONS, **session.PERMISSIONS}
+    assert set(mounted(db).values()) == set(PERMISSIONS) | set(own)
+    assert not set(PERMISSIONS) & set(own)
     assert set(PERMISSIONS.values()) <= {PUBLIC, KNOWN, *SCOPES}
+
+
+def test_a_page_stands_for_an_operation_of_the_api() -> None:
+    operations = {str(handler.opt["operation"]) for handler in wiring.pages()}
+    assert operations - set(PERMISSIONS) == set(session.PERMISSIONS)
 
 
 def test_operations_are_named_room_and_verb_once(document: Mapping[str, Any]) -> None:
@@ -104,8 +115,10 @@ def test_operations_are_named_room_and_verb_once(document: Mapping[str, Any]) ->
 
 
 def test_only_what_must_be_is_public() -> None:
-    public = {name for name, permission in {**PERMISSIONS, **front.PERMISSIONS}.items() if permission == PUBLIC}
-    assert public == {"access.sign_in", "exports.fetch", "hooks.receive", *front.PERMISSIONS}
+    all_of_them = {**PERMISSIONS, **front.PERMISSIONS, **session.PERMISSIONS}
+    public = {name for name, permission in all_of_them.items() if permission == PUBLIC}
+    pages = {"web.asset", "web.show_sign_in", "web.sign_in"}
+    assert public == {"access.sign_in", "exports.fetch", "hooks.receive", *front.PERMISSIONS, *pages}
 
 
 def test_what_is_shown_names_no_secret(document: Mapping[str, Any]) -> None:
@@ -341,6 +354,9 @@ async def test_roles_and_scopes_reach_what_the_table_says_and_a_refusal_changes_
             if permission == PUBLIC:
                 continue
             tested += 1
+            if call.operation.id == "access.begin_second_step":
+                # It takes no body, and begins something of the caller's own.
+                continue
             if permission in may:
                 # Ids of nothing and no body: past the door nothing is done.
                 empty = None if call.operation.method in ("GET", "DELETE") else b"[]"

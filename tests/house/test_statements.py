@@ -85,6 +85,8 @@ FEW_SEGMENTS: Final = "a workspace has at most five hundred segments"
 A_SCAN: Final = "a scan looks at everybody, that is what it is for"
 EVERYBODY: Final = "a filter is asked of everybody, in an index of the living"
 WHOLE: Final[Mapping[str, str]] = {
+    "web.insights.BANDS": "counts everybody by their risk",
+    "web.insights.EXPECTED": "sums what is expected of everybody",
     "access.commands.IN_USE": "exists stops at the first row",
     "access.queries.COUNT_AUDIT": COUNTS,
     "access.queries.COUNT_KEYS": COUNTS,
@@ -122,6 +124,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.scoring.SCORE": "a score is a place among all",
     "analytics.scoring.SCORE_SOME": ONE_ROW,
     "customers.queries.FIND": ONE_ROW,
+    "customers.queries.SOME": ONE_ROW,
     "customers.queries.FIND_WITH_ADDRESSES": ONE_ROW,
     "customers.queries.LIST_WITH_ADDRESSES": ONE_ROW,
     "analytics.commands.WAITING": "exists stops at the first row",
@@ -186,6 +189,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "duplicates.noticing.PAIRS": "of a file that is most of a workspace; of a small one by its customers' contacts",
     "duplicates.queries.COUNT": COUNTS,
     "duplicates.queries.COUNT_CLUSTERS": COUNTS,
+    "duplicates.queries.COUNTS": "the tabs of merge review tell how many open pairs there are of each level",
     "duplicates.queries.SETTINGS": ONE_ROW,
     "duplicates.scanning.COUNT_TERMS": A_SCAN,
     "duplicates.scanning.FORGET": A_SCAN,
@@ -229,10 +233,14 @@ WHOLE: Final[Mapping[str, str]] = {
     "segments.queries.LIST": FEW_SEGMENTS,
     "segments.views.COUNT": COUNTS,
     "segments.views.LIST": "an owner has at most two hundred views",
+    "web.orders.WAITING": "the orders that wait for a rate, and those alone stand in the index",
+    "web.segments.BUILT_IN": FEW_SEGMENTS,
 }
 """Statements that read all of a workspace's rows of a table, or all of a partial index, and why they may."""
 
 IF_SMALL: Final[Mapping[str, str]] = {
+    "web.queries.NOTICES": "a workspace has few exports at a time",
+    "web.queries.DONE": "exists stops at the first row",
     "privacy.commands.DUE": "few requests are open, and those alone stand in the index",
     "access.commands.SOMEBODY": "a workspace has few members",
     "access.queries.MEMBERS": "a workspace has few members and invitations",
@@ -255,7 +263,16 @@ BY_HAND: Final = [
         "customer_rfm.recency order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
     ),
     ("one customer has one first day", "customer_day.is_first"),
-    ("of orders of nobody, which are few, the days are told exactly where an index bounds them roughly", "order.placed_at"),
+    (
+        "of orders of nobody, which are few, the days are told exactly where an index bounds them roughly",
+        "order.placed_at",
+    ),
+    ("of a member of staff twenty are kept", "web_recent.customer_id web_recent.staff_id"),
+    ("days of a period, narrowed to a channel or country", "sales_day.channel sales_day.country"),
+    (
+        "which channels and countries cells are of: those of one grain",
+        "cohort_cell.cohort cohort_cell.period cohort_cell.value",
+    ),
     ("counts until it is enough", "customer_metrics.refreshed_at"),
     ("one customer has few days with orders", "customer_day.day"),
     (
@@ -367,6 +384,7 @@ BY_HAND: Final = [
     ("tags are few", "tag_count.counted_at tag_count.customers tag_count.tag"),
     ("one order has few refunds", "order_refund.recorded_here"),
     ("the best pairs are those of the upper levels", "duplicate_pair.level duplicate_pair.status"),
+    ("the next pair of the queue, which stops at the first", "duplicate_pair.id duplicate_pair.score"),
     (
         "a scan looks at everybody; one customer is in few pairs, and a group has few",
         "duplicate_pair.a_id duplicate_pair.b_id duplicate_pair.cluster_id duplicate_pair.created_at duplicate_pair.is_told "

@@ -60,6 +60,12 @@ NOT_BY_KEY: Final = frozenset(
     {
         *("access.sign_in", "access.switch_workspace", "access.sign_out", "access.change_password"),
         "access.end_session",
+        *(
+            "access.find_second_step",
+            "access.begin_second_step",
+            "access.confirm_second_step",
+            "access.end_second_step",
+        ),
     }
 )
 """What only a browser's session does; tests/access proves these."""

@@ -1,0 +1,95 @@
+"""Takes a picture of every page of the demo shop, light, dark and on a phone; `make docs` does."""
+
+import asyncio
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import httpx
+from PIL import Image
+from playwright.async_api import Browser
+
+from supover.kit import clock
+from tests.web import crawl, sites
+from tests.web.sites import Person
+
+GUIDE: Final = Path(__file__).parents[2] / "docs/guide"
+FOLDER: Final = GUIDE / "screens"
+LOOKS: Final = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
+PATIENCE_S: Final = 180
+QUALITY: Final = 70
+
+
+@contextmanager
+def demo() -> Generator[tuple[str, Person]]:
+    """The whole house with its demo shop, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="supover-pictures-") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        env = {**os.environ, "SUPOVER_DATA_DIR": folder, "SUPOVER_PORT": str(port), "SUPOVER_LOG_LEVEL": "error"}
+        process = subprocess.Popen([sys.executable, "-m", "supover.cli", "up"], env=env, stdout=subprocess.DEVNULL)
+        try:
+            url, until = f"http://127.0.0.1:{port}", clock.monotonic_s() + PATIENCE_S
+            while clock.monotonic_s() < until and not _is_ready(url):
+                pass
+            local = json.loads((Path(folder) / "local.json").read_text())
+            yield url, Person(local["email"], local["password"])
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def kinds(url: str, person: Person) -> dict[str, str]:
+    """A page of each kind by its name, those that a click in the list leads to."""
+    async with httpx.AsyncClient(base_url=url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60) as web:
+        await web.post("/sign-in", data={"email": person.email, "password": person.password})
+        found = await crawl.crawl(web)
+    paths = [one.path for one in found if one.status == 200 and "<!doctype html>" in one.text and "?" not in one.path]
+    return {_name(path): path for path in paths}
+
+
+def _name(path: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", crawl.kind(path).replace("ID", "one")).strip("-") or "home"
+
+
+async def take(browser: Browser, url: str, person: Person, pages: dict[str, str]) -> None:
+    """Pictures of these pages in every look."""
+    for look, (dark, phone) in LOOKS.items():
+        async with sites.visiting(browser, url, person, dark=dark, phone=phone) as visit:
+            for name, path in pages.items():
+                await visit.go(path)
+                with Image.open(BytesIO(await visit.page.screenshot())) as picture:
+                    picture.save(FOLDER / f"{name}-{look}.webp", quality=QUALITY, method=6)
+
+
+async def main() -> None:
+    """Takes them all; those of pages that are no more go."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with demo() as (url, person):
+        pages = await kinds(url, person)
+        for old in FOLDER.glob("*.webp"):
+            old.unlink()
+        async for browser in sites.chromium():
+            await take(browser, url, person, pages)
+    sys.stdout.write(f"{len(pages)} pages in {FOLDER}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,136 @@
+"""One customer's profile, and everything that is done there."""
+
+import re
+
+import httpx
+
+from supover.kit.db import Database
+from tests.makers import Workspace, make_customer, make_order, png, settle, told
+from tests.web import sites
+
+
+async def test_a_customer_with_nothing_but_an_id_has_every_tab(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    nobody = await make_customer(api, external_id="7", source="TIKTOK_SHOP", name=None, email=None)
+    for tab in ("", "/timeline", "/contacts", "/consent", "/addresses/new"):
+        assert (await web.get(f"/customers/{nobody['id']}{tab}")).status_code == 200, tab
+    page = (await web.get(f"/customers/{nobody['id']}")).text
+    assert ("No name" in page, "Not enough data for a prediction" in page) == (True, True)
+    assert (await web.get("/customers/01a20176-7862-7007-addb-7f0b2344229c")).status_code == 404
+
+
+async def test_a_viewer_can_look_and_change_nothing(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
+    ann = await make_customer(api, name="Ann Lee", tags=["b2b"])
+    async with sites.signed_in(db, shop, "viewer") as viewer:
+        for tab in ("", "/contacts", "/consent"):
+            page = (await viewer.get(f"/customers/{ann['id']}{tab}")).text
+            assert f'action="/customers/{ann["id"]}' not in page, tab
+        assert (await viewer.post(f"/customers/{ann['id']}", data={"name": "X", "version": "1"})).status_code == 403
+    assert told(await api.get(f"/api/customers/{ann['id']}"))["name"] == "Ann Lee"
+
+
+async def test_who_was_too_late_is_told_and_may_overwrite(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    at = f"/customers/{ann['id']}"
+    told(await api.patch(f"/api{at}", json={"name": "Ann Leigh"}))
+    answer = await web.post(at, data={"name": "Anna Lee", "version": str(ann["version"])})
+    assert answer.headers["location"].startswith(f"{at}/conflict?name=Anna+Lee")
+    assert told(await api.get(f"/api{at}"))["name"] == "Ann Leigh"
+    page = (await web.get(answer.headers["location"])).text
+    assert "Ann Lee → Ann Leigh" in page
+    version = re.findall(r'name="version" value="(\d+)"', page)[0]
+    assert (await web.post(at, data={"name": "Anna Lee", "version": version})).headers["location"] == at
+    assert told(await api.get(f"/api{at}"))["name"] == "Anna Lee"
+
+
+async def test_blocking_keeps_the_reason_as_a_pinned_note(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    assert (await web.post(f"{at}/block", data={"reason": " "})).status_code == 422
+    assert told(await api.get(f"/api{at}"))["status"] == "ACTIVE"
+    await web.post(f"{at}/block", data={"reason": "Two chargebacks"})
+    assert told(await api.get(f"/api{at}"))["status"] == "BLOCKED"
+    [note] = told(await api.get(f"/api{at}/notes"))["data"]
+    assert (note["note"], note["pinned"]) == ("Blocked: Two chargebacks", True)
+    await web.post(f"{at}/unblock")
+    assert told(await api.get(f"/api{at}"))["status"] == "ACTIVE"
+
+
+async def test_a_deleted_customer_can_be_restored(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    assert (await web.post(f"{at}/delete")).headers["location"] == "/customers"
+    assert "Ann Lee was deleted" in (await web.get(at)).text
+    assert (await web.post(f"{at}/restore")).headers["location"] == at
+    assert told(await api.get(f"/api{at}"))["name"] == "Ann Lee"
+
+
+async def test_a_merged_customer_leads_on_to_the_survivor(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    a, b = [(await make_customer(api, name=name))["id"] for name in ("Ann Lee", "Ann Leigh")]
+    told(await api.post("/api/customers/merge", json={"primaryId": a, "duplicateIds": [b]}))
+    assert (await web.get(f"/customers/{b}")).headers["location"] == f"/customers/{a}"
+
+
+async def test_tags_notes_and_pictures(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    await web.post(f"{at}/tags", data={"tags": "a/b, big"})
+    await web.post(f"{at}/tags/remove?tag=a%2Fb")
+    assert told(await api.get(f"/api{at}"))["tags"] == ["big"]
+    await web.post(f"{at}/tags/again?tag=a%2Fb")
+    assert told(await api.get(f"/api{at}"))["tags"] == ["big", "a/b"]
+    await web.post(f"{at}/notes", data={"note": "Rings twice"})
+    [note] = told(await api.get(f"/api{at}/notes"))["data"]
+    await web.post(f"{at}/notes/{note['id']}/pin")
+    assert told(await api.get(f"/api{at}/notes"))["data"][0]["pinned"] is True
+    await web.post(f"{at}/notes/{note['id']}/delete")
+    assert told(await api.get(f"/api{at}/notes"))["data"] == []
+    assert (await web.post(f"{at}/picture", files={"file": ("a.png", png(), "image/png")})).status_code == 303
+    assert told(await api.get(f"/api{at}"))["avatarUrl"] is not None
+    await web.post(f"{at}/picture/remove")
+    assert told(await api.get(f"/api{at}"))["avatarUrl"] is None
+
+
+async def test_an_address_has_its_countrys_form_and_rules(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    assert "ZIP code" in (await web.get(f"{at}/addresses/new?country=US")).text
+    assert "Prefecture" in (await web.get(f"{at}/addresses/new?country=JP")).text
+    place = {
+        "line1": "1 Main St",
+        "city": "Austin",
+        "state": "TX",
+        "country": "US",
+        "postalCode": "",
+        "type": "SHIPPING",
+    }
+    assert (await web.post(f"{at}/addresses", data=place)).status_code == 422
+    assert (await web.post(f"{at}/addresses", data={**place, "postalCode": "78704"})).status_code == 303
+    [kept] = told(await api.get(f"/api{at}/addresses"))["data"]
+    assert (await web.get(f"{at}/addresses/{kept['id']}")).status_code == 200
+    await web.post(f"{at}/addresses/{kept['id']}/delete")
+    assert told(await api.get(f"/api{at}/addresses"))["data"] == []
+
+
+async def test_consent_and_contacts(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee', email='ann@lee.com'))['id']}"
+    choice = {"channel": "email", "topic": "marketing", "state": "SUBSCRIBED", "source": ""}
+    assert (await web.post(f"{at}/consent", data=choice)).status_code == 422
+    assert (await web.post(f"{at}/consent", data={**choice, "source": "trade fair"})).status_code == 303
+    assert "trade fair" in (await web.get(f"{at}/consent")).text
+    assert (await web.post(f"{at}/contacts", data={"kind": "email", "value": "ann@work.com"})).status_code == 303
+    page = (await web.get(f"{at}/contacts")).text
+    assert ("ann@work.com" in page, "Given by hand" in page) == (True, True)
+    [contact] = [
+        one["id"] for one in told(await api.get(f"/api{at}/identities"))["data"] if one["value"] == "ann@work.com"
+    ]
+    other = await make_customer(api, name="Bob Ray")
+    assert "Bob Ray" in (await web.get(f"{at}/contacts/{contact}?search=bob")).text
+    moved = await web.post(f"{at}/contacts/{contact}/move", data={"customerId": other["id"]})
+    assert moved.headers["location"] == f"/customers/{other['id']}/contacts"
+
+
+async def test_orders_stand_in_the_profile_and_its_timeline(
+    api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    await make_order(api, ann, number="#77")
+    await settle(db, shop)
+    page = (await web.get(f"/customers/{ann['id']}")).text
+    assert ("#77" in page, "Order #77 placed" in page) == (True, True)
+    assert "Order #77 placed" not in (await web.get(f"/customers/{ann['id']}?show=notes")).text

@@ -1,0 +1,104 @@
+"""The list of customers, what is done to many of them, and adding one."""
+
+import re
+
+import httpx
+
+from supover.kit.db import Database
+from tests.makers import Workspace, make_customer, told
+from tests.web import sites
+
+
+async def test_a_list_without_anybody_says_what_to_do(web: httpx.AsyncClient) -> None:
+    page = await web.get("/customers")
+    assert "No customers yet" in page.text
+    assert 'href="/customers/new"' in page.text
+
+
+async def test_the_list_is_narrowed_by_its_address_and_shows_each_filter_as_a_chip(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    await make_customer(api, name="Ann Lee", tags=["b2b"])
+    await make_customer(api, name="Bob Ray")
+    page = (await web.get("/customers?tag=b2b")).text
+    assert ("Ann Lee" in page, "Bob Ray" in page) == (True, False)
+    assert "Remove the filter Tag: b2b" in page
+    wrong = await web.get("/customers?filter=nonsense+here")
+    assert (wrong.status_code, "This filter cannot be read" in wrong.text) == (200, True)
+
+
+async def test_a_viewer_sees_no_way_to_change_anything(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    async with sites.signed_in(db, shop, "viewer") as viewer:
+        page = (await viewer.get("/customers")).text
+        assert ("Ann Lee" in page, "/customers/new" in page, 'id="bulk"' in page) == (True, False, False)
+        assert (await viewer.get("/customers/new")).status_code == 403
+        done = await viewer.post("/customers/bulk", data={"action": "block", "id": ann["id"]})
+        assert done.status_code == 403
+    assert told(await api.get(f"/api/customers/{ann['id']}"))["status"] == "ACTIVE"
+
+
+async def test_a_choice_of_columns_stays(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    await make_customer(api, name="Ann Lee")
+    answer = await web.post("/customers/columns", data={"columns": ["email", "status"]})
+    assert answer.status_code == 303
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(?:\s*<a[^>]*>)?([^<]+)", (await web.get("/customers")).text)
+    assert [head.strip() for head in heads][:3] == ["Customer", "Email", "Status"]
+    assert (await web.post("/customers/columns", data={"columns": "password"})).status_code == 422
+
+
+async def test_a_view_is_saved_renamed_and_deleted(web: httpx.AsyncClient) -> None:
+    made = await web.post("/customers/views", data={"name": "Very important", "query": "status=VIP"})
+    assert made.headers["location"] == "/customers?status=VIP"
+    page = (await web.get("/customers?status=VIP")).text
+    [path] = set(re.findall(r'action="(/customers/views/[0-9a-f-]+)"', page))
+    await web.post(path, data={"name": "Dear to us", "isShared": "true"})
+    assert "Dear to us" in (await web.get("/customers")).text
+    assert (await web.post(f"{path}/delete")).status_code == 303
+    await web.get("/customers")
+    assert "Dear to us" not in (await web.get("/customers")).text
+
+
+async def test_several_are_tagged_and_it_is_undone(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    chosen = [(await make_customer(api, name=name))["id"] for name in ("Ann Lee", "Bob Ray")]
+    answer = await web.post("/customers/bulk", data={"action": "tag", "tags": "b2b, big", "id": chosen})
+    assert answer.status_code == 303
+    tags = [told(await api.get(f"/api/customers/{id}"))["tags"] for id in chosen]
+    assert tags == [["b2b", "big"]] * 2
+    [action] = told(await api.get("/api/bulk"))["data"]
+    page = await web.get(f"/bulk/{action['id']}")
+    assert "Add the tags b2b, big" in page.text
+    await web.post(f"/bulk/{action['id']}/undo")
+    assert told(await api.get(f"/api/customers/{chosen[0]}"))["tags"] == []
+
+
+async def test_all_who_fit_are_meant_by_everything(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee", tags=["b2b"])
+    bob = await make_customer(api, name="Bob Ray")
+    form = {"action": "block", "everything": "true", "query": "tag=b2b", "id": bob["id"]}
+    assert (await web.post("/customers/bulk", data=form)).status_code == 303
+    states = [told(await api.get(f"/api/customers/{one['id']}"))["status"] for one in (ann, bob)]
+    assert states == ["BLOCKED", "ACTIVE"]
+
+
+async def test_a_group_is_made_of_those_who_are_chosen(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    answer = await web.post("/customers/group", data={"name": "Fair in May", "id": ann["id"]})
+    assert answer.status_code == 303
+    found = told(await api.get("/api/segments?kind=manual"))["data"]
+    assert [(one["name"], one["members"]) for one in found if one["name"] == "Fair in May"] == [("Fair in May", 1)]
+
+
+async def test_two_to_ten_can_be_merged(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    a, b = [(await make_customer(api, name=name))["id"] for name in ("Ann Lee", "Ann Leigh")]
+    answer = await web.post("/customers/merge", data={"id": [a, b]})
+    assert answer.headers["location"] == f"/merges/new?ids={a}&ids={b}"
+    assert (await web.post("/customers/merge", data={"id": [a]})).status_code == 422
+
+
+async def test_a_customer_is_added_and_shown(web: httpx.AsyncClient) -> None:
+    answer = await web.post("/customers/new", data={"name": "Ann Lee", "email": "ann@lee.com", "tags": "b2b, big"})
+    page = await web.get(answer.headers["location"])
+    assert (page.status_code, "Ann Lee" in page.text, "ann@lee.com" in page.text) == (200, True, True)
+    assert (await web.post("/customers/new", data={"email": "ann@lee.com"})).status_code == 409
+    assert (await web.post("/customers/new", data={"name": ""})).status_code == 422

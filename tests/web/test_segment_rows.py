@@ -1,0 +1,167 @@
+"""Filters as rows, from a form or a text and back."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from supover import wiring
+from supover.kit import filters
+from supover.web import segment_rows
+from supover.web.segment_rows import Fixed, Group, Looked, Row
+
+Pairs = list[tuple[str, str]]
+
+
+def scope() -> filters.Scope:
+    wiring.load()
+    return filters.Scope(ZoneInfo("UTC"), date(2026, 6, 15), filters.registered())
+
+
+def sent(group: Group) -> Pairs:
+    """What the form of these rows sends."""
+    pairs: Pairs = [("node", "group"), ("by", group.by)]
+    for part in group.parts:
+        match part:
+            case Group():
+                pairs += sent(part)
+            case Looked():
+                pairs += [("node", "looked"), ("field", part.field), ("op", part.op)]
+                pairs += [pair for row in part.rows for pair in row_sent(row)]
+                pairs.append(("node", "end"))
+            case Fixed():
+                pairs.append(("fixed", part.text))
+            case Row():
+                pairs += row_sent(part)
+    return [*pairs, ("node", "end")]
+
+
+def row_sent(row: Row) -> Pairs:
+    pairs = [("node", "row"), ("field", row.field), ("op", row.op)]
+    if segment_rows.many(row.op) is None and row.field != "status":
+        return [*pairs, ("value", "\n".join(row.values))]
+    for value in row.values:
+        if value[:1] in "+-" and value[-1:] in "dwmy":
+            pairs += [("count", value[1:-1]), ("unit", value[0] + value[-1])]
+        elif segment_rows.DAY.fullmatch(value):
+            pairs += [("unit", "date"), ("value", value)]
+        else:
+            pairs.append(("value", value))
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("written", "again"),
+    [
+        ("number_of_orders >= 2", None),
+        ("number_of_orders >= 2 AND last_order_date BETWEEN -180d AND -90d", None),
+        ("status = 'VIP' OR (number_of_orders >= 5 AND amount_spent >= 500.5)", None),
+        ("NOT (customer_tags CONTAINS 'a')", None),
+        ("NOT (status = 'VIP' AND amount_spent < 5) AND customer_email IS NOT NULL", None),
+        ("NOT (status = 'VIP' OR amount_spent < 5)", None),
+        ("amount_spent > 1 AND (NOT (status = 'VIP' OR (customer_name = 'a' AND customer_name != 'b')))", None),
+        ("status in ('vip', 'ACTIVE')", "status IN ('VIP', 'ACTIVE')"),
+        ("customer_email_domain NOT IN ('a.com', 'b.com')", None),
+        ("customer_name CONTAINS 'O''Brien'", None),
+        ('customer_name = "it\'s"', "customer_name = 'it''s'"),
+        ("last_order_date >= 2026-01-31", None),
+        ("last_order_date < 3w", "last_order_date < +3w"),
+        ("products_purchased MATCHES (sku = 'MUG', count >= 2, date >= -1y)", None),
+        ("orders_placed NOT MATCHES (amount > 200)", None),
+        ("customer_tags IS NULL", None),
+        ("customer_name = 'two\nlines'", None),
+    ],
+)
+def test_a_text_becomes_rows_and_the_same_text_again(written: str, again: str | None) -> None:
+    known = scope()
+    rows = segment_rows.from_text(written, known.asked)
+    said = segment_rows.to_text(rows, known.asked)
+    plain = filters.describe(filters.parse(written, known))
+    assert filters.describe(filters.parse(said, known)) == plain
+    if " (NOT " not in written:
+        assert said == (again or written)
+    from_form = segment_rows.from_form(sent(rows), known.asked)
+    assert segment_rows.to_text(from_form, known.asked) == said
+    assert segment_rows.is_whole(from_form)
+
+
+def test_a_row_without_a_value_is_left_out_and_says_so() -> None:
+    known = scope()
+    pairs: Pairs = [
+        ("node", "group"), ("by", "and"),
+        ("node", "row"), ("field", "number_of_orders"), ("op", ">="), ("value", ""),
+        ("node", "group"), ("by", "or"), ("node", "row"), ("field", "customer_name"), ("op", "="), ("value", " "), ("node", "end"),
+        ("node", "row"), ("field", "amount_spent"), ("op", ">"), ("value", "5 OR 1 = 1"),
+        ("node", "row"), ("field", "status"), ("op", "="), ("value", "VIP"),
+        ("node", "end"),
+    ]  # fmt: skip
+    rows = segment_rows.from_form(pairs, known.asked)
+    assert segment_rows.to_text(rows, known.asked) == "status = 'VIP'"
+    assert not segment_rows.is_whole(rows)
+    assert [part.wrong for part in rows.parts if isinstance(part, Row)] == ["missing", "number", ""]
+
+
+def test_another_field_has_its_own_operators_and_values() -> None:
+    known = scope()
+
+    def changed(field: str, op: str, *values: str) -> object:
+        pairs = [("node", "group"), ("node", "row"), ("field", field), ("op", op), *(("value", v) for v in values)]
+        return segment_rows.from_form([*pairs, ("node", "end")], known.asked).parts[0]
+
+    assert changed("last_order_date", ">=", "2") == Row(field="last_order_date", op=">=", values=["-30d"])
+    assert changed("status", ">=", "2") == Row(field="status", op="=", values=["ACTIVE"])
+    assert changed("amount_spent", ">=", "2") == Row(field="amount_spent", op=">=", values=["2"])
+    assert changed("number_of_orders", "BETWEEN", "2") == Row(field="number_of_orders", op="BETWEEN", values=["2", ""])
+    looked = changed("products_purchased", "=", "2")
+    assert looked == Looked(field="products_purchased", rows=[Row(field="sku", op="=", values=[""])])
+    assert changed("nonsense", "=", "2") != Row(field="nonsense")
+
+
+def test_a_date_goes_from_days_ago_to_a_day_and_back() -> None:
+    known = scope()
+
+    def shown(*pairs: tuple[str, str]) -> list[str]:
+        given = [
+            ("node", "group"),
+            ("node", "row"),
+            ("field", "last_order_date"),
+            ("op", ">="),
+            *pairs,
+            ("node", "end"),
+        ]
+        [row] = segment_rows.from_form(given, known.asked).parts
+        assert isinstance(row, Row)
+        return row.values
+
+    assert shown(("count", "90"), ("unit", "-d")) == ["-90d"]
+    assert shown(("count", "90"), ("unit", "date")) == [segment_rows.A_DAY]
+    assert shown(("unit", "date"), ("value", "2026-01-31")) == ["2026-01-31"]
+    assert shown(("unit", "-m"), ("value", "2026-01-31")) == ["-3m"]
+    assert shown(("count", ""), ("unit", "-d")) == ["-d"]
+
+
+def test_rows_and_groups_are_added_and_removed() -> None:
+    known = scope()
+    rows = Group()
+    assert segment_rows.done(rows, "add:0", known.asked) == 1
+    assert segment_rows.done(rows, "group:0", known.asked) == 3
+    assert [type(part) for part in rows.parts] == [Row, Group]
+    assert isinstance(rows.parts[1], Group)
+    assert rows.parts[1].by == "or"
+    segment_rows.done(rows, "remove:3", known.asked)
+    assert [type(part) for part in rows.parts] == [Row]
+    segment_rows.done(rows, "remove:99", known.asked)
+    assert len(rows.parts) == 1
+
+
+def test_the_form_of_anything_is_read() -> None:
+    known = scope()
+    for pairs in (
+        [("node", "end"), ("value", "x"), ("op", "="), ("field", "status"), ("unit", "-d"), ("count", "1")],
+        [("node", "row"), ("field", "status")],
+        [("node", "looked"), ("node", "looked"), ("node", "group"), ("node", "row")],
+        [("node", "group")] * 50,
+        [("node", "group"), ("node", "row"), ("field", "status"), ("op", "IN")],
+    ):
+        rows = segment_rows.from_form(pairs, known.asked)
+        assert segment_rows.to_text(rows, known.asked) == ""
