@@ -34,7 +34,7 @@ browser:
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing Chromium, which looks at the screens"; \
-	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; } >/dev/null 2>&1 \
+	    { timeout 60 apt-get update -q && DEBIAN_FRONTEND=noninteractive timeout 180 apt-get install -y -q --no-install-recommends chromium; } >/dev/null 2>&1 \
 	        || echo "Chromium could not be installed: the screens are not looked at in a browser."; \
 	else echo "There is no Chromium: the screens are not looked at in a browser."; fi
 
