@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, NoReturn, TypeVar, cast, get_args, get_origin
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
@@ -23,7 +23,7 @@ from supover.access.authenticate import SAFE, Authenticator
 from supover.access.model import Caller, CsrfRefused, SessionEnded, SignInNeeded
 from supover.kit import api, edge
 from supover.kit.db import Reader
-from supover.kit.problems import FieldError, Invalid, Problem, Unauthorized
+from supover.kit.problems import FieldError, Invalid, Unauthorized
 from supover.web import rendering
 from supover.web.commands import note_seen
 from supover.web.model import Me
@@ -375,8 +375,3 @@ class Detour(Exception):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
-
-
-def gone(problem: type[Problem]) -> NoReturn:
-    """Says that there is nothing here."""
-    raise problem
