@@ -15,7 +15,7 @@ from supover.kit.db import Database
 from tests.makers import Json, client, make_customer, make_workspace
 
 GUIDES: Final = Path(__file__).parents[1] / "docs" / "guide"
-NAMES: Final = ("duplicates", "merging", "privacy")
+NAMES: Final = ("analytics", "duplicates", "merging", "privacy")
 NEW: Final = re.compile(r"(\w+)=\$\(new '(.*)'\)")
 PLACES: Final = re.compile(r"\$(\w+)|\b([A-Z]+_ID)\b")
 
@@ -51,7 +51,7 @@ class Reader:
         self.known[name] = answer.json()["id"]
 
     async def ask(self, words: list[str]) -> httpx.Response:
-        method, path, body = "GET", "", None
+        method, path, body = "", "", None
         given = iter(PLACES.sub(lambda found: self.known[found[1] or found[2]], word) for word in words)
         for word in given:
             if word == "-X":
@@ -61,6 +61,7 @@ class Reader:
             else:
                 path = word
         headers = {"Content-Type": "application/json"}
+        method = method or ("GET" if body is None else "POST")
         answer = await self.api.request(method, path, content=body, headers=headers)
         self.learn(path, answer)
         return answer
@@ -83,7 +84,8 @@ async def test_every_call_of_a_guide_is_answered(db: Database, name: str) -> Non
     shop = await make_workspace(db)
     asked = 0
     async with client(db, shop.key) as api:
-        reader = Reader(api, ID=(await make_customer(api, name="Ann Lee"))["id"])
+        ann = (await make_customer(api, name="Ann Lee"))["id"]
+        reader = Reader(api, ID=ann, CUSTOMER_ID=ann)
         for words in commands(name):
             if made := NEW.match(words[0]):
                 await reader.make(made[1], made[2])

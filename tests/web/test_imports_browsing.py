@@ -13,8 +13,6 @@ from tests.makers import Workspace, application, told
 from tests.privacy.arrange import work
 from tests.web.sites import LOOKS, Person, visiting
 
-pytestmark = pytest.mark.soak
-
 if TYPE_CHECKING:
     import asyncpg
 

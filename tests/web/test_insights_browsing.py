@@ -10,8 +10,6 @@ from tests.makers import Workspace
 from tests.web import insight_shops
 from tests.web.sites import LOOKS, Person, visiting
 
-pytestmark = pytest.mark.soak
-
 if TYPE_CHECKING:
     import asyncpg
 

@@ -14,8 +14,6 @@ from tests.web import sites
 from tests.web.sites import LOOKS, Person, visiting
 from tests.web.test_merges import two_anns
 
-pytestmark = pytest.mark.soak
-
 if TYPE_CHECKING:
     import asyncpg
 

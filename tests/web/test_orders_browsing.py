@@ -7,8 +7,6 @@ from playwright.async_api import Browser, expect
 from tests.makers import make_customer, make_order
 from tests.web.sites import LOOKS, Person, visiting
 
-pytestmark = pytest.mark.soak
-
 LINES = [{"title": "Mug", "sku": "MUG-1", "quantity": 2, "unitPrice": "5.00"}]
 
 

@@ -8,8 +8,6 @@ from supover.kit.db import Database
 from tests.makers import Workspace, make_customer, make_order, settle, told
 from tests.web.sites import LOOKS, Person, visiting
 
-pytestmark = pytest.mark.soak
-
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS)
 async def test_the_pages_of_segments_are_looked_at(

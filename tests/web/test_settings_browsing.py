@@ -10,8 +10,6 @@ from supover.kit.db import Database
 from tests.makers import Workspace, client, make_customer
 from tests.web.sites import LOOKS, Person, visiting
 
-pytestmark = pytest.mark.soak
-
 PAGES = {
     "mine": ("account", "workspace", "duplicates", "retention"),
     "people": ("staff", "keys", "keys/{key}", "audit", "requests", "jobs"),
