@@ -1,12 +1,19 @@
 """One customer's profile, and everything that is done there."""
 
 import re
+from typing import TYPE_CHECKING
 
 import httpx
 
 from supover.kit.db import Database
 from tests.makers import Workspace, make_customer, make_order, png, settle, told
+from tests.privacy.arrange import work
 from tests.web import sites
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 
 async def test_a_customer_with_nothing_but_an_id_has_every_tab(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
@@ -31,15 +38,52 @@ async def test_a_viewer_can_look_and_change_nothing(api: httpx.AsyncClient, db: 
 async def test_who_was_too_late_is_told_and_may_overwrite(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
     ann = await make_customer(api, name="Ann Lee")
     at = f"/customers/{ann['id']}"
-    told(await api.patch(f"/api{at}", json={"name": "Ann Leigh"}))
-    answer = await web.post(at, data={"name": "Anna Lee", "version": str(ann["version"])})
-    assert answer.headers["location"].startswith(f"{at}/conflict?name=Anna+Lee")
+    told(await api.patch(f"/api{at}", json={"name": "Ann Leigh", "tags": ["b2b"]}))
+    page = (await web.post(at, data={"name": "Anna Lee", "version": str(ann["version"])})).text
+    assert ("Ann Lee → Ann Leigh" in page, "b2b" in page, "Anna Lee" in page) == (True, True, True)
     assert told(await api.get(f"/api{at}"))["name"] == "Ann Leigh"
-    page = (await web.get(answer.headers["location"])).text
-    assert "Ann Lee → Ann Leigh" in page
-    version = re.findall(r'name="version" value="(\d+)"', page)[0]
-    assert (await web.post(at, data={"name": "Anna Lee", "version": version})).headers["location"] == at
+    assert (await web.post(at, data=hidden(page))).headers["location"] == at
     assert told(await api.get(f"/api{at}"))["name"] == "Anna Lee"
+
+
+async def test_what_came_too_late_is_not_audited_as_done(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    told(await api.patch(f"/api/customers/{ann['id']}", json={"name": "Ann Leigh"}))
+    before = told(await api.get("/api/audit"))["data"]
+    await web.post(f"/customers/{ann['id']}", data={"name": "Anna", "version": "1"})
+    assert told(await api.get("/api/audit"))["data"] == before
+
+
+async def test_a_custom_field_that_came_too_late_can_overwrite(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    for key, label, type in (("size", "Shoe size", "number"), ("b2b", "Buys wholesale", "boolean")):
+        told(await api.post("/api/custom-fields", json={"key": key, "label": label, "type": type}), 201)
+    ann = await make_customer(api, name="Ann Lee", custom_fields={"size": 41, "b2b": True})
+    at = f"/customers/{ann['id']}"
+    told(await api.patch(f"/api{at}", json={"customFields": {"size": 42}}))
+    page = (await web.post(f"{at}/fields", data={"key": "size", "value": "43", "version": "1"})).text
+    assert ("Size: 41 → 42" in page, "Shoe size" in page, f'action="{at}/fields"' in page) == (True, True, True)
+    assert told(await api.get(f"/api{at}"))["customFields"] == {"size": 42, "b2b": True}
+    await web.post(f"{at}/fields", data=hidden(page))
+    assert told(await api.get(f"/api{at}"))["customFields"] == {"size": 43, "b2b": True}
+
+
+async def test_a_note_that_came_too_late_can_overwrite(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    note = told(await api.post(f"/api{at}/notes", json={"note": "First", "pinned": True}), 201)
+    told(await api.put(f"/api{at}/notes/{note['id']}", json={"note": "Theirs", "pinned": True}))
+    mine = {"note": "Mine", "pinned": "true", "version": str(note["version"])}
+    page = (await web.post(f"{at}/notes/{note['id']}", data=mine)).text
+    assert ("Note changed" in page, "Theirs" in page, "Mine" in page) == (True, True, True)
+    assert told(await api.get(f"/api{at}/notes"))["data"][0]["note"] == "Theirs"
+    await web.post(f"{at}/notes/{note['id']}", data=hidden(page))
+    [kept] = told(await api.get(f"/api{at}/notes"))["data"]
+    assert (kept["note"], kept["pinned"]) == ("Mine", True)
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form of "Overwrite with mine" sends."""
+    form = page[: page.index("Overwrite with mine")].rpartition("<form")[2]
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
 
 
 async def test_blocking_keeps_the_reason_as_a_pinned_note(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
@@ -60,6 +104,16 @@ async def test_a_deleted_customer_can_be_restored(api: httpx.AsyncClient, web: h
     assert "Ann Lee was deleted" in (await web.get(at)).text
     assert (await web.post(f"{at}/restore")).headers["location"] == at
     assert told(await api.get(f"/api{at}"))["name"] == "Ann Lee"
+
+
+async def test_an_erased_customer_offers_no_way_back(
+    api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database, shop: Workspace, owner: "Connection"
+) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    told(await api.post(f"/api/customers/{ann['id']}/privacy/erase"), 202)
+    await work(db, owner, shop)
+    page = (await web.get(f"/customers/{ann['id']}")).text
+    assert ("was erased" in page, "/restore" in page, "Ann Lee" in page) == (True, False, False)
 
 
 async def test_a_merged_customer_leads_on_to_the_survivor(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
@@ -134,3 +188,33 @@ async def test_orders_stand_in_the_profile_and_its_timeline(
     page = (await web.get(f"/customers/{ann['id']}")).text
     assert ("#77" in page, "Order #77 placed" in page) == (True, True)
     assert "Order #77 placed" not in (await web.get(f"/customers/{ann['id']}?show=notes")).text
+
+
+async def test_a_change_that_another_entry_tells_stands_once_in_the_timeline(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    await web.post(f"{at}/tags", data={"tags": "b2b"})
+    await web.post(f"{at}/block", data={"reason": "Two chargebacks"})
+    await web.post(at, data={"name": "Ann Leigh", "version": "3"})
+    page = (await web.get(f"{at}?show=profile")).text
+    assert re.findall(r">\s*(Tagged|Blocked|Profile changed)\s*</p>", page) == ["Profile changed", "Blocked", "Tagged"]
+
+
+async def test_notes_beyond_the_first_come_on_demand(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}"
+    for n in range(8):
+        told(await api.post(f"/api{at}/notes", json={"note": f"Note {n}", "pinned": n == 2}), 201)
+    page = (await web.get(at)).text
+    assert re.findall(r"Note \d", page) == [f"Note {n}" for n in (2, 2, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3)]
+    [older] = re.findall(rf'href="({at}/notes\?after=[^"]*)"', page)
+    assert re.findall(r"Note \d", (await web.get(older)).text) == [f"Note {n}" for n in (1, 1, 0, 0)]
+
+
+async def test_who_has_the_email_is_led_to(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    holder = await make_customer(api, name="Bob Ray", email="bob@ray.com")
+    ann = await make_customer(api, name="Ann Lee")
+    answer = await web.post(
+        f"/customers/{ann['id']}", data={"email": "bob@ray.com", "version": "1"}, headers={"HX-Request": "true"}
+    )
+    assert (answer.status_code, answer.json()["href"]) == (409, f"/customers/{holder['id']}")

@@ -1,5 +1,7 @@
 """What every page has around it: the sign-in, the refusals, the forms of other sites."""
 
+import re
+
 import httpx
 
 from supover.kit.db import Database
@@ -47,3 +49,27 @@ async def test_what_people_wrote_is_text(api: httpx.AsyncClient, web: httpx.Asyn
     page = await web.get("/customers")
     assert "<img src=x" not in page.text
     assert "&lt;img src=x onerror=alert(1)&gt;" in page.text
+
+
+async def test_what_was_done_is_told_in_the_readers_language(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    chosen = [(await make_customer(api, name=f"Ann {n}"))["id"] for n in range(2)]
+    said: list[str] = []
+    for language in ("en", "vi"):
+        for tags, ids in ((f"{language} both", chosen), (f"{language} one", chosen[:1])):
+            await web.post("/customers/bulk", data={"action": "tag", "tags": tags, "id": ids})
+            said.append(told_by(await web.get("/customers", headers={"Accept-Language": language})))
+    assert said[:2] == ["2 customers were tagged.", "1 customer was tagged."]
+    assert said[2:] == ["Đã gắn thẻ cho 2 khách hàng.", "Đã gắn thẻ cho 1 khách hàng."]
+
+
+async def test_a_name_in_what_was_done_is_text_and_not_too_long_for_a_cookie(web: httpx.AsyncClient) -> None:
+    await web.post("/customers/views", data={"name": "50% <b> & %(n)s", "query": "status=VIP"})
+    assert told_by(await web.get("/customers")) == "The view “50% &lt;b&gt; &amp; %(n)s” was saved."
+    await web.post("/customers/views", data={"name": "🌻" * 100, "query": "status=ACTIVE"})
+    assert told_by(await web.get("/customers")) == f"The view “{'🌻' * 59}…” was saved."
+    assert told_by(await web.get("/customers")) == ""
+
+
+def told_by(page: httpx.Response) -> str:
+    found = re.search(r'<template data-toast data-text="([^"]*)"', page.text)
+    return found[1] if found else ""

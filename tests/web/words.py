@@ -13,7 +13,14 @@ WEB: Final = Path(__file__).parents[2] / "src/supover/web"
 LANGUAGES: Final = WEB / "languages"
 METHODS: Final = [("templates/**.html", "jinja2"), ("**.py", "python")]
 # `see` tells what was done in its third argument.
-KEYWORDS: Final[Mapping[str, Any]] = {"_": None, "gettext": None, "ngettext": (1, 2), "see": (3,), "say": (1,)}
+KEYWORDS: Final[Mapping[str, Any]] = {
+    "_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "see": (3,),
+    "say": (1,),
+    "say_many": (1, 2),
+}
 
 
 def said() -> Iterator[tuple[str | tuple[str, str], str, int]]:

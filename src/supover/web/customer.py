@@ -28,7 +28,6 @@ from supover.customers import (
     commands,
     custom_fields,
     identities,
-    included,
     queries,
     rules,
     tags,
@@ -38,16 +37,18 @@ from supover.customers.model import Customer, CustomerChange, CustomerStale, Ide
 from supover.duplicates import queries as duplicates
 from supover.kit import api, sql, text
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import Invalid
+from supover.kit.problems import Invalid, Stale
 from supover.notes import commands as notes
 from supover.notes import queries as note_queries
 from supover.notes.model import NewNote, Note
 from supover.orders import queries as orders
+from supover.privacy import queries as privacy
 from supover.segments import queries as segments
 from supover.timeline import queries as timeline
 from supover.timeline.model import Entry
 from supover.web.customers import country_names, read
-from supover.web.frame import Asked, Detour, PageHandler, Pages, asked, caller_of, say, see, show
+from supover.web.frame import Asked, Instead, PageHandler, Pages, asked, caller_of, say, see, show
+from supover.web.model import Said
 from supover.web.queries import names_of
 from supover.web.sparkline import drawn
 
@@ -57,10 +58,10 @@ MONTHS: Final = 12
 ORDERS: Final = 10
 SEGMENTS: Final = 20
 DUPLICATES: Final = 5
+NOTES: Final = 6
 LATELY: Final = 12
-"""So much of the timeline the profile shows; the rest comes on demand."""
+"""So much of the notes and the timeline the profile shows; the rest comes on demand."""
 EARLIER: Final = 30
-NOTES: Final = 20
 CONTACTS: Final = 50
 LEDGER: Final = 25
 
@@ -101,10 +102,10 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """Everything of a customer at a glance. A merged one leads to whom it was merged into; a deleted one offers to be restored."""
     customer = await _customer(db, id)
     if customer.deleted_at is not None:
-        return await show(request, db, "customers/deleted.html", c=customer)
+        erased = await privacy.is_erased(db, id, "")
+        return await show(request, db, "customers/deleted.html", c=customer, is_erased=erased)
     given = asked(request, Lately)
     found = await analytics.find(db, id)
-    [customer] = await included.with_them(db, [customer], {"notes"})
     may_read_orders = caller_of(request).may("orders:read")
     bought: Sequence[Any] = ()
     if may_read_orders:
@@ -116,9 +117,11 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
     alike, _, _ = await duplicates.search(
         db, sql.page(duplicates.SORTS, limit=DUPLICATES, sort=None, cursor=None), customer_id=id
     )
+    written, older = await _notes(db, id, None, NOTES)
     happened = await _happened(db, id, given, LATELY)
     return await show(
-        request, db, "customers/profile.html", c=customer, tab="overview", figures=found, orders=bought, segments=groups,
+        request, db, "customers/profile.html", c=customer, tab="overview", notes=written, older=older,
+        figures=found, orders=bought, segments=groups,
         duplicates=alike, fields=await _fields(db, customer), spark=drawn([one.amount for one in _year(found)]),
         year=_year(found), countries=country_names, quality=_qualities(customer), given=given, shows=SHOWS, **happened,
     )  # fmt: skip
@@ -160,14 +163,17 @@ class Field(msgspec.Struct, frozen=True):
     type: str
     value: Any
     choices: Sequence[str] = ()
-    is_required: bool = False
+
+    @property
+    def day(self) -> date | None:
+        """The value of a field of days as one."""
+        return date.fromisoformat(self.value) if self.type == "date" and self.value else None
 
 
 async def _fields(db: Reader, c: Customer) -> list[Field]:
     declared: Mapping[str, Definition] = (await custom_fields.definitions(db)).by_key
     found = [
-        Field(one.key, one.label, one.type, c.custom_fields.get(one.key), one.choices, one.is_required)
-        for one in declared.values()
+        Field(one.key, one.label, one.type, c.custom_fields.get(one.key), one.choices) for one in declared.values()
     ]
     return found + [Field(key, key, "other", value) for key, value in c.custom_fields.items() if key not in declared]
 
@@ -198,9 +204,18 @@ async def _happened(db: Reader, id: UUID, given: Lately, most: int) -> dict[str,
     }
 
 
+def _is_told_beside(one: Entry) -> bool:
+    """Whether another entry tells the same: of tags, and of who is blocked, there is one of its own."""
+    changes: Mapping[str, Sequence[Any]] = one.data.get("changes") or {}
+    if one.type != "CustomerChanged" or len(changes) != 1:
+        return False
+    return "tags" in changes or "BLOCKED" in changes.get("status", ())
+
+
 def _by_day(found: Sequence[Entry], zone: Any) -> list[tuple[date, list[Entry]]]:
     """Entries by the reader's days."""
-    return [(day, list(of_day)) for day, of_day in groupby(found, lambda one: one.at.astimezone(zone).date())]
+    told = (one for one in found if not _is_told_beside(one))
+    return [(day, list(of_day)) for day, of_day in groupby(told, lambda one: one.at.astimezone(zone).date())]
 
 
 # --- the profile is edited -----------------------------------------------------------------------------------------------------
@@ -222,8 +237,18 @@ async def change(tx: Tx, request: Asked, id: UUID, data: Edit) -> api.Raw:
     try:
         await commands.change(tx, id, read(given, CustomerChange), data.version)
     except CustomerStale:
-        wanted = [(name, "" if value is None else str(value)) for name, value in given.items() if name in EDITABLE]
-        raise Detour(f"/customers/{id}/conflict?" + urlencode([*wanted, ("seen", data.version)])) from None
+        customer = await _living(tx, id)
+        now = msgspec.to_builtins(customer)
+        clash = Clash(
+            f"/customers/{id}",
+            {
+                **{name: "" if value is None else str(value) for name, value in given.items()},
+                "version": customer.version,
+            },
+            [(name, name, now.get(name), value) for name, value in given.items()],
+        )
+        theirs = await _changes_since(tx, customer, data.version)
+        raise Instead(await _show_clash(tx, request, customer, theirs, clash)) from None
     return see(request, f"/customers/{id}", "Saved.")
 
 
@@ -236,40 +261,39 @@ def _given(data: msgspec.Struct) -> dict[str, Any]:
     }
 
 
-class Wanted(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The change that could not be made, as it was wanted."""
+class Clash(msgspec.Struct, frozen=True):
+    """A change that came too late: the form that makes it stand all the same, and (key, label, now, wanted) of each value."""
 
-    seen: int = 0
-    name: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    date_of_birth: str | None = None
-    gender: str | None = None
-    country: str | None = None
-    status: str | None = None
+    action: str
+    form: Mapping[str, object]
+    values: Sequence[tuple[str, str, Any, Any]]
 
 
 CHANGES: Final = ("CustomerChanged", "CustomerTagged", "CustomerUntagged", "CustomerBlocked", "CustomerUnblocked")
+LATEST: Final = 5
+"""So many changes are told to who came too late."""
 
 
-@pages.get("/customers/{id:uuid}/conflict", of="customers.find")
-async def show_conflict(db: Reader, request: Asked, id: UUID) -> api.Raw:
+async def _show_clash(db: Reader, request: Asked, customer: Customer, theirs: Sequence[Entry], clash: Clash) -> api.Raw:
     """What somebody else changed in the meantime, and what was wanted; either can stand."""
-    customer = await _living(db, id)
-    given = asked(request, Wanted)
-    now = msgspec.to_builtins(customer)
-    wanted = [(name, now.get(name), request.query_params[name]) for name in EDITABLE if name in request.query_params]
-    page = sql.page(timeline.SORTS, limit=min(max(customer.version - given.seen, 1), 5), sort=None, cursor=None)
-    found, _ = await timeline.of_customer(db, id, page, CHANGES)
-    return await show(
-        request,
-        db,
-        "customers/conflict.html",
-        c=customer,
-        wanted=wanted,
-        entries=found,
-        names=await names_of(db, [one.actor for one in found]),
-    )
+    names = await names_of(db, [one.actor for one in theirs])
+    return await show(request, db, "customers/conflict.html", c=customer, clash=clash, entries=theirs, names=names)
+
+
+async def _changes_since(db: Reader, customer: Customer, seen: int) -> list[Entry]:
+    """What became of a profile since a version, newest first; of very much the latest."""
+    left = min(customer.version - seen, LATEST)
+    page = sql.page(timeline.SORTS, limit=LATEST * len(CHANGES), sort=None, cursor=None)
+    entries, _ = await timeline.of_customer(db, customer.id, page, CHANGES)
+    found: list[Entry] = []
+    for one in entries:
+        if not _is_told_beside(one):
+            found.append(one)
+        # Of all that one change is told by, this comes first, and so stands last.
+        left -= one.type == "CustomerChanged"
+        if left <= 0:
+            break
+    return found
 
 
 class FieldForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,7 +312,14 @@ async def change_fields(tx: Tx, request: Asked, id: UUID, data: FieldForm) -> ap
     try:
         await commands.change(tx, id, CustomerChange(custom_fields={data.key: value}), data.version)
     except CustomerStale:
-        raise Detour(f"/customers/{id}/conflict?seen={data.version}") from None
+        customer = await _living(tx, id)
+        clash = Clash(
+            f"/customers/{id}/fields",
+            {"key": data.key, "value": data.value or "", "version": customer.version},
+            [("customField", declared.label if declared else data.key, customer.custom_fields.get(data.key), value)],
+        )
+        theirs = await _changes_since(tx, customer, data.version)
+        raise Instead(await _show_clash(tx, request, customer, theirs, clash)) from None
     except Invalid as error:
         raise Invalid.at("/value", error.errors[0].code, error.errors[0].message) from None
     return see(request, f"/customers/{id}", "Saved.")
@@ -332,7 +363,7 @@ async def block(tx: Tx, request: Asked, id: UUID, data: Block) -> api.Raw:
 async def unblock(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Gives a blocked customer the status from before."""
     await commands.unblock(tx, id)
-    return see(request, f"/customers/{id}", "Unblocked.")
+    return see(request, f"/customers/{id}", "Unblocked: new orders are taken in as usual.")
 
 
 @pages.post("/customers/{id:uuid}/delete", of="customers.delete")
@@ -340,7 +371,7 @@ async def delete(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Puts a customer away; it can be taken back."""
     found = await _living(tx, id)
     await commands.delete(tx, id)
-    said = f"{found.name or found.email or 'The customer'} was deleted."
+    said = say("%(name)s was deleted.", name=_called(found))
     return see(request, "/customers", said, undo=f"/customers/{id}/restore")
 
 
@@ -348,7 +379,12 @@ async def delete(tx: Tx, request: Asked, id: UUID) -> api.Raw:
 async def restore(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Takes a deleted customer back."""
     found = await commands.restore(tx, id)
-    return see(request, f"/customers/{id}", f"{found.name or found.email or 'The customer'} is back.")
+    return see(request, f"/customers/{id}", say("%(name)s is back.", name=_called(found)))
+
+
+def _called(c: Customer) -> str | Said:
+    """What a sentence calls a customer."""
+    return c.name or c.email or c.phone or say("The customer")
 
 
 # --- the picture -------------------------------------------------------------------------------------------------------------
@@ -403,7 +439,7 @@ async def remove_tag(tx: Tx, request: Asked, id: UUID, tag: OneTag) -> api.Raw:
     """Removes a tag."""
     await tags.remove(tx, id, [tag], None)
     undo = f"/customers/{id}/tags/again?" + urlencode({"tag": tag})
-    return see(request, f"/customers/{id}", f"The tag “{tag}” was removed.", undo=undo)
+    return see(request, f"/customers/{id}", say("The tag “%(tag)s” was removed.", tag=tag), undo=undo)
 
 
 @pages.post("/customers/{id:uuid}/tags/again", of="tags.add")
@@ -416,6 +452,27 @@ async def add_tag_again(tx: Tx, request: Asked, id: UUID, tag: OneTag) -> api.Ra
 # --- notes -------------------------------------------------------------------------------------------------------------------
 
 
+class After(msgspec.Struct, frozen=True):
+    """The note after which others are asked for."""
+
+    after: UUID | None = None
+
+
+async def _notes(db: Reader, id: UUID, after: Note | None, most: int) -> tuple[list[Note], UUID | None]:
+    """So many notes from after one, and the last of them where there are more."""
+    found = await note_queries.search(db, id, (after.pinned, after.id) if after else None, most + 1)
+    return found[:most], found[most - 1].id if len(found) > most else None
+
+
+@pages.get("/customers/{id:uuid}/notes", of="notes.search")
+async def show_notes(db: Reader, request: Asked, id: UUID) -> api.Raw:
+    """Notes, a page at a time."""
+    customer = await _living(db, id)
+    after = asked(request, After).after
+    found, older = await _notes(db, id, await note_queries.find(db, id, after) if after else None, EARLIER)
+    return await show(request, db, "customers/notes.html", c=customer, notes=found, older=older)
+
+
 @pages.post("/customers/{id:uuid}/notes", of="notes.create")
 async def add_note(tx: Tx, request: Asked, id: UUID, data: NewNote) -> api.Raw:
     """Writes a note."""
@@ -424,11 +481,27 @@ async def add_note(tx: Tx, request: Asked, id: UUID, data: NewNote) -> api.Raw:
     return see(request, f"/customers/{id}")
 
 
+class NoteEdit(NewNote, frozen=True, kw_only=True):
+    """A note's new words, for the version that was on the screen."""
+
+    version: int
+
+
 @pages.post("/customers/{id:uuid}/notes/{note_id:uuid}", of="notes.replace")
-async def change_note(tx: Tx, request: Asked, id: UUID, note_id: UUID, data: NewNote) -> api.Raw:
-    """Writes a note anew; its author stays."""
-    await queries.exists(tx, id)
-    await notes.replace(tx, id, note_id, data, None)
+async def change_note(tx: Tx, request: Asked, id: UUID, note_id: UUID, data: NoteEdit) -> api.Raw:
+    """Writes a note anew; its author stays. Where somebody else was quicker it is shown what they wrote."""
+    customer = await _living(tx, id)
+    new = NewNote(note=data.note, pinned=data.pinned)
+    try:
+        await notes.replace(tx, id, note_id, new, data.version)
+    except Stale:
+        now = await note_queries.find(tx, id, note_id)
+        form = {"note": data.note, "version": now.version, **({"pinned": "true"} if data.pinned else {})}
+        clash = Clash(f"/customers/{id}/notes/{note_id}", form, [("note", "note", now.note, data.note)])
+        page = sql.page(timeline.SORTS, limit=LATEST, sort=None, cursor=None)
+        entries, _ = await timeline.of_customer(tx, id, page, ["NoteChanged"])
+        theirs = [one for one in entries if one.data.get("noteId") == str(note_id)][: now.version - data.version]
+        raise Instead(await _show_clash(tx, request, customer, theirs, clash)) from None
     return see(request, f"/customers/{id}", "Saved.")
 
 

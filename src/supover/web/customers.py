@@ -20,7 +20,8 @@ from supover.segments import commands as segments
 from supover.segments import queries as segment_queries
 from supover.segments import view_routes, views
 from supover.segments.model import NewSegment, NewView, View, ViewChange
-from supover.web.frame import Asked, Pages, asked, back, caller_of, from_form, html, see, show
+from supover.web.frame import Asked, Pages, asked, back, caller_of, from_form, html, say, say_many, see, show
+from supover.web.model import Said
 
 pages = Pages()
 
@@ -142,14 +143,14 @@ async def keep_columns(tx: Tx, request: Asked, data: Columns) -> api.Raw:
 async def save_view(tx: Tx, request: Asked, data: NewView) -> api.Raw:
     """Keeps the list as it is under a name."""
     made = (await view_routes.create(tx, request, data)).value
-    return see(request, f"/customers?{made.query}", f"The view “{made.name}” was saved.")
+    return see(request, f"/customers?{made.query}", say("The view “%(name)s” was saved.", name=made.name))
 
 
 @pages.post("/customers/views/{id:uuid}", of="views.change")
 async def change_view(tx: Tx, request: Asked, id: UUID, data: ViewChange) -> api.Raw:
     """Renames a view, shares it, or makes it show what is on the screen."""
     changed = await view_routes.change(tx, request, id, data)
-    return see(request, f"/customers?{changed.query}", f"The view “{changed.name}” was saved.")
+    return see(request, f"/customers?{changed.query}", say("The view “%(name)s” was saved.", name=changed.name))
 
 
 @pages.post("/customers/views/{id:uuid}/delete", of="views.delete")
@@ -157,15 +158,29 @@ async def delete_view(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Forgets a view; the customers stay."""
     old = await views.find(tx, id, caller_of(request).actor)
     await view_routes.delete(tx, request, id)
-    return see(request, "/customers", f"The view “{old.name}” was deleted.")
+    return see(request, "/customers", say("The view “%(name)s” was deleted.", name=old.name))
 
 
 # --- many at once -------------------------------------------------------------------------------------------------------------
 
 Done = Literal["tag", "untag", "block", "unblock", "delete", "export", "status"]
-TOLD: Final[Mapping[str, str]] = {
-    "tag": "tagged", "untag": "untagged", "block": "blocked", "unblock": "unblocked", "delete": "deleted", "status": "changed",
-}  # fmt: skip
+
+
+def told(action: Done, n: int) -> Said:
+    """What was done to so many."""
+    match action:
+        case "tag":
+            return say_many("%(n)s customer was tagged.", "%(n)s customers were tagged.", n)
+        case "untag":
+            return say_many("%(n)s customer was untagged.", "%(n)s customers were untagged.", n)
+        case "block":
+            return say_many("%(n)s customer was blocked.", "%(n)s customers were blocked.", n)
+        case "unblock":
+            return say_many("%(n)s customer was unblocked.", "%(n)s customers were unblocked.", n)
+        case "delete":
+            return say_many("%(n)s customer was deleted.", "%(n)s customers were deleted.", n)
+        case _:
+            return say_many("%(n)s customer was changed.", "%(n)s customers were changed.", n)
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -204,10 +219,9 @@ async def do(tx: Tx, request: Asked, data: Deed) -> api.Raw:
         return see(request, f"/exports/{done.export_id}", "The export has begun.")
     if done.status != "completed":
         return see(request, f"/bulk/{done.id}")
-    one = "customer was" if done.changed == 1 else "customers were"
     to = "/customers" if data.action == "delete" else back(request, "/customers")
     undo = f"/bulk/{done.id}/undo" if done.changed else ""
-    return see(request, to, f"{done.changed:,} {one} {TOLD[data.action]}.", undo=undo)
+    return see(request, to, told(data.action, done.changed), undo=undo)
 
 
 def _tags(text: str | None) -> list[str]:
@@ -245,8 +259,11 @@ async def add_to_group(tx: Tx, request: Asked, data: Group) -> api.Raw:
     else:
         raise Invalid.at("/name", "required", "name a new group, or choose one")
     answer = await segments.pick(tx, segment, chosen)
-    one = "customer is" if answer.added == 1 else "customers are"
-    return see(request, back(request, "/customers"), f"{answer.added:,} {one} new in “{answer.segment.name}”.")
+    said = say_many(
+        "%(n)s customer is new in “%(group)s”.", "%(n)s customers are new in “%(group)s”.", answer.added,
+        group=answer.segment.name,
+    )  # fmt: skip
+    return see(request, back(request, "/customers"), said)
 
 
 async def _matching(tx: Tx, request: Asked, query: str) -> list[UUID]:
@@ -299,7 +316,8 @@ async def add(tx: Tx, request: Asked, data: Newcomer) -> api.Raw:
     tags_given = [one.strip() for one in data.tags.split(",") if one.strip()]
     new = read({**given, "tags": tags_given}, NewCustomer)
     made = (await create(tx, new)).value
-    return see(request, f"/customers/{made.id}", f"{made.name or made.email or 'The customer'} was added.")
+    who = made.name or made.email or made.phone or say("The customer")
+    return see(request, f"/customers/{made.id}", say("%(name)s was added.", name=who))
 
 
 def read(given: Mapping[str, Any], shape: type[Any]) -> Any:

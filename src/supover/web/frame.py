@@ -26,7 +26,7 @@ from supover.kit.db import Reader
 from supover.kit.problems import FieldError, Invalid, Unauthorized
 from supover.web import rendering
 from supover.web.commands import note_seen
-from supover.web.model import Me
+from supover.web.model import Flash, Me, Said
 from supover.web.queries import find_me
 
 log = structlog.get_logger("supover.web")
@@ -37,6 +37,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 FLASH: Final = "supover_flash"
 FLASH_S: Final = 20
+MOST_OF_A_NAME: Final = 60
+"""Of a name in a sentence: a cookie has room for few long ones."""
 GZIP_FROM: Final = 1_000
 """Shorter pages are sent as they are."""
 
@@ -79,14 +81,18 @@ def _gzip(body: bytes) -> bytes:
     return pack.compress(body) + pack.flush()
 
 
-def see(request: Asked, path: str, said: str = "", *, undo: str = "") -> api.Raw:
+def see(request: Asked, path: str, *said: str | Said, undo: str = "") -> api.Raw:
     """Leads to a page, which tells what was done; `undo` is where a form takes it back.
 
-    htmx follows to the page it is on, and swaps what differs; for another page the browser goes there.
+    A sentence that names or counts something is made by `say` or `say_many`. htmx follows to the page it is on, and swaps what
+    differs; for another page the browser goes there.
     """
     headers = {"Location": path, "Cache-Control": "no-store"}
-    if said:
-        headers["Set-Cookie"] = f"{FLASH}={_packed(said, undo)}; Path=/; Max-Age={FLASH_S}; HttpOnly; SameSite=Lax"
+    told = [Said(one) if isinstance(one, str) else one for one in said if one]
+    if told:
+        headers["Set-Cookie"] = (
+            f"{FLASH}={_packed(Flash(told, undo))}; Path=/; Max-Age={FLASH_S}; HttpOnly; SameSite=Lax"
+        )
     if "hx-request" not in request.headers:
         return api.Raw(b"", "text/html", 303, headers)
     here = urlsplit(request.headers.get("hx-current-url", "")).path
@@ -96,9 +102,18 @@ def see(request: Asked, path: str, said: str = "", *, undo: str = "") -> api.Raw
     return api.Raw(b"", "text/html", 200, headers | {"HX-Redirect": path})
 
 
-def say(text: str) -> str:
-    """A sentence for `see` that is not written there: so it comes into the catalogues."""
-    return text
+def say(text: str, /, **values: str | int | Said) -> Said:
+    """A sentence for `see` with values at its places: `say("The view “%(name)s” was saved.", name=view.name)`."""
+    return Said(text, {name: _short(value) for name, value in values.items()})
+
+
+def say_many(one: str, many: str, n: int, /, **values: str | int | Said) -> Said:
+    """A sentence for `see` that counts: `say_many("%(n)s customer was blocked.", "%(n)s customers were blocked.", n)`."""
+    return Said(one, say(one, n=n, **values).values, many, n)
+
+
+def _short(value: str | int | Said) -> str | int | Said:
+    return value[: MOST_OF_A_NAME - 1] + "…" if isinstance(value, str) and len(value) > MOST_OF_A_NAME else value
 
 
 def back(request: Asked, otherwise: str) -> str:
@@ -108,16 +123,16 @@ def back(request: Asked, otherwise: str) -> str:
     return otherwise if not ours else asked.path + (f"?{asked.query}" if asked.query else "")
 
 
-def _packed(said: str, undo: str) -> str:
-    return quote(msgspec.json.encode((said, undo)), safe="")
+def _packed(flash: Flash) -> str:
+    return quote(msgspec.json.encode(flash), safe="")
 
 
-def _flash(request: Asked) -> tuple[str, str] | None:
+def _flash(request: Asked) -> Flash | None:
     given = request.cookies.get(FLASH)
-    if not given or len(given) > 2_000:
+    if not given:
         return None
     try:
-        return msgspec.json.decode(given.encode(), type=tuple[str, str])
+        return msgspec.json.decode(given.encode(), type=Flash)
     except msgspec.MsgspecError:
         return None
 
@@ -296,8 +311,8 @@ def _same_site(request: Asked) -> None:
 
 def refused(request: Asked, error: Exception) -> ASGIApp:
     """What is told in place of a page."""
-    if isinstance(error, Detour):
-        raw = see(request, error.path)
+    if isinstance(error, Instead):
+        raw = error.page
         return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
     problem = edge.as_problem(error)
     if problem.status >= 500:
@@ -311,6 +326,8 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
             "detail": "" if errors else problem.detail or "",
             "errors": [{"name": name, "text": text} for name, text in errors],
         }
+        if "customerId" in problem.extra:
+            told["href"] = f"/customers/{problem.extra['customerId']}"
         if "hx-request" in request.headers:
             return api.Sent(
                 msgspec.json.encode(told), problem.status, dict(problem.headers), "application/problem+json"
@@ -369,9 +386,9 @@ class Pages:
         return register
 
 
-class Detour(Exception):
-    """Nothing is done, and nothing kept: another page says why, and what can be done about it."""
+class Instead(Exception):
+    """Nothing is done, and nothing kept: this page says why, and what can be done about it."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    def __init__(self, page: api.Raw) -> None:
+        super().__init__(page.status)
+        self.page = page

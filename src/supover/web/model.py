@@ -1,6 +1,6 @@
 """The nouns of the screens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -11,6 +11,26 @@ from supover.access.model import Choice
 
 Language = Literal["en", "vi"]
 LANGUAGES: Final[dict[Language, str]] = {"en": "English", "vi": "Tiếng Việt"}
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """A sentence of ours, told later and in the reader's language.
+
+    `values` stand at its places, as in `%(name)s`: numbers with the reader's separators, and what is said itself in their
+    language. One that counts is `many` for every `n` but one.
+    """
+
+    text: str
+    values: Mapping[str, "str | int | Said"] = {}
+    many: str = ""
+    n: int = 1
+
+
+class Flash(msgspec.Struct, frozen=True, array_like=True):
+    """What the next page tells was done; `undo` is where a form takes it back."""
+
+    said: Sequence[Said]
+    undo: str = ""
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Templates become pages: the environment of each language, and how values are told to people."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from msgspec import UNSET
 
 from supover.kit import clock, money
-from supover.web.model import LANGUAGES, Language
+from supover.web.model import LANGUAGES, Language, Said
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE.parent / "static"
@@ -49,6 +49,28 @@ class Words:
         """A sentence that counts. Vietnamese has one form for every number."""
         found = self._said.get(one)
         return found[-1] if found else (one if n == 1 else many)
+
+
+@pass_context
+def sentences(context: Context, said: Sequence[Said]) -> str:
+    """What was said elsewhere, in the reader's language."""
+    return " ".join(_sentence(context, one) for one in said)
+
+
+def _sentence(context: Context, said: Said) -> str:
+    words = cast("Words", context["catalogue"])
+    text = words.ngettext(said.text, said.many, said.n) if said.many else words.gettext(said.text)
+    return text % {name: _value(context, value) for name, value in said.values.items()} if said.values else text
+
+
+def _value(context: Context, value: str | int | Said) -> str:
+    match value:
+        case Said():
+            return _sentence(context, value)
+        case int():
+            return in_digits(context, value)
+        case str():
+            return value
 
 
 def wanted_language(header: str | None) -> Language:
@@ -331,6 +353,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "source": source_name,
     "initials": initials,
     "words": in_words,
+    "sentences": sentences,
     "tone": tone,
     "lines": lines,
     "json": as_json,
@@ -355,7 +378,7 @@ def environment(language: Language) -> Environment:
     cast("dict[str, Any]", env.tests)["set"] = is_set
     cast("dict[str, Any]", env.globals).update(
         icon=icon, asset=asset, attributes=attributes, LANGUAGES=LANGUAGES, UNSET=UNSET, now=clock.now, language=language,
-        catalogue=words, translated=words.gettext, locale=Locale.parse(language),
+        catalogue=words, locale=Locale.parse(language),
     )  # fmt: skip
     return env
 

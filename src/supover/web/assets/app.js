@@ -25,6 +25,8 @@ const TOAST_MS = 8000;
 
 function toast({ text, undo, label, tone }) {
   const box = $("#toasts");
+  // Said again, it is said once.
+  for (const old of $$(".toast-note", box)) if (!undo && old.textContent === text) old.remove();
   const note = document.createElement("div");
   note.className = "toast-note";
   note.setAttribute("role", tone === "bad" ? "alert" : "status");
@@ -105,7 +107,14 @@ function showErrors(form, problem) {
     const note = document.createElement("p");
     note.className = "error-text";
     note.setAttribute("role", "alert");
-    note.textContent = [problem.title, ...rest].join(" ");
+    note.textContent = [problem.title, problem.href ? "" : problem.detail, ...rest].filter(Boolean).join(" ");
+    if (problem.href) {
+      const holder = document.createElement("a");
+      holder.className = "block underline";
+      holder.href = problem.href;
+      holder.textContent = document.body.dataset.holder;
+      note.append(holder);
+    }
     form.append(note);
   }
   first?.focus();
@@ -124,7 +133,8 @@ document.addEventListener("htmx:before:swap", (event) => {
     problem = { title: `${status}`, errors: [] };
   }
   const form = ctx.sourceElement.form ?? ctx.sourceElement.closest("form");
-  if (status === 422 && form?.method === "post") showErrors(form, problem);
+  // Over a dialog nothing else is seen, and what is edited in place is looked at there.
+  if (form?.method === "post" && (status === 422 || form.closest("dialog[open], details[data-focus]"))) showErrors(form, problem);
   else toast({ text: [problem.title, problem.detail].filter(Boolean).join(" "), tone: "bad" });
 });
 document.addEventListener("htmx:error", (event) => {
@@ -137,14 +147,21 @@ document.addEventListener("submit", (event) => {
   if (event.target.enctype === "multipart/form-data") event.target.classList.add("sending");
 });
 
-// A form that was sent has done its work: its dialog closes, and what was typed is gone.
+// A form that was sent has done its work: it closes with its dialog, what was typed is gone, and one goes on where it says.
+let onward;
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   // A button may send the form that it belongs to somewhere else.
   const form = ctx.sourceElement.form ?? ctx.sourceElement;
-  if (!ctx.response || ctx.response.status >= 400 || !form.matches("form[method=post]")) return;
+  if (!ctx.response || ctx.response.status >= 400) return;
+  // A field that asks for what it could be sends nothing of its form.
+  const sent = ctx.request.method === "GET" ? ctx.sourceElement : form;
+  onward = sent.dataset.then;
+  if (sent !== form || !form.matches("form[method=post]")) return;
   (ctx.sourceElement.closest("dialog") ?? openDialog())?.close();
   if (form.dataset.keep === undefined) form.reset();
+  const place = form.closest("details[data-focus]");
+  if (place) shut(place);
 });
 
 // --- rows that are chosen ------------------------------------------------------------------------------------------------
@@ -255,7 +272,8 @@ document.addEventListener("keydown", (event) => {
   const pressed = $$("[data-key]").find((one) => one.dataset.key === event.key && !one.closest("[hidden]"));
   if (pressed && !pressed.disabled) {
     event.preventDefault();
-    pressed.click();
+    if (isTyping(pressed)) pressed.focus();
+    else pressed.click();
   } else if (event.key === "/") {
     const search = $("[data-search]");
     if (search) {
@@ -359,20 +377,38 @@ document.addEventListener("click", (event) => {
   else item.nextElementSibling?.after(item);
   button.focus();
 });
-document.addEventListener(
-  "toggle",
-  (event) => {
-    if (event.target.matches("details[open][data-focus]"))
-      $("input:not([type=hidden]), select, textarea", event.target)?.focus();
-  },
-  true,
-);
-document.addEventListener("keydown", (event) => {
-  const form = event.key === "Escape" && event.target.closest?.("details[open][data-focus]");
+// What is opened begins as the server last said it, whatever was typed and left; what is typed at once is typed into it.
+document.addEventListener("click", (event) => {
+  const place = event.target.closest("summary")?.parentElement;
+  if (!place?.matches("details[data-focus]:not([open])")) return;
+  event.preventDefault();
+  place.open = true;
+  const form = $("form", place);
   if (form) {
-    form.open = false;
-    $("summary", form).focus();
+    form.reset();
+    clearErrors(form);
   }
+  const field = $("input:not([type=hidden]), select, textarea", place);
+  field?.focus();
+  field?.select?.();
+});
+function shut(place) {
+  place.open = false;
+  $("summary", place).focus();
+}
+document.addEventListener("keydown", (event) => {
+  const place = event.key === "Escape" && event.target.closest?.("details[open][data-focus]");
+  if (place) shut(place);
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-shut]")) shut(event.target.closest("details"));
+});
+// Enter saves from a list of choices as it does from a line of text, and with Ctrl from a text of many lines.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing) return;
+  if (!event.target.matches?.(event.ctrlKey || event.metaKey ? "form[method=post] textarea" : "details[data-focus] select")) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
 });
 
 // --- what a swap brings --------------------------------------------------------------------------------------------------------
@@ -387,13 +423,23 @@ function freshen(root) {
   }
 }
 
+// A day that an earlier page goes on with has its head already.
+function joinDays(root) {
+  $$(".day", root).forEach((head, i, all) => head.textContent === all[i - 1]?.textContent && head.remove());
+}
+
 function settle(root) {
+  joinDays(root);
   showFlash(root);
   freshen(root);
   countChosen();
   if ($("#palette[open]")) pick(0);
 }
-document.addEventListener("htmx:after:swap", () => settle(document));
+document.addEventListener("htmx:after:swap", () => {
+  settle(document);
+  document.getElementById(onward)?.focus({ preventScroll: true });
+  onward = undefined;
+});
 document.addEventListener("DOMContentLoaded", () => settle(document));
 
 // --- settings: on a phone the list of sections is a row, in which one's own is to be seen -------------------------------------
