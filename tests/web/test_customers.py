@@ -102,3 +102,59 @@ async def test_a_customer_is_added_and_shown(web: httpx.AsyncClient) -> None:
     assert (page.status_code, "Ann Lee" in page.text, "ann@lee.com" in page.text) == (200, True, True)
     assert (await web.post("/customers/new", data={"email": "ann@lee.com"})).status_code == 409
     assert (await web.post("/customers/new", data={"name": ""})).status_code == 422
+
+
+async def test_a_refused_value_is_told_at_its_field_with_who_has_it(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    ann = await make_customer(api, name="Ann Lee", email="ann@lee.com")
+    by_htmx = {"HX-Request": "true"}
+    refused = await web.post("/customers/new", data={"email": "ann@lee.com"}, headers=by_htmx)
+    assert (refused.status_code, refused.json()["holder"]) == (409, f"/customers/{ann['id']}")
+    assert refused.json()["errors"] == [{"name": "email", "text": "Another customer has this email"}]
+    for _ in range(2):
+        refused = await web.post("/customers/group", data={"name": "Fair", "id": ann["id"]}, headers=by_htmx)
+    assert refused.json()["errors"] == [{"name": "name", "text": "Another segment has this name"}]
+
+
+async def test_a_status_is_set_and_nothing_is_done_unasked(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    assert (await web.post("/customers/bulk", data={"id": ann["id"]})).status_code == 422
+    assert (await web.post("/customers/bulk", data={"id": ann["id"], "status": "VIP"})).status_code == 303
+    assert told(await api.get(f"/api/customers/{ann['id']}"))["status"] == "VIP"
+    page = await web.get("/bulk")
+    assert "Set the status to VIP" in page.text
+
+
+async def test_chosen_customers_are_exported_and_the_file_is_found(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    answer = await web.post("/customers/bulk", data={"id": ann["id"], "action": "export"})
+    assert answer.headers["location"] == "/exports"
+    assert "customers" in (await web.get("/exports")).text
+
+
+async def test_undoing_stays_on_the_list_that_it_was_asked_from(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee", tags=["b2b"])
+    here = {"HX-Request": "true", "HX-Current-URL": "http://shop.test/customers?tag=b2b"}
+    answer = await web.post("/customers/bulk", data={"id": ann["id"], "action": "delete"}, headers=here)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/customers?tag=b2b")
+    [action] = told(await api.get("/api/bulk"))["data"]
+    answer = await web.post(f"/bulk/{action['id']}/undo", headers=here)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/customers?tag=b2b")
+    assert "Ann Lee" in (await web.get("/customers?tag=b2b")).text
+
+
+async def test_the_usual_columns_come_back(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    await make_customer(api, name="Ann Lee")
+    usual = heads(await web.get("/customers"))
+    await web.post("/customers/columns", data={"columns": ["", "email"]})
+    assert heads(await web.get("/customers")) == ["Customer", "Email"]
+    await web.post("/customers/columns", data={"columns": ""})
+    assert heads(await web.get("/customers")) == usual
+
+
+def heads(page: httpx.Response) -> list[str]:
+    found = re.findall(r"<th scope=\"col\"[^>]*>(?:\s*<a[^>]*>)?([^<]+)", page.text)
+    return [one.strip() for one in found if one.strip()]

@@ -8,7 +8,7 @@ from supover.bulk.model import BulkAction
 from supover.bulk.routes import FIRST
 from supover.kit import api, sql
 from supover.kit.db import Reader, Tx
-from supover.web.frame import Asked, Pages, say, see, show
+from supover.web.frame import Asked, Pages, back, see, show
 
 pages = Pages()
 
@@ -60,4 +60,6 @@ async def cancel(tx: Tx, request: Asked, id: UUID) -> api.Raw:
 async def undo(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Takes an action back, as far as nobody has changed the same since."""
     found = await commands.undo(tx, id)
-    return see(request, f"/bulk/{id}", say("It was undone.") if found.status == "undone" else "")
+    if found.status == "undone":
+        return see(request, back(request, f"/bulk/{id}"), "It was undone.")
+    return see(request, f"/bulk/{id}")

@@ -97,7 +97,7 @@ class Lately(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
-@pages.get("/customers/{id:uuid}", of="customers.find")
+@pages.get("/customers/{id:uuid}", of="customers.find", noted=True)
 async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """Everything of a customer at a glance. A merged one leads to whom it was merged into; a deleted one offers to be restored."""
     customer = await _customer(db, id)

@@ -22,6 +22,7 @@ from supover.segments import view_routes, views
 from supover.segments.model import NewSegment, NewView, View, ViewChange
 from supover.web.frame import Asked, Pages, asked, back, caller_of, from_form, html, say, say_many, see, show
 from supover.web.model import Said
+from supover.web.rendering import source_name
 
 pages = Pages()
 
@@ -31,12 +32,12 @@ MOST_TAGS: Final = 50
 MOST_MERGED: Final = 10
 MOST_PICKED: Final = 1_000
 COLUMNS: Final = (
-    "status", "source", "country", "orderCount", "totalSpent", "averageOrderValue", "lastOrderDate", "rfmGroup", "churnRisk", "tags",
+    "status", "country", "orderCount", "totalSpent", "lastOrderDate", "rfmGroup", "churnRisk", "tags", "source", "averageOrderValue",
     "email", "phone", "lifetimeValue", "firstOrderDate", "createdAt", "updatedAt",
 )  # fmt: skip
 """What the list can show beside the name, in the order that a chooser has them in."""
-SHOWN: Final = COLUMNS[:10]
-"""What it shows unless told."""
+SHOWN: Final = COLUMNS[:8]
+"""What it shows unless told: as much as fits on a laptop."""
 SOURCES: Final = ("TIKTOK_SHOP", "SHOPIFY", "ETSY", "WOOCOMMERCE", "AMAZON", "EBAY", "MANUAL", "IMPORT", "API")
 FILTERS: Final = (
     "status", "source", "tag", "country", "minSpent", "maxSpent", "minOrders", "isRepeat", "createdFrom", "createdTo", "segment",
@@ -48,14 +49,14 @@ _OF_A_PAGE: Final = frozenset({"cursor", "page", "limit", "count", "include"})
 @pages.get("/customers", of="customers.search", search=narrowed)
 async def show_list(db: Reader, request: Asked) -> api.Raw:
     """The list, narrowed and sorted as its address says; a filter that cannot be read is told beside it."""
-    found, following, total, wrong = [], None, 0, ""
+    found, following, total, wrong = [], None, 0, list[tuple[str, str]]()
     given, params = List(), _params(request)
     try:
         given = asked(request, List)
         filters, page, _ = await understood(db, request, given)
         found, following, total = await queries.search(db, filters, page, count=True)
     except Invalid as error:
-        wrong = "; ".join(f"{one.pointer.strip('/')}: {one.message}" for one in error.errors)
+        wrong = [(one.pointer.strip("/").partition("/")[0], one.message) for one in error.errors]
     kept, _, _ = await views.search(
         db, sql.page(views.SORTS, limit=MOST_VIEWS, sort=None, cursor=None), caller_of(request).actor
     )
@@ -64,10 +65,16 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     here = urlencode([one for one in params if one[0] not in _OF_A_PAGE])
     return await show(
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
-        views=kept, view=_open(kept, here), here=here, params=params, chips=_chips(params), segments=groups, columns=COLUMNS,
-        shown=SHOWN, sources=SOURCES, narrowing=narrowing(params), countries=country_names,
+        filters=FILTERS, views=kept, view=_open(kept, here), here=here, params=params, chips=_chips(params), segments=groups,
+        columns=COLUMNS, shown=SHOWN, sources=_sources(), narrowing=narrowing(params), countries=country_names,
+        most_merged=MOST_MERGED,
         segment_names={str(one.id): one.name for one in groups},
     )  # fmt: skip
+
+
+def _sources() -> list[tuple[str, str]]:
+    """The channels that are known, and what they are called."""
+    return [(one, source_name(one)) for one in SOURCES]
 
 
 def _params(request: Asked) -> list[tuple[str, str]]:
@@ -168,6 +175,8 @@ Done = Literal["tag", "untag", "block", "unblock", "delete", "export", "status"]
 
 def told(action: Done, n: int) -> Said:
     """What was done to so many."""
+    if not n:
+        return say("Nothing was changed: it was so already.")
     match action:
         case "tag":
             return say_many("%(n)s customer was tagged.", "%(n)s customers were tagged.", n)
@@ -200,9 +209,9 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class Deed(Chosen, frozen=True, kw_only=True):
-    """What to do to them."""
+    """What to do to them: a status alone is an action, too."""
 
-    action: Done
+    action: Done | None = None
     tags: str | None = None
     status: Literal["ACTIVE", "INACTIVE", "VIP"] | None = None
 
@@ -210,18 +219,19 @@ class Deed(Chosen, frozen=True, kw_only=True):
 @pages.post("/customers/bulk", of="bulk.create", search=True)
 async def do(tx: Tx, request: Asked, data: Deed) -> api.Raw:
     """Does one thing to many: what is quickly done is told on the list, the rest has a page of its own."""
-    given: dict[str, Any] = {"tags": _tags(data.tags)} if data.action in ("tag", "untag") else {}
-    if data.action == "status":
-        given = {"status": data.status or "ACTIVE"}
-    answer = await bulk.create(tx, request, NewBulk(action=data.action, **data.who(), **given))
-    done = answer.value
+    action = data.action or ("status" if data.status else None)
+    if action is None:
+        raise Invalid.at("/action", "required", "choose what to do")
+    given: dict[str, Any] = {"tags": _tags(data.tags)} if action in ("tag", "untag") else {}
+    if action == "status":
+        given = {"status": data.status}
+    done = (await bulk.create(tx, request, NewBulk(action=action, **data.who(), **given))).value
     if done.export_id is not None:
-        return see(request, f"/exports/{done.export_id}", "The export has begun.")
+        return see(request, "/exports", "The file is being made. It can be downloaded here as soon as it is ready.")
     if done.status != "completed":
         return see(request, f"/bulk/{done.id}")
-    to = "/customers" if data.action == "delete" else back(request, "/customers")
     undo = f"/bulk/{done.id}/undo" if done.changed else ""
-    return see(request, to, told(data.action, done.changed), undo=undo)
+    return see(request, back(request, "/customers"), told(action, done.changed), undo=undo)
 
 
 def _tags(text: str | None) -> list[str]:
@@ -289,7 +299,7 @@ async def _matching(tx: Tx, request: Asked, query: str) -> list[UUID]:
 @pages.get("/customers/new", of="customers.create")
 async def show_new(db: Reader, request: Asked) -> api.Raw:
     """The form for somebody new."""
-    return await show(request, db, "customers/new.html", countries=country_names, sources=SOURCES)
+    return await show(request, db, "customers/new.html", countries=country_names, sources=_sources())
 
 
 class Newcomer(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

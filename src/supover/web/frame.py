@@ -8,7 +8,7 @@ by browsers and are read into the structs of the API.
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -21,9 +21,11 @@ from litestar.types import ASGIApp
 
 from supover.access.authenticate import SAFE, Authenticator
 from supover.access.model import Caller, CsrfRefused, SessionEnded, SignInNeeded
+from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import api, edge
 from supover.kit.db import Reader
-from supover.kit.problems import FieldError, Invalid, Unauthorized
+from supover.kit.problems import FieldError, Invalid, Problem, Unauthorized
+from supover.segments.model import SegmentNameTaken, ViewNameTaken
 from supover.web import rendering
 from supover.web.commands import note_seen
 from supover.web.model import Flash, Me, Said
@@ -85,7 +87,7 @@ def see(request: Asked, path: str, *said: str | Said, undo: str = "") -> api.Raw
     """Leads to a page, which tells what was done; `undo` is where a form takes it back.
 
     A sentence that names or counts something is made by `say` or `say_many`. htmx follows to the page it is on, and swaps what
-    differs; for another page the browser goes there.
+    differs; to another address, be it of the same page, the browser goes.
     """
     headers = {"Location": path, "Cache-Control": "no-store"}
     told = [Said(one) if isinstance(one, str) else one for one in said if one]
@@ -95,8 +97,8 @@ def see(request: Asked, path: str, *said: str | Said, undo: str = "") -> api.Raw
         )
     if "hx-request" not in request.headers:
         return api.Raw(b"", "text/html", 303, headers)
-    here = urlsplit(request.headers.get("hx-current-url", "")).path
-    if urlsplit(path).path == here:
+    here, to = urlsplit(request.headers.get("hx-current-url", "")), urlsplit(path)
+    if (to.path, to.query) == (here.path, here.query):
         return api.Raw(b"", "text/html", 303, headers)
     del headers["Location"]
     return api.Raw(b"", "text/html", 200, headers | {"HX-Redirect": path})
@@ -320,14 +322,14 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
     if isinstance(problem, SignInNeeded | SessionEnded | Unauthorized):
         return _to_sign_in(request)
     if "hx-request" in request.headers or request.scope["method"] not in SAFE:
-        errors = [(_name(one.pointer), one.message) for one in problem.errors] if isinstance(problem, Invalid) else []
+        errors = _errors(problem)
         told: dict[str, object] = {
             "title": problem.title(),
             "detail": "" if errors else problem.detail or "",
             "errors": [{"name": name, "text": text} for name, text in errors],
         }
-        if "customerId" in problem.extra:
-            told["href"] = f"/customers/{problem.extra['customerId']}"
+        if holder := problem.extra.get("customerId"):
+            told["holder"] = f"/customers/{holder}"
         if "hx-request" in request.headers:
             return api.Sent(
                 msgspec.json.encode(told), problem.status, dict(problem.headers), "application/problem+json"
@@ -339,6 +341,20 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
         told = {"title": problem.title(), "detail": problem.detail or "", "errors": []}
         raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
     return api.Sent(raw.body, raw.status, {**problem.headers, **raw.headers}, raw.media_type)
+
+
+_FIELDS: Final[Mapping[type[Problem], str]] = {
+    EmailTaken: "email", ExternalIdTaken: "externalId", SegmentNameTaken: "name", ViewNameTaken: "name",
+}  # fmt: skip
+"""The field that somebody else's value stands against."""
+
+
+def _errors(problem: Problem) -> list[tuple[str, str]]:
+    """What is wrong with which field."""
+    if isinstance(problem, Invalid):
+        return [(_name(one.pointer), one.message) for one in problem.errors]
+    field = _FIELDS.get(type(problem))
+    return [(field, problem.title())] if field else []
 
 
 def _name(pointer: str) -> str:

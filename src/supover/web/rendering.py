@@ -234,12 +234,16 @@ def initials(name: str | None, email: str | None = None) -> str:
     return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
 
 
+ACRONYMS: Final = frozenset({"API", "RFM", "SMS", "VIP"})
+
+
 def spelled(value: str | None) -> str:
     """A code of ours as English words: 'needs_review', 'AT_RISK' and 'CustomersMerged' read like a sentence."""
     if not value:
         return NOTHING
     spaced = "".join(f" {c}" if c.isupper() and i and not value[i - 1].isupper() else c for i, c in enumerate(value))
-    return spaced.replace("_", " ").strip().capitalize()
+    words = spaced.replace("_", " ").strip().capitalize().split(" ")
+    return " ".join(word.upper() if word.upper() in ACRONYMS else word for word in words)
 
 
 @pass_context

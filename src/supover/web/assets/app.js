@@ -82,6 +82,16 @@ function clearErrors(form) {
   }
 }
 
+// Where somebody else has what was given, one click leads to them.
+function showHolder(note, { holder }) {
+  if (!holder) return;
+  const link = document.createElement("a");
+  link.className = "link";
+  link.href = holder;
+  link.textContent = document.body.dataset.holder;
+  note.append(" ", link);
+}
+
 function showErrors(form, problem) {
   clearErrors(form);
   let first;
@@ -100,6 +110,7 @@ function showErrors(form, problem) {
     note.textContent = text;
     control.setAttribute("aria-invalid", "true");
     control.setAttribute("aria-describedby", id);
+    showHolder(note, problem);
     (control.closest(".field") ?? control.parentElement).append(note);
     first ??= control;
   }
@@ -107,14 +118,8 @@ function showErrors(form, problem) {
     const note = document.createElement("p");
     note.className = "error-text";
     note.setAttribute("role", "alert");
-    note.textContent = [problem.title, problem.href ? "" : problem.detail, ...rest].filter(Boolean).join(" ");
-    if (problem.href) {
-      const holder = document.createElement("a");
-      holder.className = "block underline";
-      holder.href = problem.href;
-      holder.textContent = document.body.dataset.holder;
-      note.append(holder);
-    }
+    note.textContent = [problem.title, problem.holder ? "" : problem.detail, ...rest].filter(Boolean).join(" ");
+    showHolder(note, problem);
     form.append(note);
   }
   first?.focus();
@@ -133,8 +138,10 @@ document.addEventListener("htmx:before:swap", (event) => {
     problem = { title: `${status}`, errors: [] };
   }
   const form = ctx.sourceElement.form ?? ctx.sourceElement.closest("form");
+  const isAtField = problem.errors.some(({ name }) => form?.elements.namedItem(name));
   // Over a dialog nothing else is seen, and what is edited in place is looked at there.
-  if (form?.method === "post" && (status === 422 || form.closest("dialog[open], details[data-focus]"))) showErrors(form, problem);
+  if (form?.method === "post" && (status === 422 || isAtField || form.closest("dialog[open], details[data-focus]")))
+    showErrors(form, problem);
   else toast({ text: [problem.title, problem.detail].filter(Boolean).join(" "), tone: "bad" });
 });
 document.addEventListener("htmx:error", (event) => {
@@ -147,7 +154,8 @@ document.addEventListener("submit", (event) => {
   if (event.target.enctype === "multipart/form-data") event.target.classList.add("sending");
 });
 
-// A form that was sent has done its work: it closes with its dialog, what was typed is gone, and one goes on where it says.
+// A form that was sent has done its work: it closes with its dialog, what was typed is gone, nobody is chosen any more, and
+// one goes on where it says.
 let onward;
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
@@ -160,35 +168,61 @@ document.addEventListener("htmx:after:request", (event) => {
   if (sent !== form || !form.matches("form[method=post]")) return;
   (ctx.sourceElement.closest("dialog") ?? openDialog())?.close();
   if (form.dataset.keep === undefined) form.reset();
+  if (form.hasAttribute("hx-include")) chooseNobody();
   const place = form.closest("details[data-focus]");
   if (place) shut(place);
 });
 
 // --- rows that are chosen ------------------------------------------------------------------------------------------------
 
+let lastBox;
+
 function countChosen() {
   for (const bar of $$("[data-bar]")) {
     const boxes = $$("input[name=id]", $(bar.dataset.bar) ?? document);
     const chosen = boxes.filter((box) => box.checked);
     const all = $("[data-all]");
+    const offer = $("[data-offer]", bar);
     const everything = $("input[name=everything]", bar);
     bar.hidden = !chosen.length;
-    if (!chosen.length && everything) everything.checked = false;
-    const told = $("[data-chosen]", bar);
-    if (told) told.textContent = told.dataset.chosen.replace("{n}", chosen.length);
-    const offer = $("[data-offer]", bar);
+    // All who fit are meant only as long as nobody on the page is left out.
     if (offer) offer.hidden = chosen.length < boxes.length;
+    if (offer?.hidden) everything.checked = false;
+    const told = $("[data-chosen]", bar);
+    if (told)
+      told.textContent = everything?.checked ? told.dataset.chosenAll : told.dataset.chosen.replace("{n}", chosen.length);
+    for (const button of $$("[data-least]", bar))
+      button.disabled =
+        everything?.checked || chosen.length < button.dataset.least || chosen.length > button.dataset.most;
     if (all) {
       all.checked = boxes.length > 0 && chosen.length === boxes.length;
       all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
     }
   }
 }
+
+function chooseNobody() {
+  for (const box of $$("input[name=id]")) box.checked = false;
+  countChosen();
+}
+
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-all]"))
     for (const box of $$("input[name=id]", event.target.closest("table"))) box.checked = event.target.checked;
-  if (event.target.matches("[data-all], input[name=id]")) countChosen();
+  if (event.target.matches("[data-all], input[name=id], input[name=everything]")) countChosen();
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-drop]")) chooseNobody();
+  if (!event.target.matches("input[name=id]")) return;
+  // With Shift all between this box and the one before become as this one is.
+  const boxes = $$("input[name=id]", event.target.closest("[data-rows]"));
+  const [from, to] = [boxes.indexOf(lastBox), boxes.indexOf(event.target)].sort((a, b) => a - b);
+  if (event.shiftKey && from >= 0) {
+    for (const box of boxes.slice(from, to + 1)) box.checked = event.target.checked;
+    countChosen();
+  }
+  lastBox = event.target;
 });
 
 // --- the palette -----------------------------------------------------------------------------------------------------------
@@ -247,11 +281,28 @@ function step(by) {
   if (!all.length) return;
   const at = all.findIndex((row) => row.classList.contains("at"));
   const next = Math.min(all.length - 1, Math.max(0, at + by));
-  all[at]?.classList.remove("at");
-  all[next].classList.add("at");
   ($("a[href]", all[next]) ?? all[next]).focus({ preventScroll: true });
   all[next].scrollIntoView({ block: "nearest" });
 }
+
+// Keys go on from where the focus was last, by key, tabulator or pointer, also when what is around it was written anew.
+let lastRow;
+
+function markRow(row) {
+  lastRow = row.id;
+  for (const other of rows()) other.classList.toggle("at", other === row);
+}
+
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest("[data-rows] > tr, [data-rows] > li");
+  if (row) markRow(row);
+});
+
+// Enter at a box would send the form that it belongs to, with whatever button stands first in it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches?.("[data-all], input[name=id], input[name=everything]"))
+    event.preventDefault();
+});
 
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -286,7 +337,8 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "x") {
     const box = $(".at input[name=id]");
     if (box) box.click();
-  } else if (event.key === "?") $("#keys")?.showModal();
+  } else if (event.key === "Escape" && !$(":popover-open")) chooseNobody();
+  else if (event.key === "?") $("#keys")?.showModal();
 });
 
 // --- files that are dropped --------------------------------------------------------------------------------------------------
@@ -369,13 +421,28 @@ document.addEventListener("DOMContentLoaded", () => {
 
 // --- lists that are put in order, and forms that open in place --------------------------------------------------------------
 
+function move(item, way) {
+  if (way === "up") item.previousElementSibling?.before(item);
+  else item.nextElementSibling?.after(item);
+  item.scrollIntoView({ block: "nearest" });
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-move]");
   if (!button) return;
   const item = button.closest("li");
-  if (button.dataset.move === "up") item.previousElementSibling?.before(item);
-  else item.nextElementSibling?.after(item);
-  button.focus();
+  move(item, button.dataset.move);
+  // At the end of the list the button is not there any more.
+  if (button.checkVisibility({ visibilityProperty: true })) button.focus();
+  else $$("[data-move]", item).find((other) => other !== button)?.focus();
+});
+document.addEventListener("keydown", (event) => {
+  const item = event.altKey && event.target.closest?.("li:has(> [data-move])");
+  if (!item || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
+  event.preventDefault();
+  const { activeElement } = document;
+  move(item, event.key === "ArrowUp" ? "up" : "down");
+  activeElement.focus();
 });
 // What is opened begins as the server last said it, whatever was typed and left; what is typed at once is typed into it.
 document.addEventListener("click", (event) => {
@@ -403,6 +470,13 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-shut]")) shut(event.target.closest("details"));
 });
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.matches("[popover][data-focus]") && event.newState === "open") $("summary", event.target)?.focus();
+  },
+  true,
+);
 // Enter saves from a list of choices as it does from a line of text, and with Ctrl from a text of many lines.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing) return;
@@ -412,6 +486,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 // --- what a swap brings --------------------------------------------------------------------------------------------------------
+
+// What somebody has opened stays open when what was searched for comes late. A form that was sent closes its own dialog.
+htmx.registerExtension("opened", {
+  htmx_before_morph_attr: (element, { attrName }) => attrName !== "open" || !element.matches("dialog, .menu details"),
+});
 
 // A morph leaves what somebody chose; where the server writes a form anew, what it says holds, but for what is being typed.
 function freshen(root) {
@@ -433,6 +512,8 @@ function settle(root) {
   showFlash(root);
   freshen(root);
   countChosen();
+  const row = lastRow && document.getElementById(lastRow);
+  if (row) markRow(row);
   if ($("#palette[open]")) pick(0);
 }
 document.addEventListener("htmx:after:swap", () => {
