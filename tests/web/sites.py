@@ -27,6 +27,9 @@ PASSWORD: Final = "correct horse battery"
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE: Final = Path(__file__).parent.parent.parent / "node_modules/axe-core/axe.min.js"
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STILL: Final = """() => Promise.allSettled(
+    document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished)
+)"""
 WIDE: Final = {"width": 1360, "height": 860}
 PHONE: Final = {"width": 390, "height": 844}
 LOOKS: Final = [
@@ -119,7 +122,9 @@ class Visit:
         await expect(self.page.locator(".htmx-request")).to_have_count(0)
 
     async def faults(self) -> list[str]:
-        """Violations of accessibility, and what is wider than the window."""
+        """Violations of accessibility, and what is wider than the window, once nothing moves any more."""
+        await expect(self.page.locator(".htmx-request")).to_have_count(0)
+        await self.page.evaluate(STILL)
         found: Any = await self.page.evaluate(
             "(tags) => axe.run({runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", RULES
         )

@@ -217,4 +217,4 @@ async def test_who_has_the_email_is_led_to(api: httpx.AsyncClient, web: httpx.As
     answer = await web.post(
         f"/customers/{ann['id']}", data={"email": "bob@ray.com", "version": "1"}, headers={"HX-Request": "true"}
     )
-    assert (answer.status_code, answer.json()["href"]) == (409, f"/customers/{holder['id']}")
+    assert (answer.status_code, answer.json()["holder"]) == (409, f"/customers/{holder['id']}")
