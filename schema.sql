@@ -4150,9 +4150,9 @@ CREATE INDEX customer_journal_customer ON data.customer_journal USING btree (wor
 
 CREATE INDEX customer_journal_left ON data.customer_journal USING btree (workspace_id, act_id, customer_id) WHERE (undone_at IS NULL);
 
-CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NULL);
+CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) INCLUDE (status, source) WHERE (deleted_at IS NULL);
 
-COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of.';
+COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of, and how many have a status or come from a source.';
 
 CREATE INDEX customer_merge_duplicates ON data.customer_merge USING gin (workspace_id, duplicate_ids);
 
@@ -4321,6 +4321,8 @@ CREATE UNIQUE INDEX suppression_once ON data.suppression USING btree (workspace_
 CREATE INDEX tag_change_open ON data.tag_change USING btree (workspace_id, id) WHERE (ended_at IS NULL);
 
 CREATE INDEX web_recent_customer ON data.web_recent USING btree (workspace_id, customer_id);
+
+CREATE STATISTICS data.customer_country ON lower(country) FROM data.customer;
 
 ALTER TABLE ONLY data.address
     ADD CONSTRAINT address_workspace_id_customer_id_fkey FOREIGN KEY (workspace_id, customer_id) REFERENCES data.customer(workspace_id, id);

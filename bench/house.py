@@ -16,6 +16,7 @@ import msgspec
 
 from supover.access import commands as access
 from supover.access.model import NewKey, NewWorkspace, operator
+from supover.analytics import commands as analytics
 from supover.kit import clock, embedded, ids, migrate
 from supover.kit.db import Database
 
@@ -83,6 +84,17 @@ async def new_workspace(database: Database) -> tuple[UUID, str]:
         )
     assert made.api_key is not None
     return workspace_id, made.api_key
+
+
+async def drained(database: Database, workspace_id: UUID) -> int:
+    """Recounts all that is stale; how many marks."""
+    total = 0
+    while True:
+        async with database.tx(workspace_id) as tx:
+            taken = await analytics.refresh(tx)
+        total += taken
+        if not taken:
+            return total
 
 
 @contextmanager

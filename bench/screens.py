@@ -1,4 +1,4 @@
-"""Screens: how quick the list and a profile are for who looks at them, the server's share."""
+"""Screens: how quick the list, a profile and the insights are for who looks at them, the server's share."""
 
 import statistics
 from typing import Final
@@ -8,40 +8,56 @@ import asyncpg
 import httpx
 import msgspec
 
-from bench.house import House
+from bench import seed
+from bench.house import House, drained
 from supover.access import commands as access
 from supover.access.model import NewStaff, operator
 from supover.kit import clock, ids
+from supover.orders import commands as orders
 
-ORDERS: Final = """
-    insert into data."order" (workspace_id, id, source, external_id, customer_id, status, currency, total, exchange_rate, placed_at)
-    select $1, gen_random_uuid(), 'API', 'many' || i, $2, 'delivered', 'USD', 10, 1, now() - i * interval '1 minute'
-      from generate_series(1, $3) i"""
+# What the seed leaves out, and the list is narrowed by: half of all customers have a phone, and live somewhere.
+CONTACTS: Final = """
+    update data.customer c
+       set phone = case when p.lot % 2 = 0 then '+1555' || lpad(p.lot::text, 7, '0') end,
+           country = (array['US','US','US','DE','FR','VN','GB','NO'])[1 + p.lot % 8]
+      from (select id, (hashtext(id::text) & 2147483647) % 10000000 as lot from data.customer where workspace_id = $1) as p
+     where c.workspace_id = $1 and c.id = p.id and c.country is null"""
 PASSWORD: Final = "correct horse battery"
 LISTS: Final = (
     "",
     "?sort=-totalSpent",
     "?sort=name",
     "?status=ACTIVE",
+    "?status=VIP&sort=-totalSpent",
+    "?country=VN&sort=-orderCount",
+    "?minSpent=200",
+    "?tag=newsletter",
     "?search=ann",
     "?search=seed77",
-    "?country=US&sort=-orderCount",
+    "?search=5550123",
 )
+INSIGHTS: Final = ("", "/cohorts", "/rfm", "/churn", "/ltv", "/map", "/map?country=US")
 TURNS: Final = 25
 MANY: Final = 10_000
+AT_ONCE: Final = 1_000
+FROM: Final = 10_000_000
+"""Their numbers are no other order's of a run."""
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """Milliseconds until the whole page was there."""
+    """Milliseconds until the whole page was there: of lists all together and the median of the slowest, of others medians."""
 
     list_p95_ms: float
     list_p50_ms: float
+    slowest_list: str
+    slowest_list_ms: float
     profile_ms: float
     busy_profile_ms: float
+    insights_ms: dict[str, float]
 
 
 async def measure(house: House) -> Measured:
-    """The list in several orders and filters, a profile with ten orders, and one with ten thousand."""
+    """The list in several orders and filters, a profile with ten orders and one with ten thousand, and the insights."""
     email = f"{ids.new().hex}@shop.example"
     async with house.database.tx(house.workspace_id, actor="cli") as tx:
         staff = NewStaff(email=email, name="Somebody", role="owner")
@@ -50,22 +66,43 @@ async def measure(house: House) -> Measured:
     async with httpx.AsyncClient(base_url=house.url, headers=headers, timeout=60) as browser:
         await browser.post("/sign-in", data={"email": email, "password": PASSWORD})
         quiet, busy = await _two(house)
-        took = [await _took(browser, f"/customers{asked}") for _ in range(TURNS) for asked in LISTS]
-        profiles = [await _took(browser, f"/customers/{quiet}") for _ in range(TURNS)]
-        of_busy = [await _took(browser, f"/customers/{busy}") for _ in range(TURNS)]
+        lists = await _in_turns(browser, [f"/customers{asked}" for asked in LISTS])
+        profiles = await _in_turns(browser, [f"/customers/{quiet}", f"/customers/{busy}"])
+        insights = await _in_turns(browser, [f"/insights{page}" for page in INSIGHTS])
+    took = [ms for of_one in lists.values() for ms in of_one]
+    slowest = max(lists, key=lambda path: statistics.median(lists[path]))
+    of_quiet, of_busy = (statistics.median(of_one) for of_one in profiles.values())
     return Measured(
-        statistics.quantiles(took, n=20)[-1], statistics.median(took), statistics.median(profiles), statistics.median(of_busy)
+        statistics.quantiles(took, n=20)[-1], statistics.median(took), slowest, statistics.median(lists[slowest]), of_quiet, of_busy,
+        {path: statistics.median(of_one) for path, of_one in insights.items()},
     )  # fmt: skip
 
 
+async def _in_turns(browser: httpx.AsyncClient, paths: list[str]) -> dict[str, list[float]]:
+    """How long each page took, again and again; one after the other, so that a busy moment falls on all of them."""
+    found: dict[str, list[float]] = {path: [] for path in paths}
+    for _ in range(TURNS):
+        for path in paths:
+            found[path].append(await _took(browser, path))
+    return found
+
+
 async def _two(house: House) -> tuple[UUID, UUID]:
+    """Customers who have ordered ten times and ten thousand times more, as it is told and counted."""
     con = await asyncpg.connect(house.owner_url)
     try:
-        rows = await con.fetch("select id from data.customer where workspace_id = $1 limit 2", house.workspace_id)
-        for row, orders in zip(rows, (10, MANY), strict=True):
-            await con.execute(ORDERS.replace("'many'", f"'many{orders}-'"), house.workspace_id, row[0], orders)
-        await con.execute('analyze data."order"')
-        return rows[0][0], rows[1][0]
+        await con.execute(CONTACTS, house.workspace_id)
+        quiet, busy = await con.fetch(
+            "select id from data.customer where workspace_id = $1 limit 2", house.workspace_id
+        )
+        for n in range(0, MANY, AT_ONCE):
+            taken = [seed.channel_order(FROM + n + k, busy[0]) for k in range(AT_ONCE)]
+            taken += [seed.channel_order(FROM + MANY + k, quiet[0]) for k in range(10)] if n == 0 else []
+            async with house.database.tx(house.workspace_id, actor="cli") as tx:
+                await orders.take_in(tx, taken)
+        await drained(house.database, house.workspace_id)
+        await con.execute("vacuum analyze")
+        return quiet[0], busy[0]
     finally:
         await con.close()
 

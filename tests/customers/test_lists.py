@@ -214,7 +214,10 @@ async def test_figures_narrow_and_sort(api: httpx.AsyncClient, db: Database, sho
                 status="delivered" if n < 2 else "confirmed",
                 placed_at=f"2026-01-{day + n:02}T00:00:00Z",
             )
+    gone = await make_customer(api, name="Eve")
+    await make_order(api, gone, total="100.00", status="delivered")
     await settle(db, shop)
+    assert (await api.delete(f"/api/customers/{gone['id']}")).status_code == 204
     for asked, who in (
         ({"minSpent": "10"}, ["Bo", "Ann"]),
         ({"minSpent": "3.01", "maxSpent": "10.00"}, ["Ann"]),

@@ -220,6 +220,8 @@ class Asker:
             if name not in ("sort", "cursor", "limit"):
                 for value in values(parameter):
                     await self.get(path, **{name: value})
+                    if "count" in query and name != "count":
+                        await self.get(path, **{name: value, "count": "true"})
         if "cursor" in query:
             names = await self.sort_names(path) if "sort" in query else []
             for way in [{"sort": way + name} for name in names for way in ("", "-")] or [dict[str, str]()]:

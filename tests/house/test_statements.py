@@ -123,6 +123,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "analytics.scoring.LAST": ONE_ROW,
     "analytics.scoring.SCORE": "a score is a place among all",
     "analytics.scoring.SCORE_SOME": ONE_ROW,
+    "customers.queries.COUNT_BY_FIGURES": COUNTS,
     "customers.queries.FIND": ONE_ROW,
     "customers.queries.SOME": ONE_ROW,
     "customers.queries.FIND_WITH_ADDRESSES": ONE_ROW,

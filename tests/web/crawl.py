@@ -68,13 +68,13 @@ def kind(path: str) -> str:
 
 
 async def crawl(web: httpx.AsyncClient, *starts: str) -> list[Found]:
-    """Follows every link of this site, and asks for one page of each kind."""
-    waiting = deque((start, "") for start in starts or ("/",))
+    """Follows every link of this site, and asks for one page of each kind; of those to start from for each."""
+    waiting = deque((start, "") for start in ("/", *starts))
     seen: set[str] = set()
     found: list[Found] = []
     while waiting and len(found) < MOST:
         path, parent = waiting.popleft()
-        if kind(path) in seen:
+        if kind(path) in seen and parent:
             continue
         seen.add(kind(path))
         answer = await web.get(path)

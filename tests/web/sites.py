@@ -135,6 +135,16 @@ class Visit:
         width: int = await self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         return wrong + ([f"{width} pixels wider than the window"] if width > 0 else [])
 
+    async def glance(self, path: str) -> None:
+        """Opens a page, and on it all that is folded or hidden, for as long as a script needs that would run by itself."""
+        await self.page.goto(self.url + path, wait_until="domcontentloaded")
+        await self.page.evaluate("""() => {
+            for (const one of document.querySelectorAll("details")) one.open = true;
+            for (const one of document.querySelectorAll("[popover]")) one.showPopover?.();
+            for (const one of document.querySelectorAll("dialog")) one.open || one.show();
+        }""")
+        await self.page.wait_for_timeout(60)
+
     async def check(self) -> None:
         """Raises AssertionError for any fault of the page as it is."""
         wrong = await self.faults()

@@ -1,20 +1,58 @@
 """What holds for each page that links lead to."""
 
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
 import httpx
 import pytest
+from playwright.async_api import Browser
 
 from supover.access.permissions import Role
 from supover.kit.db import Database
-from tests.makers import Workspace
+from tests.makers import Workspace, client, make_workspace, told
 from tests.web import crawl, shops, sites
 from tests.web.payloads import CANARY, PAYLOADS
 
+if TYPE_CHECKING:
+    import asyncpg
 
-async def test_no_page_runs_what_people_wrote(
-    api: httpx.AsyncClient, db: Database, shop: Workspace, web: httpx.AsyncClient
-) -> None:
-    await shops.fill(api, db, shop)
-    found = await crawl.crawl(web)
+    Owner = asyncpg.Connection[asyncpg.Record]
+
+WAYS = ("API", "file", "webhook")
+
+
+@pytest.fixture(scope="module")
+async def hostile(db: Database, database: str, jobs_know_the_folder: None) -> AsyncGenerator[Workspace]:
+    """A shop that was filled by every way in; its tests only look at it."""
+    import asyncpg
+
+    shop = await make_workspace(db)
+    owner = await asyncpg.connect(database)
+    async with client(db, shop.key) as api, sites.signed_in(db, shop) as web:
+        await shops.fill(api, db, shop)
+        await shops.bring(api, web, db, owner, shop)
+        await shops.deliver(api, db, shop)
+    yield shop
+    await owner.close()
+
+
+async def paths(api: httpx.AsyncClient, every: int) -> list[str]:
+    """The pages of customers and orders of each way in, or of every second, third or further."""
+    found: list[str] = []
+    for kind in ("customers", "orders"):
+        rows = told(await api.get(f"/api/{kind}", params={"limit": "200"}))["data"]
+        assert len(rows) >= len(WAYS) * (len(PAYLOADS) - 1)
+        found += [f"/{kind}/{row['id']}" for row in rows[::every]]
+    return found
+
+
+# Thirty more of them than are crawled, unless all are.
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
+async def test_no_page_runs_what_people_wrote(db: Database, hostile: Workspace, every: int) -> None:
+    async with client(db, hostile.key) as api, sites.signed_in(db, hostile) as web:
+        found = await crawl.crawl(web, *await paths(api, every))
     assert [(one.status, one.path, one.parent) for one in found if one.status != 200] == []
     told = {one.path: crawl.odd_in(one.text) for one in found if "<!doctype html>" in one.text}
     assert {path: odd for path, odd in told.items() if odd} == {}
@@ -24,12 +62,25 @@ async def test_no_page_runs_what_people_wrote(
     assert "49" + CANARY not in shown, "a template in somebody's name was filled"
 
 
+# A page of each kind is opened; how long that takes is up to how busy the machine is.
+@pytest.mark.timeout(180)
+async def test_no_browser_runs_what_people_wrote(db: Database, hostile: Workspace, browser: Browser, site: str) -> None:
+    async with client(db, hostile.key) as api, sites.signed_in(db, hostile) as web:
+        found = await crawl.crawl(web, *await paths(api, 40))
+    opened: dict[str, str] = {}
+    for one in found:
+        if "<!doctype html>" in one.text:
+            opened.setdefault(crawl.kind(urlsplit(one.path).path), one.path)
+    assert len(opened) >= 40
+    async with sites.visiting(browser, site, await sites.make_person(db, hostile)) as visit:
+        for path in opened.values():
+            await visit.glance(path)
+
+
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("role", ["viewer", "agent", "admin"])
-async def test_what_a_role_is_led_to_it_may_see(
-    api: httpx.AsyncClient, db: Database, shop: Workspace, role: Role
-) -> None:
-    await shops.fill(api, db, shop)
-    async with sites.signed_in(db, shop, role) as web:
+async def test_what_a_role_is_led_to_it_may_see(db: Database, hostile: Workspace, role: Role) -> None:
+    async with sites.signed_in(db, hostile, role) as web:
         found = await crawl.crawl(web)
     assert [(one.status, one.path, one.parent) for one in found if one.status != 200] == []
 

@@ -1,29 +1,23 @@
 """Exports: what is asked for, at once or by a job, and what may be done with its file."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from supover import settings as configuration
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.web import exports
-from tests.makers import Workspace, application, make_customer, make_order, told
+from tests.makers import Workspace, make_customer, make_order, told
 from tests.privacy.arrange import work
 from tests.web import sites
+
+pytestmark = pytest.mark.usefixtures("jobs_know_the_folder")
 
 if TYPE_CHECKING:
     import asyncpg
 
     Owner = asyncpg.Connection[asyncpg.Record]
-
-
-@pytest.fixture(autouse=True)
-def jobs_know_the_folder(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of these tests keep files where the application looks for them."""
-    state: Any = application(db).app.state
-    monkeypatch.setattr(configuration, "load", lambda: state.settings)
 
 
 async def test_nothing_was_exported_yet(web: httpx.AsyncClient) -> None:

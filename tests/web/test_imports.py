@@ -1,7 +1,7 @@
 """The wizard of imports, its runs, and what may be done with them."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import httpx
@@ -11,9 +11,11 @@ from supover import settings as configuration
 from supover.imports import queries
 from supover.kit import ids, storage
 from supover.kit.db import Database
-from tests.makers import Json, Workspace, application, told
+from tests.makers import Json, Workspace, told
 from tests.privacy.arrange import work
 from tests.web import sites
+
+pytestmark = pytest.mark.usefixtures("jobs_know_the_folder")
 
 if TYPE_CHECKING:
     import asyncpg
@@ -22,13 +24,6 @@ if TYPE_CHECKING:
 
 PEOPLE = "E-Mail,Full Name,Size\nann@lee.com,Ann Lee,38\nbob@ray.com,Bob Ray,41\nnonsense,Cid,40\n"
 ORDERS = "Order,placedAt,status,total,email\nW-1,2026-01-02,paid,10.50,ann@lee.com\nW-2,2026-01-03,odd,5,bob@ray.com\n"
-
-
-@pytest.fixture(autouse=True)
-def jobs_know_the_folder(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of these tests find files where the application keeps them."""
-    state: Any = application(db).app.state
-    monkeypatch.setattr(configuration, "load", lambda: state.settings)
 
 
 async def drop(web: httpx.AsyncClient, content: str | bytes, kind: str = "customers", name: str = "people.csv") -> str:

@@ -1,17 +1,18 @@
 """Files in and out, in a browser."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from supover import settings as configuration
 from supover.kit.db import Database
-from tests.makers import Workspace, application, told
+from tests.makers import Workspace, told
 from tests.privacy.arrange import work
 from tests.web.sites import LOOKS, Person, visiting
+
+pytestmark = pytest.mark.usefixtures("jobs_know_the_folder")
 
 if TYPE_CHECKING:
     import asyncpg
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     Owner = asyncpg.Connection[asyncpg.Record]
 
 ROWS = 10_000
-
-
-@pytest.fixture(autouse=True)
-def jobs_know_the_folder(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of these tests find files where the application keeps them."""
-    state: Any = application(db).app.state
-    monkeypatch.setattr(configuration, "load", lambda: state.settings)
 
 
 def people(count: int, *, wrong: int = 0) -> bytes:

@@ -1,11 +1,22 @@
 """Every sentence of the screens in every language."""
 
+import ast
 import re
-from typing import Any
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Final
 
 import httpx
+from jinja2 import nodes
 
+from supover.analytics import prediction_rules
+from supover.analytics.prediction_rules import Seen
+from supover.kit import ids
+from supover.web.insights import LACKS, lacking
+from supover.web.rendering import environment
+from tests.makers import make_customer
 from tests.web import crawl, words
+from tests.web.test_frame import told_by
 
 
 def test_every_sentence_is_said_in_vietnamese_with_the_same_places() -> None:
@@ -29,3 +40,75 @@ async def test_pages_are_told_in_the_readers_language(web: httpx.AsyncClient) ->
     assert "<h1>Khách hàng</h1>" in customers.text
     english = await web.get("/customers", headers={"Accept-Language": "de"})
     assert "<h1>Customers</h1>" in english.text
+
+
+SAYING: Final = {"see": slice(2, None), "say": slice(0, 1), "say_many": slice(0, 2)}
+"""Which of their arguments are sentences."""
+
+
+def test_what_was_done_is_told_by_sentences_of_the_catalogue() -> None:
+    """Sentences are literals, or what `say` made of one: nothing else is found for the catalogues."""
+    wrong: list[str] = []
+    for file in {*words.WEB.glob("*.py")} - {words.WEB / "frame.py"}:
+        for function in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                wrong += [f"{file.name}:{one.lineno}" for one in _sentences(function) if not _is_said(one)]
+    assert sorted(wrong) == []
+
+
+def _sentences(function: ast.AST) -> Iterator[ast.expr]:
+    """What is told in a function; of a variable what it was given."""
+    nodes = list(ast.walk(function))
+    given = {ast.unparse(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign)}
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING:
+            yield from (given.get(ast.unparse(one), one) for one in node.args[SAYING[node.func.id]])
+
+
+def _is_said(node: ast.expr) -> bool:
+    if isinstance(node, ast.IfExp):
+        # Of two literals neither would be found.
+        return not any(isinstance(one, ast.Constant) and one.value for one in (node.body, node.orelse))
+    return isinstance(node, ast.Constant | ast.Call)
+
+
+async def test_what_was_done_is_told_in_vietnamese(web: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    web.headers["Accept-Language"] = "vi"
+    ann = await make_customer(api, email="ann@lee.com")
+    made = await web.post("/segments", data={"name": "Friends", "kind": "manual"})
+    group = made.headers["location"]
+    await web.post(f"{group}/pick", data={"people": "ann@lee.com bob@ray.com cid@fox.com"})
+    assert told_by(await web.get(group)) == "Đã thêm 1 khách hàng. Không tìm thấy 2: bob@ray.com, cid@fox.com."
+    await web.post(f"{group}/customers/{ann['id']}")
+    assert told_by(await web.get(group)) == "Khách hàng đã có trong nhóm."
+    await web.post("/settings/inbox/replay", data={"status": "dead"})
+    assert told_by(await web.get("/settings/inbox")) == "Không có webhook nào để xử lý lại."
+
+
+async def test_what_is_wrong_is_told_in_vietnamese(web: httpx.AsyncClient) -> None:
+    web.headers["Accept-Language"] = "vi"
+    answer = await web.post("/customers/new", data={"email": "nobody"}, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.json()["title"]) == (422, "Một số trường không thể nhận như đã nhập")
+    assert answer.json()["errors"] == [{"name": "email", "text": "phải là địa chỉ email như ann@example.com"}]
+    gone = await web.get(f"/customers/{ids.new()}")
+    assert "<h1>Không có khách hàng nào với mã này trong không gian làm việc</h1>" in gone.text
+    assert "Số đơn hàng</option>" in (await web.get("/segments/new")).text
+
+
+def test_what_predictions_lack_is_told_by_sentences_of_the_catalogue() -> None:
+    day = date(2026, 11, 22)
+    for seen in (Seen(0, None, None, 0), Seen(499, date(2026, 6, 1), date(2026, 9, 30), 0)):
+        for text in prediction_rules.missing(seen, day):
+            said = lacking(text)
+            assert (said.text in {one.text for one in LACKS}, said.text % said.values) == (True, text)
+
+
+def test_only_sentences_of_ours_are_told_as_html() -> None:
+    """`_` makes HTML of what it is given: that is a literal; what comes from elsewhere goes through the filter `told`."""
+    wrong: list[str] = []
+    for file in sorted(words.WEB.rglob("*.html")):
+        for call in environment("en").parse(file.read_text("utf-8")).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext", "ngettext"):
+                sentences = call.args[: 2 if call.node.name == "ngettext" else 1]
+                wrong += [f"{file.name}:{call.lineno}" for one in sentences if not isinstance(one, nodes.Const)]
+    assert wrong == []

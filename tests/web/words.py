@@ -1,5 +1,6 @@
 """What the screens say, as it stands in templates and modules, and the catalogue of each other language."""
 
+import ast
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -8,6 +9,12 @@ from typing import Any, Final, cast
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
+
+from supover import wiring
+from supover.analytics import predictions, rules
+from supover.kit import filters
+from supover.web import operations
+from tests.house import walk
 
 WEB: Final = Path(__file__).parents[2] / "src/supover/web"
 LANGUAGES: Final = WEB / "languages"
@@ -32,6 +39,38 @@ def said() -> Iterator[tuple[str | tuple[str, str], str, int]]:
     for file, line, message, _, _ in found:
         if "".join(message).strip():
             yield cast("Any", message), file, line
+    yield from ((text, "rooms", 0) for text in of_rooms())
+
+
+def of_rooms() -> Iterator[str]:
+    """What rooms say in English and pages tell by the filter `told`."""
+    walk.modules()
+    wiring.load_fields()
+    of_pages = (kind for kind in walk.problems() if kind.__module__.startswith("supover."))
+    yield from (kind.title() for kind in of_pages if not kind.__module__.endswith(OF_A_TERMINAL))
+    yield from rules.GROUPS.values()
+    yield predictions.NO_MODEL
+    yield from operations.JOBS.values()
+    for asked in filters.registered().values():
+        yield asked.words
+        if isinstance(asked, filters.Function):
+            yield from (field.words for field in (*asked.fields, *asked.sums))
+    for source in walk.sources():
+        if not source.name.endswith(OF_A_TERMINAL):
+            yield from _wrong_fields(source.tree)
+
+
+OF_A_TERMINAL: Final = ("cli", ".up", ".terminal")
+# Where the sentence stands that says what is wrong with a field.
+_WRONG: Final = {"FieldError": 2, "Invalid.at": 2, "_Wrong": 1}
+
+
+def _wrong_fields(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > (at := _WRONG.get(ast.unparse(node.func), 9)):
+            text = node.args[at]
+            if isinstance(text, ast.Constant) and isinstance(text.value, str) and " " in text.value:
+                yield text.value
 
 
 def catalogue(language: str) -> Catalog:

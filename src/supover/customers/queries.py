@@ -189,6 +189,14 @@ COUNT: Final = """
       {figures}
      where {where}"""
 
+# Whoever has figures is a customer; the few who are deleted are left out.
+COUNT_BY_FIGURES: Final = """
+    select count(*)
+      from customer_metrics m
+     where {where}
+       and not exists (select 1 from customer d
+                        where d.workspace_id = $1 and d.id = m.customer_id and d.deleted_at is not null)"""
+
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """What a list of customers is narrowed by; None or nothing does not narrow."""
@@ -298,14 +306,7 @@ def where_of(f: Filters) -> Where:
         where.add("ext.lower_all(c.tags) @> ext.lower_all({}::text[])", list(f.tag))
     if f.country is not None:
         where.add("lower(c.country) = lower({})", f.country)
-    if f.min_spent is not None:
-        where.add("m.total_spent >= {}", f.min_spent)
-    if f.max_spent is not None:
-        where.add("m.total_spent <= {}", f.max_spent)
-    if f.min_orders is not None:
-        where.add("m.order_count >= {}", f.min_orders)
-    if f.is_repeat is not None:
-        where.add("m.total_orders > 1" if f.is_repeat else "m.total_orders <= 1")
+    _add_figures(where, f)
     if f.created_from is not None:
         where.add("c.created_at >= {}", f.created_from)
     if f.created_to is not None:
@@ -315,6 +316,17 @@ def where_of(f: Filters) -> Where:
     if f.tree is not None:
         where.also(filters.condition(f.tree, where))
     return where
+
+
+def _add_figures(where: Where, f: Filters) -> None:
+    if f.min_spent is not None:
+        where.add("m.total_spent >= {}", f.min_spent)
+    if f.max_spent is not None:
+        where.add("m.total_spent <= {}", f.max_spent)
+    if f.min_orders is not None:
+        where.add("m.order_count >= {}", f.min_orders)
+    if f.is_repeat is not None:
+        where.add("m.total_orders > 1" if f.is_repeat else "m.total_orders <= 1")
 
 
 SEGMENT: Final = "select g.id from segment g where g.workspace_id = $1 and g.id = $2"
@@ -333,13 +345,14 @@ async def search(
     A list sorted by a figure has no customer without figures: each gets them when created, or from history when counted.
     """
     where = where_of(asked)
-    by_figure = page.sort.id == "m.customer_id"
-    if by_figure:
+    figures = _FIGURES if asked.of_figures() else _FIGURES_IF_ANY if asked.tree else ""
+    total = await _count(db, asked, where, figures) if count else None
+    if total == 0:
+        # In the order of a figure everybody would be looked at for nothing.
+        return [], None, 0
+    if page.sort.id == "m.customer_id":
         where.add("m.workspace_id = $1")
-    figures = _FIGURES if by_figure or asked.of_figures() else _FIGURES_IF_ANY if asked.tree else ""
-    total = None
-    if count:
-        total = await db.value(COUNT.format(where=where.text(), figures=figures), *where.values)
+        figures = _FIGURES
     if page.skip:
         page = await _skipped(db, where, page, figures)
         if page.skip:
@@ -353,6 +366,15 @@ async def search(
     if len(rows) <= page.limit:
         return found, None, total
     return found, page.cursor(rows[page.limit - 1][0], found[-1].id), total
+
+
+async def _count(db: Reader, asked: Filters, where: Where, figures: str) -> int:
+    rest = msgspec.structs.replace(asked, min_spent=None, max_spent=None, min_orders=None, is_repeat=None)
+    if asked.of_figures() and where_of(rest).text() == where_of(Filters()).text():
+        by_figures = Where("m.workspace_id = $1")
+        _add_figures(by_figures, asked)
+        return await db.value(COUNT_BY_FIGURES.format(where=by_figures.text()), *by_figures.values)
+    return await db.value(COUNT.format(where=where.text(), figures=figures), *where.values)
 
 
 def _without_addresses(row: Sequence[Any]) -> Customer:

@@ -321,12 +321,13 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
         log.error("page_failed", path=request.url.path, exc_info=error)
     if isinstance(problem, SignInNeeded | SessionEnded | Unauthorized):
         return _to_sign_in(request)
+    tell = rendering.words(rendering.wanted_language(request.headers.get("accept-language"))).gettext
     if "hx-request" in request.headers or request.scope["method"] not in SAFE:
         errors = _errors(problem)
         told: dict[str, object] = {
-            "title": problem.title(),
-            "detail": "" if errors else problem.detail or "",
-            "errors": [{"name": name, "text": text} for name, text in errors],
+            "title": tell(problem.title()),
+            "detail": "" if errors else tell(problem.detail or ""),
+            "errors": [{"name": name, "text": tell(text)} for name, text in errors],
         }
         if holder := problem.extra.get("customerId"):
             told["holder"] = f"/customers/{holder}"
@@ -338,7 +339,7 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
     else:
         if problem.status in (301, 302, 303, 307, 308) and (to := problem.headers.get("Location")):
             return api.Sent(b"", 303, {"Location": to.removeprefix("/api")}, "text/html")
-        told = {"title": problem.title(), "detail": problem.detail or "", "errors": []}
+        told = {"title": tell(problem.title()), "detail": tell(problem.detail or ""), "errors": []}
         raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
     return api.Sent(raw.body, raw.status, {**problem.headers, **raw.headers}, raw.media_type)
 

@@ -296,8 +296,8 @@ async def accept(tx: Tx, request: Asked, id: UUID, data: Choice) -> api.Raw:
 async def dismiss(tx: Tx, request: Asked, id: UUID, data: Dismissed) -> api.Raw:
     """Says that the two are not one, and opens the next pair."""
     pair = await duplicates.dismiss(tx, id, data.note)
-    said = "They stay two, and are not suggested again."
-    return see(request, await _next(tx, pair, data.level), said, undo=f"/merges/pairs/{id}/reopen")
+    to = await _next(tx, pair, data.level)
+    return see(request, to, "They stay two, and are not suggested again.", undo=f"/merges/pairs/{id}/reopen")
 
 
 @pages.post("/merges/pairs/{id:uuid}/reopen", of="duplicates.reopen")

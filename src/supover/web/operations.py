@@ -20,7 +20,7 @@ from supover.jobs.routes import MOST_AT_ONCE, JobsToRetry
 from supover.kit import api, jobs, sql
 from supover.kit.db import Reader, Tx
 from supover.kit.requests import Requests
-from supover.web.frame import Asked, Pages, asked, back, caller_of, see
+from supover.web.frame import Asked, Pages, asked, back, caller_of, say, see
 from supover.web.settings import section
 
 pages = Pages()
@@ -253,7 +253,7 @@ async def replay_many(tx: Tx, request: Asked, data: Replay) -> api.Raw:
     """Works many webhooks off again."""
     zone = ZoneInfo((await queries.find_workspace(tx)).timezone)
     told = await inbox.replay_many(tx, data, zone)
-    said = "The webhooks are worked off again." if told.replayed else "There is none to work off again."
+    said = say("The webhooks are worked off again.") if told.replayed else say("There is none to work off again.")
     return see(request, back(request, "/settings/inbox"), said)
 
 

@@ -14,7 +14,7 @@ from supover.kit.problems import Invalid
 from supover.privacy import commands, queries
 from supover.privacy import routes as privacy
 from supover.privacy.model import REASON_LENGTH, ErasureAsked, Kind, NewRetention, Status
-from supover.web.frame import Asked, Pages, asked, see
+from supover.web.frame import Asked, Pages, asked, say, see
 from supover.web.settings import section
 
 pages = Pages()
@@ -96,7 +96,7 @@ async def show_new(db: Reader, request: Asked) -> api.Raw:
 async def export(tx: Tx, request: Asked, customer_id: UUID) -> api.Raw:
     """Asks for everything that is kept of a customer."""
     told, _, _ = await commands.ask_export(tx, customer_id)
-    said = "It is being done already." if told.already else "The files are being made."
+    said = say("It is being done already.") if told.already else say("The files are being made.")
     return see(request, f"/settings/privacy/{told.id}", said)
 
 
@@ -106,7 +106,7 @@ async def erase(tx: Tx, request: Asked, customer_id: UUID, data: Erasure) -> api
     if data.confirm.strip().upper() != WORD:
         raise Invalid.at("/confirm", "wrong", f"type {WORD} to go on")
     told = await commands.ask_erase(tx, customer_id, ErasureAsked(reason=data.reason, delay_days=data.delay_days))
-    said = "This was asked for before." if told.already else "The erasure is asked for."
+    said = say("This was asked for before.") if told.already else say("The erasure is asked for.")
     return see(request, f"/settings/privacy/{told.id}", said)
 
 

@@ -30,7 +30,7 @@ from supover.segments.model import (
     SegmentReplacement,
 )
 from supover.web import growth, segment_rows
-from supover.web.frame import Asked, Pages, asked, say, see, show
+from supover.web.frame import Asked, Pages, asked, say, say_many, see, show
 from supover.web.segment_rows import Group
 
 pages = Pages()
@@ -484,17 +484,19 @@ async def pick(tx: Tx, request: Asked, id: UUID, data: People) -> api.Raw:
         raise Invalid.at("/people", "unknown", f"No customer has {_some(unknown)}.")
     answer = await commands.pick(tx, id, found)
     unknown += [str(row.id) for row in answer.rows if row.outcome == "failed"]
-    said = [f"{answer.added:,} added."]
-    if answer.unchanged:
-        said.append(f"{answer.unchanged:,} already in it.")
-    if unknown:
-        said.append(f"Not found: {_some(unknown)}.")
-    return see(request, f"/segments/{id}", " ".join(said))
+    return see(
+        request,
+        f"/segments/{id}",
+        say_many("%(n)s customer was added.", "%(n)s customers were added.", answer.added),
+        say_many("%(n)s was in it already.", "%(n)s were in it already.", answer.unchanged) if answer.unchanged else "",
+        say_many("%(n)s was not found: %(who)s.", "%(n)s were not found: %(who)s.", len(unknown), who=_some(unknown))
+        if unknown
+        else "",
+    )
 
 
 def _some(words: Sequence[str]) -> str:
-    shown = ", ".join(word[:60] for word in words[:3])
-    return shown if len(words) <= 3 else f"{shown} and {len(words) - 3:,} more"
+    return ", ".join([*(word[:60] for word in words[:3]), *(["…"] if len(words) > 3 else [])])
 
 
 @pages.post("/segments/{id:uuid}/customers/{customer_id:uuid}", of="segments.pick")

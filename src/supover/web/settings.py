@@ -29,7 +29,8 @@ from supover.duplicates.model import SettingsChange
 from supover.kit import api, clock, money, sql
 from supover.kit.db import Reader, Tx
 from supover.settings import Settings
-from supover.web.frame import Asked, Pages, asked, back, caller_of, see, show
+from supover.web.frame import Asked, Pages, asked, back, caller_of, say, see, show
+from supover.web.model import Said
 
 pages = Pages()
 
@@ -385,8 +386,8 @@ async def delete_tags(tx: Tx, request: Asked, data: TagRemoval) -> api.Raw:
     return see(request, "/settings/tags", _tags_told(begun.customers))
 
 
-def _tags_told(customers: int) -> str:
-    return "No customer has this tag." if not customers else "Customers are being changed."
+def _tags_told(customers: int) -> Said:
+    return say("Customers are being changed.") if customers else say("No customer has this tag.")
 
 
 @pages.post("/settings/tags/changes/{id:uuid}/cancel", of="tags.cancel_change")
