@@ -1289,6 +1289,21 @@ CREATE FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) RETURNS boo
             FROM used)) AS "exists";
 END;
 
+CREATE FUNCTION fence.recovery_codes_renew(workspace uuid, staff uuid, new_hashes bytea[]) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'data', 'ext'
+    BEGIN ATOMIC
+ WITH renewed AS (
+          UPDATE data.staff p SET recovery_hashes = recovery_codes_renew.new_hashes
+           WHERE ((p.id = recovery_codes_renew.staff) AND (p.second_step_at IS NOT NULL) AND (EXISTS ( SELECT 1
+                    FROM data.membership m
+                   WHERE ((m.workspace_id = recovery_codes_renew.workspace) AND (m.staff_id = recovery_codes_renew.staff)))))
+           RETURNING 1 AS "?column?"
+         )
+  SELECT (EXISTS ( SELECT 1
+            FROM renewed)) AS "exists";
+END;
+
 CREATE FUNCTION fence.search_catch_up() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'data', 'ext'
@@ -4606,6 +4621,9 @@ GRANT ALL ON FUNCTION fence.personal_set(wanted text, treatments jsonb) TO supov
 
 REVOKE ALL ON FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.recovery_code_use(staff uuid, code_hash bytea) TO supover_app;
+
+REVOKE ALL ON FUNCTION fence.recovery_codes_renew(workspace uuid, staff uuid, new_hashes bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION fence.recovery_codes_renew(workspace uuid, staff uuid, new_hashes bytea[]) TO supover_app;
 
 REVOKE ALL ON FUNCTION fence.search_catch_up() FROM PUBLIC;
 GRANT ALL ON FUNCTION fence.search_catch_up() TO supover_app;

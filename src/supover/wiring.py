@@ -196,7 +196,7 @@ def application(database: Database, settings: Settings) -> Any:
     from supover.examples import EXAMPLES
     from supover.inbox.receiver import Receiver
     from supover.kit import api, edge, front, openapi
-    from supover.web import session
+    from supover.web import frame, session
 
     load()
     hashing.use(settings)
@@ -209,6 +209,7 @@ def application(database: Database, settings: Settings) -> Any:
         [*handlers(), *front.handlers(), *pages()],
         body_max_bytes=settings.body_max_bytes,
         openapi=openapi.CONFIG,
+        nowhere=frame.nowhere,
         on_shutdown=[authenticator.close],
     )
     app.state.settings = settings

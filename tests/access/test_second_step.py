@@ -131,6 +131,26 @@ async def test_a_recovery_code_is_taken_once(client: Client, place: Place) -> No
     assert (await sign_in(client, member, codes[4])).status_code == 200
 
 
+async def test_new_recovery_codes_take_the_place_of_those_that_were_left(client: Client, place: Place) -> None:
+    member, key, codes = await enrolled(client, place)
+    assert (await sign_in(client, member, codes[0])).status_code == 200
+    wrong = await client.post(f"{STEP}/recovery-codes", json={"code": "nothing"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/code")
+    given = code(key, 1)
+    made = (await client.post(f"{STEP}/recovery-codes", json={"code": given})).json()["recoveryCodes"]
+    assert len({*made, *codes}) == 20
+    assert (await client.get(STEP)).json()["recoveryCodesLeft"] == 10
+    assert (await client.post(f"{STEP}/recovery-codes", json={"code": given})).status_code == 422, "it is used up"
+    assert (await sign_in(client, member, codes[1])).status_code == 401
+    assert (await sign_in(client, member, made[0])).status_code == 200
+
+
+async def test_who_signs_in_by_the_password_alone_has_no_recovery_codes(client: Client, place: Place) -> None:
+    member = await place.staff("agent")
+    await client.sign_in(member.email)
+    assert (await client.post(f"{STEP}/recovery-codes", json={"code": "123456"})).status_code == 409
+
+
 async def test_wrong_codes_count_as_attempts_and_asking_for_the_code_takes_none_of_them_back(
     client: Client, place: Place
 ) -> None:

@@ -552,6 +552,11 @@ async def test_a_second_step_is_changed_from_its_persons_own_shops_only(world: W
     assert await world.does(spent, BOB, b"one") == {"staff"}
     assert await world.does(spent, BOB, b"one") == set()
     assert await world.rows("select codes_left from second_step($1)", BOB) == [(1,)]
+    renewed = "select recovery_codes_renew($1, $2, array['three'::bytea, 'four'])"
+    assert await world.does(renewed, B, BOB) == await world.does(renewed, A, ANN) == set()
+    assert await world.does(renewed, A, BOB) == {"staff"}
+    assert await world.does(spent, BOB, b"two") == set()
+    assert await world.does(spent, BOB, b"three") == {"staff"}
     ended = "select second_step_end($1, $2)"
     assert await world.does(ended, B, BOB) == await world.does(ended, A, ANN) == set()
     assert await world.does(ended, A, BOB) == {"staff"}

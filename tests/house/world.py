@@ -64,6 +64,7 @@ NOT_BY_KEY: Final = frozenset(
             "access.find_second_step",
             "access.begin_second_step",
             "access.confirm_second_step",
+            "access.renew_recovery_codes",
             "access.end_second_step",
         ),
     }

@@ -12,6 +12,9 @@ import msgspec
 ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 ELSEWHERE: Final = ("/docs", "/api/", "/assets/", "/health", "/metrics", "/sign-in")
 MOST: Final = 400
+BLOCKS: Final = ("form", "div", "ul", "ol", "dl", "table", "section")
+"""What ends a paragraph that is open, so that it stands below and not within."""
+LOOSE_CRUMBS: Final = re.compile(r'<nav class="crumbs"[^>]*>(?:(?!</nav>).)*</svg>\s*</nav>', re.DOTALL)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -31,6 +34,7 @@ class _Links(HTMLParser):
         self.hrefs: list[str] = []
         self.ids: list[str] = []
         self.odd: list[str] = []
+        self.in_paragraph = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Notes what leads on, and what none of our pages has."""
@@ -41,8 +45,15 @@ class _Links(HTMLParser):
             self.ids.append(name)
         runs = [name for name in given if name.startswith("on") or name.startswith("hx-on") or name == "srcdoc"]
         schemes = [v for n, v in attrs if n in ("href", "src", "action", "formaction", "xlink:href") and _is_script(v)]
+        if self.in_paragraph and tag in BLOCKS:
+            self.odd.append(f"<{tag}> in a paragraph")
+        self.in_paragraph = tag == "p" or (self.in_paragraph and tag not in BLOCKS)
         if runs or schemes or tag in ("iframe", "object", "embed", "base") or (tag == "script" and "src" not in given):
             self.odd.append(f"<{tag} {given}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Notes where a paragraph ends."""
+        self.in_paragraph = self.in_paragraph and tag != "p"
 
 
 def _is_script(address: str | None) -> bool:
@@ -53,11 +64,12 @@ def _is_script(address: str | None) -> bool:
 
 
 def odd_in(page: str) -> list[str]:
-    """What a page would run, and ids that it has twice."""
+    """What a page would run, ids that it has twice, what stands where it cannot, a way here that ends in nothing."""
     reading = _Links()
     reading.feed(page)
     twice = sorted({name for name in reading.ids if reading.ids.count(name) > 1})
-    return [*reading.odd, *(f"twice: {name}" for name in twice)]
+    loose = ["crumbs end in nothing"] if LOOSE_CRUMBS.search(page) else []
+    return [*reading.odd, *(f"twice: {name}" for name in twice), *loose]
 
 
 def kind(path: str) -> str:

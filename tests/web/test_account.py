@@ -134,6 +134,18 @@ async def test_a_recovery_code_stands_in_for_the_app(db: Database, shop: Workspa
         assert "8 recovery codes left" in (await browser.get(ACCOUNT)).text
 
 
+async def test_new_recovery_codes_are_shown_once(web: httpx.AsyncClient) -> None:
+    key, codes = await enrolled(web)
+    renew = f"{ACCOUNT}/second-step/recovery-codes"
+    refused = await web.post(renew, data={"code": "nothing"}, headers={"HX-Request": "true"})
+    assert (refused.status_code, refused.json()["errors"][0]["name"]) == (422, "code")
+    shown = await web.post(renew, data={"code": code(key)})
+    made = re.findall(r"<li>([a-z0-9]{4}(?:-[a-z0-9]{4}){3})</li>", shown.text)
+    assert (shown.status_code, len({*made, *codes})) == (201, 20)
+    page = (await web.get(ACCOUNT)).text
+    assert not any(one in page for one in made)
+
+
 async def test_a_code_without_what_was_typed_before_begins_again(db: Database) -> None:
     async with client(db) as browser:
         browser.headers["Sec-Fetch-Site"] = "same-origin"

@@ -37,6 +37,15 @@ async def test_what_the_list_was_narrowed_to_comes_along(web: httpx.AsyncClient,
     assert (await web.get("/exports/new?kind=customers&filter=nonsense(")).status_code == 422
 
 
+async def test_the_list_names_the_segment_of_an_export(web: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    segment = told(await api.post("/api/segments", json={"name": "Fair <2026>", "kind": "manual"}), 201)
+    form = {"kind": "customers", "format": "xlsx", "segment": segment["id"]}
+    assert (await web.post("/exports", data=form)).status_code == 303
+    assert "Segment: Fair &lt;2026&gt;" in (await web.get("/exports")).text
+    assert (await api.delete(f"/api/segments/{segment['id']}")).status_code == 204
+    assert "Segment: deleted since" in (await web.get("/exports")).text
+
+
 async def test_a_small_csv_comes_at_once(web: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
     await make_customer(api, name="Ann Lee", email="ann@lee.com", status="VIP")
     await make_customer(api, name="Bob Ray")

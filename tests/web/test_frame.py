@@ -1,10 +1,15 @@
 """What every page has around it: the sign-in, the refusals, the forms of other sites."""
 
+import gzip
 import re
+from pathlib import Path
 
 import httpx
 
+from supover import web as web_package
+from supover.kit import ids
 from supover.kit.db import Database
+from supover.web.rendering import STATIC
 from tests.makers import Workspace, client, make_customer
 from tests.web import sites
 
@@ -42,6 +47,43 @@ async def test_a_form_of_another_site_does_nothing(web: httpx.AsyncClient) -> No
 async def test_a_page_says_who_may_not_see_it(db: Database, shop: Workspace) -> None:
     async with sites.signed_in(db, shop, "viewer") as viewer:
         assert (await viewer.get("/customers")).status_code == 200
+        refused = await viewer.get("/settings/staff")
+        assert (refused.status_code, "An owner or an administrator can give it to you." in refused.text) == (403, True)
+        assert 'href="/customers"' in refused.text, "it stands in the frame"
+
+
+async def test_what_is_wrong_with_an_address_is_told_in_the_frame(web: httpx.AsyncClient) -> None:
+    gone = await web.get(f"/customers/{ids.new()}")
+    assert (gone.status_code, "<h1>No customer with this id" in gone.text, 'href="/orders"' in gone.text) == (
+        404,
+        True,
+        True,
+    )
+    odd = await web.get("/orders?placedFrom=soon")
+    assert (odd.status_code, "placedFrom: must be a date" in odd.text) == (422, True)
+
+
+async def test_where_nothing_stands_a_browser_gets_a_page_and_a_program_the_problem(web: httpx.AsyncClient) -> None:
+    browsers = {"Accept": "text/html,*/*;q=0.8"}
+    page = await web.get("/nothing/here", headers=browsers)
+    assert (page.status_code, "<h1>There is nothing at this address</h1>" in page.text) == (404, True)
+    for answer in (
+        await web.get("/nothing/here"),
+        await web.get("/api/nothing", headers=browsers),
+        await web.post("/nothing/here", headers=browsers),
+    ):
+        assert (answer.status_code, answer.json()["title"]) == (404, "There is nothing at this address")
+
+
+async def test_a_full_list_is_small(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    for n in range(25):
+        await make_customer(api, name=f"Number {n} {ids.new().hex}", email=f"{ids.new().hex}@mail.example")
+    page = await web.get("/customers")
+    assert page.text.count("@mail.example") >= 25
+    files = sum(len(gzip.compress((STATIC / name).read_bytes(), 9)) for name in ("app.css", "app.js", "theme.js"))
+    assert len(gzip.compress(page.content, 5)) + files < 90_000
+    own = Path(web_package.__file__).parent / "assets"
+    assert 0 < sum(len(gzip.compress(path.read_bytes(), 9)) for path in own.glob("*.js")) < 15_000
 
 
 async def test_what_people_wrote_is_text(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
@@ -55,8 +97,8 @@ async def test_what_was_done_is_told_in_the_readers_language(api: httpx.AsyncCli
     chosen = [(await make_customer(api, name=f"Ann {n}"))["id"] for n in range(2)]
     said: list[str] = []
     for language in ("en", "vi"):
-        for tags, ids in ((f"{language} both", chosen), (f"{language} one", chosen[:1])):
-            await web.post("/customers/bulk", data={"action": "tag", "tags": tags, "id": ids})
+        for tags, ticked in ((f"{language} both", chosen), (f"{language} one", chosen[:1])):
+            await web.post("/customers/bulk", data={"action": "tag", "tags": tags, "id": ticked})
             said.append(told_by(await web.get("/customers", headers={"Accept-Language": language})))
     assert said[:2] == ["2 customers were tagged.", "1 customer was tagged."]
     assert said[2:] == ["Đã gắn thẻ cho 2 khách hàng.", "Đã gắn thẻ cho 1 khách hàng."]

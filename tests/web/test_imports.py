@@ -128,6 +128,20 @@ async def test_a_column_that_is_not_to_be_imported_is_not(
     assert {c["name"] for c in told(await api.get("/api/customers"))["data"]} == {None}
 
 
+async def test_every_row_of_orders_to_fix_is_in_the_file(
+    web: httpx.AsyncClient, api: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
+) -> None:
+    rows = "".join(f"W-{n},2026-01-02,twelve\n" for n in range(30))
+    path = await drop(web, f"externalId,placedAt,total\n{rows}W-30,2026-01-02,12.00\n", "orders", "orders.csv")
+    await work(db, owner, shop, "imports.%")
+    page = (await web.get(path)).text
+    assert ("The first 10 of 30." in page, f'href="/api{path}/errors.csv" download' in page) == (True, True)
+    file = (await api.get(f"/api{path}/errors.csv")).text.splitlines()
+    assert (len(file), file[30]) == (31, "31,total,'twelve' is not an amount like 1234.56,W-29,2026-01-02,twelve")
+    run = await run_of(api, path)
+    assert (run["total"], run["created"], run["failed"], run["dryRun"]) == (31, 1, 30, True)
+
+
 async def test_orders_are_checked_with_their_statuses_and_taken_in(
     web: httpx.AsyncClient, api: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
 ) -> None:

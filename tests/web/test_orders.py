@@ -30,8 +30,8 @@ async def test_the_list_is_narrowed_by_its_address(api: httpx.AsyncClient, web: 
     assert "2 orders" in page.text
     assert "Ann &lt;Lee&gt;" in page.text
     for query, is_there, is_not in [
-        ("number=%231002", "#1002", "#1001"),
-        ("number=1002", "#1002", "#1001"),
+        ("search=%231002", "#1002", "#1001"),
+        ("search=1002", "#1002", "#1001"),
         ("status=delivered", "#1002", "#1001"),
         ("source=ETSY", "#1001", "#1002"),
         ("minTotal=50", "#1002", "#1001"),
@@ -49,6 +49,47 @@ async def test_the_list_is_narrowed_by_its_address(api: httpx.AsyncClient, web: 
     assert (await web.get("/orders?placedFrom=soon")).status_code == 422
     by_total = await web.get("/orders?sort=total")
     assert by_total.text.index("#1001") < by_total.text.index("#1002")
+
+
+async def test_orders_are_found_by_whose_they_are(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee", email="ann@lee.example")
+    bob = await make_customer(api, name="Bob Lee")
+    await make_order(api, ann, number="#1001", total="10.00")
+    await make_order(api, bob, number="#2002", total="99.00")
+    await make_order(api, bob, number="Ann-1")
+    for words, found in [
+        ("ann lee", {"#1001"}),
+        ("ann@lee", {"#1001"}),
+        ("lee", {"#1001", "#2002", "Ann-1"}),
+        ("Ann", {"Ann-1"}),
+    ]:
+        page = (await web.get("/orders", params={"search": words})).text
+        assert {number for number in ("#1001", "#2002", "Ann-1") if f">{number}<" in page} == found, words
+    narrowed = (await web.get("/orders", params={"search": "lee", "minTotal": "50"})).text
+    assert (">#2002<" in narrowed, ">#1001<" in narrowed) == (True, False)
+    assert "No order fits" in (await web.get("/orders", params={"search": "nobody"})).text
+    assert "No order fits" in (await web.get("/orders", params={"search": "lee", "customerId": ann["id"]})).text
+    several = told(await api.get("/api/orders", params={"customerId": [ann["id"], bob["id"]]}))
+    assert len(several["data"]) == 3
+
+
+async def test_what_is_listed_can_be_exported(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    await make_order(api, ann, number="#1001", source="ETSY")
+    for asked, passed_on in [
+        ("source=ETSY&sort=total", "source=ETSY"),
+        ("search=1001", "number=%231001"),
+        ("search=ann", f"customerId={ann['id']}"),
+    ]:
+        page = (await web.get(f"/orders?{asked}")).text
+        path = f"/exports/new?kind=orders&amp;{passed_on}"
+        both = path if asked.startswith("search") else f"/exports/new?{passed_on}&amp;kind=orders"
+        assert f'href="{both}"' in page, asked
+        assert ">1</strong>" in (await web.get(both.replace("&amp;", "&"))).text
+    await make_order(api, await make_customer(api, name="Ann Ray"), number="2")
+    assert "/exports/new" not in (await web.get("/orders?search=ann")).text, (
+        "two customers are more than an export takes"
+    )
 
 
 async def test_tabs_say_what_waits(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:

@@ -224,7 +224,8 @@ async def test_growth_is_drawn_with_its_table(
         await tx.run(GROW, segment["id"])
     page = await web.get(f"/segments/{segment['id']}")
     assert 'class="line"' in page.text
-    assert "As a table" in page.text
+    assert "Show as a table" in page.text
+    assert "9 customers" in page.text
     listed = await web.get("/segments")
     assert '<svg class="spark-small"' in listed.text
     assert "+4<" in listed.text

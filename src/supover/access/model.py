@@ -408,6 +408,10 @@ class SecondStepOn(Conflict):
     """This account signs in by two steps already."""
 
 
+class SecondStepOff(Conflict):
+    """This account signs in by its password alone."""
+
+
 class SecondStepNotBegun(Conflict):
     """There is no second step that waits to be confirmed."""
 

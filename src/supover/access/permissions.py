@@ -52,6 +52,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "access.find_second_step": KNOWN,
     "access.begin_second_step": KNOWN,
     "access.confirm_second_step": KNOWN,
+    "access.renew_recovery_codes": KNOWN,
     "access.end_second_step": KNOWN,
     "access.search_sessions": KNOWN,
     "access.end_session": KNOWN,

@@ -193,6 +193,18 @@ async def confirm_second_step(tx: Tx, request: AnyRequest, data: SecondStepCode)
     return await second_step.confirm(tx, _door(request).settings, _staff(request), data.code)
 
 
+@_alone("POST", "/api/session/second-step/recovery-codes")
+async def renew_recovery_codes(request: AnyRequest, data: JSONBody[SecondStepCode]) -> RecoveryCodes:
+    """Make new recovery codes, with a code that the app shows or one of those that are left.
+
+    Those that were left are forgotten. The new ones are shown here only.
+    """
+    door, caller = _door(request), _staff(request)
+    made = await sessions.renew_recovery_codes(door.database, door.settings, door.attempts, caller, data.code, request)
+    answer = ASGIResponse(body=msgspec.json.encode(made), media_type="application/json")
+    return cast("RecoveryCodes", answer)
+
+
 @_alone("POST", "/api/session/second-step/end")
 async def end_second_step(request: AnyRequest, data: JSONBody[SecondStepEnd]) -> SecondStep:
     """Turn signing in by two steps off, with the password.

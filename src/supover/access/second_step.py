@@ -6,6 +6,7 @@ is sealed; recovery codes are kept as hashes, as they are random.
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -22,6 +23,7 @@ from supover.access.model import (
     SecondStep,
     SecondStepBegun,
     SecondStepNotBegun,
+    SecondStepOff,
     SecondStepOn,
     StaffOnly,
 )
@@ -109,10 +111,25 @@ async def confirm(tx: Tx, settings: Settings, caller: Caller, code: str) -> Reco
     if step is None:
         raise Invalid.at("/code", "wrong", "is not the code that the app shows now")
     codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
-    if not await tx.value(CONFIRM, staff_id, kept.secret, step, [digest(_plain(one)) for one in codes]):
+    if not await tx.value(CONFIRM, staff_id, kept.secret, step, _hashes(codes)):
         raise SecondStepNotBegun
     tx.changed("staff", staff_id, None, _Noted(True), ["second_step"])
     return RecoveryCodes(codes)
+
+
+RENEW: Final = "select recovery_codes_renew($1, $2, $3)"
+
+
+async def renew(tx: Tx, staff_id: UUID) -> RecoveryCodes:
+    """New recovery codes; those that were left are forgotten. Whoever calls it has asked for a code. Raises SecondStepOff."""
+    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+    if not await tx.value(RENEW, staff_id, _hashes(codes)):
+        raise SecondStepOff
+    return RecoveryCodes(codes)
+
+
+def _hashes(codes: Sequence[str]) -> list[bytes]:
+    return [digest(_plain(one)) for one in codes]
 
 
 class _Noted(msgspec.Struct, frozen=True):

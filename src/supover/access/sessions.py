@@ -30,7 +30,9 @@ from supover.access.model import (
     InvitationRefused,
     NoWorkspace,
     PasswordChange,
+    RecoveryCodes,
     SecondStepNeeded,
+    SecondStepOff,
     SecondStepRefused,
     Session,
     SessionNotFound,
@@ -367,6 +369,28 @@ async def end_second_step(
     async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
         await second_step.end(tx, account.id)
         await write_audit(tx, "access.end_second_step", account.id, request)
+
+
+async def renew_recovery_codes(
+    database: Database,
+    settings: Settings,
+    attempts: Attempts,
+    caller: Caller,
+    code: str,
+    request: Request[Any, Any, Any],
+) -> RecoveryCodes:
+    """New recovery codes for the caller, given a code as for signing in. Raises SecondStepOff, Invalid, TooManyAttempts."""
+    staff_id, email, ip = cast("UUID", caller.id), caller.email or "", client_ip(cast("Scope", request.scope), settings)
+    if not await second_step.is_on(database, staff_id):
+        raise SecondStepOff
+    await attempts.count_everywhere(database, email, ip)
+    if not await second_step.passes(database, settings, staff_id, code):
+        raise Invalid.at("/code", "wrong", "is not a code that the app shows now, or was used already")
+    await attempts.succeeded_everywhere(database, email, ip)
+    async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+        renewed = await second_step.renew(tx, staff_id)
+        await write_audit(tx, "access.renew_recovery_codes", staff_id, request)
+        return renewed
 
 
 async def _find_account(database: Database, email: str) -> _Account | None:

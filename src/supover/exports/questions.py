@@ -324,7 +324,7 @@ async def _of_orders(db: Reader, asked: OrderExport) -> Where:
         raise Invalid.at("/customerId", "unknown", "is no customer here")
     try:
         filters = orders.Filters(
-            customer_id=asked.customer_id,
+            customer_ids=[asked.customer_id] if asked.customer_id else (),
             status=asked.status,
             source=asked.source,
             placed_from=sql.bound(asked.placed_from, zone, "placedFrom") if asked.placed_from else None,

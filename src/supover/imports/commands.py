@@ -1,7 +1,7 @@
 """Imports are begun, run chunk by chunk, cancelled and resumed."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -96,23 +96,36 @@ async def try_out(
     database: Database, workspace_id: UUID, options: OrderImportOptions, file: Path, name: str
 ) -> ImportCheck:
     """Reads a whole file as an import would, and changes nothing. Raises ImportUnreadable, TableUnreadable."""
-    async with database.reader(workspace_id) as db:
-        currency, zone = await order_queries.currency_and_zone(db)
-    return await asyncio.to_thread(_try_out, options, file, name, currency, zone)
-
-
-def _try_out(options: OrderImportOptions, file: Path, name: str, currency: str, zone: ZoneInfo) -> ImportCheck:
     good = refused = rows = 0
     errors: list[RowError] = []
-    with tables.read(file) as table:
-        plan = rules.plan(options, table.header, currency, zone)
-        following = rules.chunks(plan, table.rows, CHUNK)
-        while (found := _parse(following, rules.reader(plan), clock.now())) is not None:
-            good, refused, rows = good + len(found.orders), refused + len(found.refused), found.last_row - 1
-            for group, error in found.refused[: SHOWN_ERRORS - len(errors)]:
-                number, cells = group[0]
-                errors.append(RowError(number, error.pointer, error.code, error.message, cells))
+    async for found in read_through(database, workspace_id, options, file):
+        good, refused, rows = good + len(found.orders), refused + len(found.refused), found.last_row - 1
+        for group, error in found.refused[: SHOWN_ERRORS - len(errors)]:
+            number, cells = group[0]
+            errors.append(RowError(number, error.pointer, error.code, error.message, cells))
     return ImportCheck(name[:255], rows, good, refused, errors)
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Some orders of a file, each with its rows: those that can be taken in, and those that cannot and why."""
+
+    orders: list[tuple[Sequence[Row], Prepared]]
+    refused: list[tuple[Sequence[Row], FieldError]]
+    last_row: int
+
+
+async def read_through(
+    database: Database, workspace_id: UUID, options: OrderImportOptions, file: Path
+) -> AsyncGenerator[Chunk]:
+    """A whole file as an import would read it, chunk by chunk. Raises ImportUnreadable, TableUnreadable."""
+    async with database.reader(workspace_id) as db:
+        currency, zone = await order_queries.currency_and_zone(db)
+    with ExitStack() as stack:
+        table = await asyncio.to_thread(stack.enter_context, tables.read(file))
+        plan = rules.plan(options, table.header, currency, zone)
+        read, following = rules.reader(plan), rules.chunks(plan, table.rows, CHUNK)
+        while (found := await asyncio.to_thread(_parse, following, read, clock.now())) is not None:
+            yield found
 
 
 async def begin(tx: Tx, options: OrderImportOptions, name: str, facts: tables.TableFacts, file_key: str | None) -> UUID:
@@ -257,13 +270,7 @@ async def learn(database: Database) -> None:
         telemetry.logger("imports").warning("statistics not refreshed", why=jobs.reason(error))
 
 
-class _Chunk(msgspec.Struct, frozen=True):
-    orders: list[tuple[Sequence[Row], Prepared]]
-    refused: list[tuple[Sequence[Row], FieldError]]
-    last_row: int
-
-
-def _parse(chunks: Iterator[list[list[Row]]], read: rules.Reader, now: datetime) -> _Chunk | None:
+def _parse(chunks: Iterator[list[list[Row]]], read: rules.Reader, now: datetime) -> Chunk | None:
     """The next chunk of a file, its rows made orders or refused."""
     groups = next(chunks, None)
     if groups is None:
@@ -275,11 +282,11 @@ def _parse(chunks: Iterator[list[list[Row]]], read: rules.Reader, now: datetime)
             good.append((group, orders.prepare(read(group, now))))
         except RowRefused as error:
             refused.append((group, error.error))
-    return _Chunk(good, refused, groups[-1][-1][0])
+    return Chunk(good, refused, groups[-1][-1][0])
 
 
 async def _take_patiently(
-    database: Database, workspace_id: UUID, id: UUID, at: int, found: _Chunk, actor: str
+    database: Database, workspace_id: UUID, id: UUID, at: int, found: Chunk, actor: str
 ) -> ImportRun:
     """Takes a chunk, again when live orders of the same buyers were quicker."""
     for left in reversed(range(TRIES)):
@@ -296,7 +303,18 @@ def told(cells: Sequence[str]) -> str:
     return chr(31).join(cell.replace(chr(31), " ") for cell in cells).replace("\0", "\ufffd")
 
 
-async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found: _Chunk, actor: str) -> ImportRun:
+async def note_refused(tx: Tx, id: UUID, found: Chunk) -> None:
+    """Keeps the rows that cannot be taken in: all of a refused order, so that what is mended is the whole order."""
+    rows = [
+        (number, error.pointer, error.code, error.message, told(cells))
+        for group, error in found.refused
+        for number, cells in group
+    ]
+    if rows:
+        await tx.run(REFUSE, id, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found: Chunk, actor: str) -> ImportRun:
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         [(status, rows_read)] = await tx.rows(LOCK, id)
         if status != "running":
@@ -304,14 +322,7 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
         if rows_read != at:
             raise ImportMoved(f"It stands at row {rows_read}, not {at}.")
         taken = await orders.take_prepared(tx, [order for _, order in found.orders])
-        if found.refused:
-            # All rows of a refused order are kept, so that what is mended is the whole order.
-            rows = [
-                (number, error.pointer, error.code, error.message, told(cells))
-                for group, error in found.refused
-                for number, cells in group
-            ]
-            await tx.run(REFUSE, id, *(list(column) for column in zip(*rows, strict=True)))
+        await note_refused(tx, id, found)
         sums = {o: sum(t.outcome == o for t in taken) for o in ("created", "updated", "unchanged")}
         customers = sum(t.customer_created for t in taken)
         done = len(found.orders) + len(found.refused)

@@ -19,7 +19,7 @@ from supover.customers.custom_field_model import Definitions
 from supover.imports import commands, customer_commands, rules
 from supover.imports import customer_columns as columns
 from supover.imports.customer_model import CustomerImportOptions
-from supover.imports.model import ImportNotDraft, ImportStatus, ImportUnreadable, OrderImportOptions, RowError
+from supover.imports.model import ImportNotDraft, ImportStatus, ImportUnreadable, OrderImportOptions
 from supover.kit import ids, tables
 from supover.kit.db import Database, Reader, Tx, json_bytes
 from supover.kit.jobs import defer
@@ -277,7 +277,7 @@ async def discard(tx: Tx, id: UUID) -> str:
 BEGUN: Final = """
     update import_run set status = 'running', started_at = now(), finished_at = null, error = null
      where workspace_id = $1 and id = $2 and dry_run and status in ('queued', 'running', 'failed')
-    returning options, file_name"""
+    returning options"""
 TRIED: Final = """
     update import_run
        set status = case when $5 > 0 then 'completed_with_errors' else 'completed' end, rows_read = $3::bigint + 1, done = $4 + $5,
@@ -286,18 +286,19 @@ TRIED: Final = """
 
 
 async def try_orders(database: Database, workspace_id: UUID, id: UUID, file: Path, actor: str) -> None:
-    """Reads a file of orders as an import would, and notes how many could be taken in and the first that could not."""
+    """Reads a file of orders as an import would, and notes how many could be taken in and those that could not."""
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         rows = await tx.rows(BEGUN, id)
         await tx.run(customer_commands.FORGET_ERRORS, id)
     if not rows:
         return
-    [(options, name)] = rows
-    found = await commands.try_out(database, workspace_id, msgspec.convert(options, OrderImportOptions), file, name)
+    [(options,)] = rows
+    good = refused = last = 0
+    async for found in commands.read_through(
+        database, workspace_id, msgspec.convert(options, OrderImportOptions), file
+    ):
+        good, refused, last = good + len(found.orders), refused + len(found.refused), found.last_row
+        async with database.tx(workspace_id, actor=actor, origin="import") as tx:
+            await commands.note_refused(tx, id, found)
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
-        await tx.many(commands.REFUSE, [_refused(one) for one in found.errors], id)
-        await tx.run(TRIED, id, found.rows, found.orders, found.refused)
-
-
-def _refused(error: RowError) -> tuple[int, str | None, str, str, str]:
-    return error.row_number, error.field, error.code, error.message, commands.told(error.cells)
+        await tx.run(TRIED, id, max(last - 1, 0), good, refused)

@@ -380,21 +380,22 @@ def handle(request: "Request[Any, Any, Any]", error: Exception) -> Any:
             )
         else:
             log.warning("request_refused", path=request.scope["path"], problem=problem.title(), cause=repr(error)[:200])
-    return _Answer(problem_response(problem, request.scope))
+    return Answered(cast("ASGIApp", problem_response(problem, request.scope)))
 
 
 def _request_id(scope: object) -> str:
     return cast("dict[str, str]", scope).get("request_id", "")
 
 
-class _Answer:
+class Answered:
     """What Litestar expects of an exception handler's answer: something that becomes an ASGI application."""
 
-    def __init__(self, app: ASGIResponse) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:
-        return cast("ASGIApp", self._app)
+        """The answer."""
+        return self._app
 
 
 def build(
@@ -403,14 +404,15 @@ def build(
     *,
     body_max_bytes: int,
     openapi: OpenAPIConfig | None,
+    nowhere: Callable[[Any, Exception], Any] | None = None,
     on_shutdown: Sequence[Callable[[], Any]] = (),
 ) -> Litestar:
-    """The Litestar application of these routes."""
+    """The Litestar application of these routes; `nowhere` answers where there is none."""
     app = Litestar(
         route_handlers=list(handlers),
         guards=[api.guard],
         request_class=api.TypedRequest,
-        exception_handlers={Exception: handle},
+        exception_handlers={Exception: handle, NotFoundException: nowhere or handle},
         request_max_body_size=body_max_bytes,
         openapi_config=openapi,
         on_shutdown=list(on_shutdown),

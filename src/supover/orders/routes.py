@@ -63,7 +63,9 @@ class IdentityAnswer(msgspec.Struct, frozen=True, rename="camel"):
     history: Sequence[IdentityDecision]
 
 
-CustomerIdQuery = Annotated[UUID | None, QueryParameter(name="customerId", required=False)]
+CustomerIdQuery = Annotated[
+    list[UUID] | None, QueryParameter(name="customerId", required=False, description="Repeat for several.")
+]
 StatusQuery = Annotated[
     list[OrderStatus] | None, QueryParameter(name="status", required=False, description="Repeat for several.")
 ]
@@ -116,7 +118,7 @@ async def search(
     """
     zone = (await queries.currency_and_zone(db))[1] if placed_from or placed_to else None
     filters = queries.Filters(
-        customer_id=customer_id,
+        customer_ids=customer_id or (),
         status=status,
         source=source,
         placed_from=sql.bound(placed_from, zone, "placedFrom") if placed_from and zone else None,
@@ -243,7 +245,7 @@ async def of_customer(
     await customers.exists(db, id, "/orders")
     wanted = sql.page(queries.SORTS, limit=limit, sort=None, cursor=cursor, number=page)
     found, following, total = await queries.search(
-        db, queries.Filters(customer_id=id, status=status), wanted, count=bool(count)
+        db, queries.Filters(customer_ids=[id], status=status), wanted, count=bool(count)
     )
     return Listing(found, following, total)
 

@@ -47,7 +47,7 @@ async def _account(db: Reader, request: Asked, status: int = 200, **made: object
     mine = await db.maybe(Preference, MINE, caller.id) or Preference()
     return await section(
         request, db, "settings/account.html", status, mine=mine, zones=zones(), sessions=await queries.sessions_of(db, caller),
-        step=step, begun=begun, drawn=_drawn(begun.uri) if begun and begun.uri else "", **{"codes": None, **made},
+        step=step, begun=begun, drawn=_drawn(begun.uri) if begun and begun.uri else "", **{"codes": None, "are_new": False, **made},
     )  # fmt: skip
 
 
@@ -129,6 +129,15 @@ async def change_password(request: Asked) -> api.Sent:
     return _sent(raw, [("Set-Cookie", cookie)])
 
 
+async def renew_recovery_codes(request: Asked) -> api.Sent:
+    """Makes new recovery codes, given a code of the app. They stand in the answer and nowhere else."""
+    door, caller = door_of(request), _signed_in(request)
+    given = await _form(request, SecondStepCode)
+    made = await sessions.renew_recovery_codes(door.database, door.settings, door.attempts, caller, given.code, request)
+    async with door.database.reader(caller.workspace_id) as db:
+        return _sent(await _account(db, request, 201, codes=made.recovery_codes, are_new=True))
+
+
 async def end_second_step(request: Asked) -> api.Sent:
     """Turns the second step off, given the password."""
     door, caller = door_of(request), _signed_in(request)
@@ -150,4 +159,5 @@ def _alone(path: str, of: str, fn: Callable[[Asked], Awaitable[api.Sent]]) -> No
 
 
 _alone("/settings/account/password", "access.change_password", change_password)
+_alone("/settings/account/second-step/recovery-codes", "access.renew_recovery_codes", renew_recovery_codes)
 _alone("/settings/account/second-step/end", "access.end_second_step", end_second_step)

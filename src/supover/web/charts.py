@@ -96,14 +96,18 @@ def line(
     if earlier:
         parts.append(Markup('<path class="line before" d="{}"/>').format(_path(earlier)))
     if points:
-        # One day alone is a dot: a path of no length with round ends.
         over = points[:-1] if is_running and len(points) > 1 else points
-        parts.append(Markup('<path class="line" d="{}"/>').format(_path(over) + ("h0" if len(over) == 1 else "")))
+        parts.append(Markup('<path class="line" d="{}"/>').format(_path(over)) if len(over) > 1 else _alone(*over[0]))
         if over is not points:
             parts.append(Markup('<path class="line running" d="{}"/>').format(_path(points[-2:])))
     parts.append(Markup('<line class="cross" y1="0" y2="{}" visibility="hidden"/>').format(HEIGHT))
     reading = [{"x": x, "text": plain(text)} for (x, _), text in zip(points, told, strict=True)]
     return _plot(parts, label, reading)
+
+
+def _alone(x: float, y: float) -> Markup:
+    """One day is a dot: a path of no length with round ends."""
+    return Markup('<path class="dot" d="M{} {}h0" stroke-width="8"/>').format(_short(x), _short(y))
 
 
 def columns(values: Sequence[Number], told: Sequence[str], axis: Scale, label: str) -> Markup:

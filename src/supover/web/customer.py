@@ -110,7 +110,7 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
     bought: Sequence[Any] = ()
     if may_read_orders:
         page = sql.page(orders.SORTS, limit=ORDERS, sort=None, cursor=None)
-        bought, _, _ = await orders.search(db, orders.Filters(customer_id=id), page)
+        bought, _, _ = await orders.search(db, orders.Filters(customer_ids=[id]), page)
     groups, _, _ = await segments.memberships(
         db, id, sql.page(segments.MEMBERSHIP_SORTS, limit=SEGMENTS, sort=None, cursor=None)
     )

@@ -1,7 +1,7 @@
 """Files out."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
@@ -58,6 +58,7 @@ def goes_on(run: ExportRun) -> bool:
 async def show_list(db: Reader, request: Asked) -> api.Raw:
     """Exports to files, newest first, each with a link to its file."""
     found = await routes.search(db, request, PAGE, asked(request, Paging).cursor)
+    called = await _names_of_segments(db, [run.asked["segment"] for run in found.data if run.asked.get("segment")])
     return await show(
         request,
         db,
@@ -68,9 +69,17 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         is_any_going=any(goes_on(run) for run in found.data),
         links={run.id: urlsplit(run.url).path for run in found.data if run.url},
         narrowed={run.id: [one for one in _narrowed(run.asked) if one[0] != "segment"] for run in found.data},
-        segments={run.id for run in found.data if run.asked.get("segment")},
+        segments={run.id: called.get(UUID(run.asked["segment"])) for run in found.data if run.asked.get("segment")},
         names=await names_of(db, (run.actor for run in found.data)),
     )
+
+
+SEGMENTS: Final = "select s.id, s.name from segment s where s.workspace_id = $1 and s.id = any($2::uuid[])"
+
+
+async def _names_of_segments(db: Reader, wanted: Iterable[str | UUID]) -> dict[UUID, str]:
+    ids = [UUID(str(one)) for one in wanted]
+    return {id: name for id, name in await db.rows(SEGMENTS, ids)} if ids else {}
 
 
 def _narrowed(said: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -117,14 +126,10 @@ async def show_new(db: Reader, request: Asked) -> api.Raw:
     )
 
 
-SEGMENT: Final = "select s.name from segment s where s.workspace_id = $1 and s.id = $2"
-
-
 async def _called(db: Reader, narrowed: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The same, a segment by its name."""
-    segment = next((value for name, value in narrowed if name == "segment"), None)
-    called = None if segment is None else await db.value(SEGMENT, UUID(segment))
-    return [(name, called or value) if name == "segment" else (name, value) for name, value in narrowed]
+    called = await _names_of_segments(db, [value for name, value in narrowed if name == "segment"])
+    return [(name, called.get(UUID(value), value)) if name == "segment" else (name, value) for name, value in narrowed]
 
 
 def _names(shape: type[msgspec.Struct]) -> set[str]:

@@ -28,7 +28,7 @@ from supover.kit.problems import FieldError, Invalid, Problem, Unauthorized
 from supover.segments.model import SegmentNameTaken, ViewNameTaken
 from supover.web import rendering
 from supover.web.commands import note_seen
-from supover.web.model import Flash, Me, Said
+from supover.web.model import Flash, Language, Me, Said
 from supover.web.queries import find_me
 
 log = structlog.get_logger("supover.web")
@@ -50,14 +50,14 @@ GZIP_FROM: Final = 1_000
 
 async def show(request: Asked, db: Reader, template: str, /, status: int = 200, **values: object) -> api.Raw:
     """A page, filled with values, for the person who asks."""
-    me = await find_me(db, caller_of(request), rendering.wanted_language(request.headers.get("accept-language")))
+    me = await find_me(db, caller_of(request), _language(request))
     return html(request, template, me, status, **values)
 
 
 def html(request: Asked, template: str, me: Me | None, status: int = 200, **values: object) -> api.Raw:
     """A page for somebody, or for who is not known yet."""
     flash = _flash(request)
-    language = me.language if me else rendering.wanted_language(request.headers.get("accept-language"))
+    language = me.language if me else _language(request)
     body = rendering.render(
         template,
         language=language,
@@ -76,6 +76,11 @@ def html(request: Asked, template: str, me: Me | None, status: int = 200, **valu
         body = _gzip(body)
         headers["Content-Encoding"] = "gzip"
     return api.Raw(body, "text/html; charset=utf-8", status, headers)
+
+
+def _language(request: Asked) -> Language:
+    """What the browser asks for, as long as nobody said otherwise."""
+    return rendering.wanted_language(request.headers.get("accept-language"))
 
 
 def _gzip(body: bytes) -> bytes:
@@ -277,7 +282,7 @@ class PageHandler(api.Handler):
                 await _note(asks)
             return answer
         except Exception as error:
-            return refused(asks, error)
+            return await refused(asks, error)
 
 
 async def _note(request: Asked) -> None:
@@ -311,7 +316,7 @@ def _same_site(request: Asked) -> None:
         ]
 
 
-def refused(request: Asked, error: Exception) -> ASGIApp:
+async def refused(request: Asked, error: Exception) -> ASGIApp:
     """What is told in place of a page."""
     if isinstance(error, Instead):
         raw = error.page
@@ -321,27 +326,50 @@ def refused(request: Asked, error: Exception) -> ASGIApp:
         log.error("page_failed", path=request.url.path, exc_info=error)
     if isinstance(problem, SignInNeeded | SessionEnded | Unauthorized):
         return _to_sign_in(request)
-    tell = rendering.words(rendering.wanted_language(request.headers.get("accept-language"))).gettext
-    if "hx-request" in request.headers or request.scope["method"] not in SAFE:
-        errors = _errors(problem)
-        told: dict[str, object] = {
-            "title": tell(problem.title()),
-            "detail": "" if errors else tell(problem.detail or ""),
-            "errors": [{"name": name, "text": tell(text)} for name, text in errors],
-        }
+    # Where something is wrong with us, nothing more is asked of the database.
+    me = None if problem.status >= 500 else await _reader_of(request)
+    tell = rendering.words(me.language if me else _language(request)).gettext
+    errors = _errors(problem)
+    told: dict[str, object] = {
+        "title": tell(problem.title()),
+        "detail": "" if errors else tell(problem.detail or ""),
+        "errors": [{"name": name, "text": tell(text)} for name, text in errors],
+    }
+    if "hx-request" in request.headers:
         if holder := problem.extra.get("customerId"):
             told["holder"] = f"/customers/{holder}"
-        if "hx-request" in request.headers:
-            return api.Sent(
-                msgspec.json.encode(told), problem.status, dict(problem.headers), "application/problem+json"
-            )
-        raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
-    else:
-        if problem.status in (301, 302, 303, 307, 308) and (to := problem.headers.get("Location")):
-            return api.Sent(b"", 303, {"Location": to.removeprefix("/api")}, "text/html")
-        told = {"title": tell(problem.title()), "detail": tell(problem.detail or ""), "errors": []}
-        raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
+        return api.Sent(msgspec.json.encode(told), problem.status, dict(problem.headers), "application/problem+json")
+    moved = problem.status in (301, 302, 303, 307, 308) and request.scope["method"] in SAFE
+    if moved and (to := problem.headers.get("Location")):
+        return api.Sent(b"", 303, {"Location": to.removeprefix("/api")}, "text/html")
+    raw = html(request, "problem.html", me, problem.status, problem=told, status_code=problem.status)
     return api.Sent(raw.body, raw.status, {**problem.headers, **raw.headers}, raw.media_type)
+
+
+async def _reader_of(request: Asked) -> Me | None:
+    """Who reads what went wrong; nobody, where that cannot be said."""
+    door: api.Door = request.app.state.door
+    try:
+        # Who may not see a page is not noted at the request.
+        caller = await door_of(request)(request)
+        async with door.database.reader(caller.workspace_id) as db:
+            return await find_me(db, caller, _language(request))
+    except Exception as error:
+        if edge.as_problem(error).status >= 500:
+            log.warning("reader_unknown", cause=repr(error))
+        return None
+
+
+def nowhere(request: Asked, error: Exception) -> edge.Answered:
+    """What is told of an address that nothing stands at: a browser gets a page, a program the problem."""
+    reads = request.scope["method"] in SAFE and "text/html" in request.headers.get("accept", "")
+    if not reads or "hx-request" in request.headers or request.url.path.startswith("/api/"):
+        return edge.handle(request, error)
+    problem = edge.as_problem(error)
+    title = rendering.words(_language(request)).gettext(problem.title())
+    told: dict[str, object] = {"title": title, "detail": "", "errors": []}
+    raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
+    return edge.Answered(api.Sent(raw.body, raw.status, raw.headers, raw.media_type))
 
 
 _FIELDS: Final[Mapping[type[Problem], str]] = {

@@ -6,39 +6,17 @@ from typing import Final
 
 import msgspec
 
-WIDTH: Final = 720
-HEIGHT: Final = 200
-LEFT: Final = 48
-RIGHT: Final = 8
-TOP: Final = 12
-BOTTOM: Final = 24
+from supover.web import charts
+
 SPARK: Final = (88, 24)
-STEPS: Final = (1, 2, 5)
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """A line across the chart, at a height, with the number it stands for."""
-
-    y: float
-    value: int
-
-
-class Point(msgspec.Struct, frozen=True):
-    """A day on the chart."""
-
-    x: float
-    y: float
-    day: date
-    members: int
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """A line of days: `line` and `area` are paths."""
+    """The members day by day, the oldest first, with the axis they stand on."""
 
-    line: str
-    area: str
-    ticks: Sequence[Tick]
-    points: Sequence[Point]
+    days: Sequence[date]
+    members: Sequence[int]
+    axis: charts.Scale
 
 
 def spark(days: Sequence[tuple[date, int]], since: date, today: date) -> str:
@@ -54,22 +32,11 @@ def spark(days: Sequence[tuple[date, int]], since: date, today: date) -> str:
 
 
 def chart(days: Sequence[tuple[date, int]]) -> Chart:
-    """The members day by day, the oldest first, on an axis that begins at nought."""
-    filled = _filled(days, days[0][0], days[-1][0])
-    ticks = _ticks(max(filled))
-    most = max(ticks[-1], 1)
-    step = (WIDTH - LEFT - RIGHT) / max(len(filled) - 1, 1)
-
-    def y(count: int) -> float:
-        return round(HEIGHT - BOTTOM - count / most * (HEIGHT - BOTTOM - TOP), 1)
-
-    points = [
-        Point(round(LEFT + n * step, 1), y(count), days[0][0] + timedelta(days=n), count)
-        for n, count in enumerate(filled)
-    ]
-    line = _path([(point.x, point.y) for point in points])
-    area = f"{line} L{points[-1].x} {HEIGHT - BOTTOM} L{points[0].x} {HEIGHT - BOTTOM} Z"
-    return Chart(line, area, [Tick(y(value), value) for value in ticks], points)
+    """The members day by day, the oldest first, on an axis that begins at nought; a day without a count has that of the one before."""
+    first = days[0][0]
+    filled = _filled(days, first, days[-1][0])
+    dates = [first + timedelta(days=n) for n in range(len(filled))]
+    return Chart(dates, filled, charts.scale(filled, whole=True))
 
 
 def _filled(days: Sequence[tuple[date, int]], since: date, today: date) -> list[int]:
@@ -80,16 +47,6 @@ def _filled(days: Sequence[tuple[date, int]], since: date, today: date) -> list[
         count = known.get(since + timedelta(days=n), count)
         filled.append(count)
     return filled
-
-
-def _ticks(most: int) -> list[int]:
-    """Round numbers from nought to above the greatest, five at most."""
-    size = 1
-    while True:
-        for step in STEPS:
-            if step * size * 4 >= most:
-                return [step * size * n for n in range(5) if step * size * (n - 1) < most]
-        size *= 10
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

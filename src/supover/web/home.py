@@ -19,6 +19,8 @@ from supover.web.queries import done_so_far, notices, waiting
 pages = Pages()
 
 MOST_FOUND: Final = 6
+LATEST: Final = 6
+"""So many of the newest orders stand on the first page."""
 WORTH_LOOKING: Final = 2
 """With fewer letters everybody would be found."""
 
@@ -27,10 +29,21 @@ WORTH_LOOKING: Final = 2
 async def show_home(db: Reader, request: Asked) -> api.Raw:
     """What waits, how the last thirty days went, and what is still to be set up."""
     may = caller_of(request).may
-    figures = None
+    figures, latest = None, []
     if may("analytics:read"):
         figures = await overview(db, since=None, until=None, compare="previous", interval=None)
-    return await show(request, db, "home.html", figures=figures, waiting=await waiting(db), done=await done_so_far(db))
+    if may("orders:read"):
+        newest = sql.page(orders.SORTS, limit=LATEST, sort=None, cursor=None)
+        latest, _, _ = await orders.search(db, orders.Filters(), newest)
+    return await show(
+        request,
+        db,
+        "home.html",
+        figures=figures,
+        latest=latest,
+        waiting=await waiting(db),
+        done=await done_so_far(db),
+    )
 
 
 @pages.get("/notifications", of="customers.search")

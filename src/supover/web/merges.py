@@ -391,7 +391,7 @@ async def show_split(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """What a customer has, to choose what of it is another person's."""
     customer = await customers.find(db, id)
     found, more, _ = await orders.search(
-        db, orders.Filters(customer_id=id), sql.page(orders.SORTS, limit=SHOWN, sort=None, cursor=None)
+        db, orders.Filters(customer_ids=[id]), sql.page(orders.SORTS, limit=SHOWN, sort=None, cursor=None)
     )
     contacts, _, _ = await identities.search(db, id, sql.page(identities.SORTS, limit=SHOWN, sort=None, cursor=None))
     places, _ = await addresses.search(db, id, sql.page(addresses.SORTS, limit=SHOWN, sort=None, cursor=None))

@@ -36,6 +36,8 @@ pages = Pages()
 
 FOUND: Final = 6
 """So many customers are offered for an order."""
+MEANT: Final = 100
+"""Of so many customers whom words may mean the orders are listed."""
 
 # --- the list ------------------------------------------------------------------------------------------------------------
 
@@ -43,7 +45,7 @@ FOUND: Final = 6
 class List(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What the list can be asked for, as it stands in an address."""
 
-    number: str | None = None
+    search: str | None = None
     status: list[OrderStatus] | None = None
     source: str | None = None
     placed_from: str | None = None
@@ -83,24 +85,45 @@ async def _people(db: Reader, wanted: Sequence[UUID | None]) -> dict[UUID, Perso
     return {one.id: one for one in await db.all(Person, PEOPLE, asked_for)} if asked_for else {}
 
 
-async def _listed(db: Reader, given: List, number: str | None) -> sql.Listing[Order]:
+async def _listed(
+    db: Reader, given: List, number: str | None = None, whose: list[UUID] | None = None
+) -> sql.Listing[Order]:
     return await routes.search(
-        db, cursor=given.cursor, count=True, sort=given.sort, customer_id=given.customer_id, status=given.status,
+        db, cursor=given.cursor, count=True, sort=given.sort, customer_id=whose, status=given.status,
         source=given.source, placed_from=given.placed_from, placed_to=given.placed_to, number=number,
         min_total=given.min_total, max_total=given.max_total, on_hold=given.on_hold, rate_missing=given.rate_missing,
         needs_review=given.needs_review,
     )  # fmt: skip
 
 
+class Found(msgspec.Struct, frozen=True):
+    """The orders that words in the search mean: by how their number begins, else by whose they are."""
+
+    listed: sql.Listing[Order]
+    number: str | None = None
+    whose: Sequence[UUID] = ()
+
+
+async def _found(db: Reader, given: List) -> Found:
+    words = (given.search or "").strip()
+    here = [given.customer_id] if given.customer_id else None
+    if not words:
+        return Found(await _listed(db, given, whose=here), whose=here or ())
+    # Some shops write a mark before their numbers, and people do or do not.
+    for number in (words, words[1:] if words.startswith("#") else f"#{words}"):
+        listed = await _listed(db, given, number, here)
+        if listed.data:
+            return Found(listed, number, here or ())
+    meant = [] if here else [one.id for one in await _candidates(db, words, MEANT)]
+    return Found(await _listed(db, given, whose=meant), whose=meant) if meant else Found(listed, words, here or ())
+
+
 @pages.get("/orders", of="orders.search", search=True)
 async def show_list(db: Reader, request: Asked) -> api.Raw:
     """The orders, narrowed and sorted as their address says."""
     given = asked(request, List)
-    number = given.number.strip() if given.number else None
-    listed = await _listed(db, given, number)
-    if number and not listed.data:
-        # Some shops write a mark before their numbers, and people do or do not.
-        listed = await _listed(db, given, number[1:] if number.startswith("#") else f"#{number}")
+    found = await _found(db, given)
+    listed = found.listed
     people = await _people(db, [given.customer_id, *(order.customer_id for order in listed.data)])
     return await show(
         request,
@@ -110,6 +133,9 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         found=listed.data,
         following=listed.next_cursor,
         total=listed.total or 0,
+        number=found.number,
+        whose=found.whose,
+        is_cut=len(found.whose) == MEANT,
         people=people,
         sources=SOURCES,
         statuses=rules.STATUSES,
@@ -182,12 +208,12 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
     )
 
 
-async def _candidates(db: Reader, wanted: str) -> list[Customer]:
+async def _candidates(db: Reader, wanted: str, most: int = FOUND) -> list[Customer]:
     """Some customers whom these words may mean."""
     terms = customer_rules.terms(wanted)
     if not terms:
         return []
-    page = sql.page(customers.SORTS, limit=FOUND, sort=None, cursor=None)
+    page = sql.page(customers.SORTS, limit=most, sort=None, cursor=None)
     found, _, _ = await customers.search(db, customers.Filters(terms=terms), page)
     return found
 

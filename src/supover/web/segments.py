@@ -29,7 +29,7 @@ from supover.segments.model import (
     SegmentNotFound,
     SegmentReplacement,
 )
-from supover.web import growth, segment_rows
+from supover.web import charts, growth, segment_rows
 from supover.web.frame import Asked, Pages, asked, say, say_many, see, show
 from supover.web.segment_rows import Group
 
@@ -390,7 +390,7 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
         following=following,
         grown=grown,
         chart=line,
-        frame=growth,
+        charts=charts,
         living=await how_many.living(db),
         candidates=await _candidates(db, given.find) if segment.kind == "manual" else [],
     )
