@@ -27,9 +27,11 @@ PASSWORD: Final = "correct horse battery"
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE: Final = Path(__file__).parent.parent.parent / "node_modules/axe-core/axe.min.js"
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-STILL: Final = """() => Promise.allSettled(
-    document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished)
-)"""
+STILL: Final = """async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const moving = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
+    await Promise.allSettled(moving.map((one) => one.finished));
+}"""
 WIDE: Final = {"width": 1360, "height": 860}
 PHONE: Final = {"width": 390, "height": 844}
 LOOKS: Final = [
