@@ -26,7 +26,15 @@ from tests.makers import Workspace, application, client
 PASSWORD: Final = "correct horse battery"
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE: Final = Path(__file__).parent.parent.parent / "node_modules/axe-core/axe.min.js"
-RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYTHING: Final[dict[str, object]] = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+OF_A_LOOK: Final[dict[str, object]] = {
+    "type": "rule",
+    "values": ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"],
+}
+"""What depends on colours and on the size of the window."""
 STILL: Final = """async () => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const moving = document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity);
@@ -123,12 +131,20 @@ class Visit:
         await self.page.goto(self.url + path)
         await expect(self.page.locator(".htmx-request")).to_have_count(0)
 
-    async def faults(self) -> list[str]:
+    async def look(self, *, dark: bool, phone: bool) -> None:
+        """Turns the system dark or light, and the window into a phone's or a wide one."""
+        await self.page.emulate_media(color_scheme="dark" if dark else "light")
+        await self.page.set_viewport_size(PHONE if phone else WIDE)  # pyright: ignore[reportArgumentType]
+        if self.page.url != "about:blank":
+            theme = re.compile(r"\bdark\b") if dark else re.compile(r"^((?!\bdark\b).)*$")
+            await expect(self.page.locator("html")).to_have_class(theme)
+
+    async def faults(self, rules: dict[str, object] = EVERYTHING) -> list[str]:
         """Violations of accessibility, and what is wider than the window, once nothing moves any more."""
         await expect(self.page.locator(".htmx-request")).to_have_count(0)
         await self.page.evaluate(STILL)
         found: Any = await self.page.evaluate(
-            "(tags) => axe.run({runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})", RULES
+            "(rules) => axe.run({runOnly: rules, resultTypes: ['violations']})", rules
         )
         wrong = [
             f"{one['id']}: {one['help']} {[node['html'][:200] for node in one['nodes']][:3]}"
@@ -137,15 +153,25 @@ class Visit:
         width: int = await self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         return wrong + ([f"{width} pixels wider than the window"] if width > 0 else [])
 
-    async def glance(self, path: str) -> None:
-        """Opens a page, and on it all that is folded or hidden, for as long as a script needs that would run by itself."""
-        await self.page.goto(self.url + path, wait_until="domcontentloaded")
+    async def tour(self, path: str) -> list[str]:
+        """Looks at a page light and wide, then dark and on a phone, then opens all that is folded or hidden; what was wrong.
+
+        That takes as long as a script needs that would run by itself.
+        """
+        await self.look(dark=False, phone=False)
+        await self.go(path)
+        wrong = await self.faults()
+        await self.look(dark=True, phone=True)
+        wrong += [f"dark, on a phone: {one}" for one in await self.faults(OF_A_LOOK)]
         await self.page.evaluate("""() => {
             for (const one of document.querySelectorAll("details")) one.open = true;
             for (const one of document.querySelectorAll("[popover]")) one.showPopover?.();
             for (const one of document.querySelectorAll("dialog")) one.open || one.show();
         }""")
         await self.page.wait_for_timeout(60)
+        wrong += self.complaints
+        self.complaints.clear()
+        return wrong
 
     async def check(self) -> None:
         """Raises AssertionError for any fault of the page as it is."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Owner = asyncpg.Connection[asyncpg.Record]
 
 WAYS = ("API", "file", "webhook")
+SHARES = 2
+"""So many tests share the pages between them, side by side."""
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +65,11 @@ async def test_no_page_runs_what_people_wrote(db: Database, hostile: Workspace, 
 
 
 # A page of each kind is opened; how long that takes is up to how busy the machine is.
-@pytest.mark.timeout(180)
-async def test_no_browser_runs_what_people_wrote(db: Database, hostile: Workspace, browser: Browser, site: str) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("share", range(SHARES))
+async def test_every_page_looks_right_and_runs_nothing(
+    db: Database, hostile: Workspace, browser: Browser, site: str, share: int
+) -> None:
     async with client(db, hostile.key) as api, sites.signed_in(db, hostile) as web:
         found = await crawl.crawl(web, *await paths(api, 40))
     opened: dict[str, str] = {}
@@ -72,9 +77,11 @@ async def test_no_browser_runs_what_people_wrote(db: Database, hostile: Workspac
         if "<!doctype html>" in one.text:
             opened.setdefault(crawl.kind(urlsplit(one.path).path), one.path)
     assert len(opened) >= 40
+    wrong: list[str] = []
     async with sites.visiting(browser, site, await sites.make_person(db, hostile)) as visit:
-        for path in opened.values():
-            await visit.glance(path)
+        for path in list(opened.values())[share::SHARES]:
+            wrong += [f"{path} {one}" for one in await visit.tour(path)]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.timeout(180)

@@ -468,7 +468,7 @@ async def test_an_empty_shop_is_told_what_will_be_there(web: httpx.AsyncClient) 
     for path in PAGES:
         text = await page(web, path)
         assert "will stand here" in text, path
-        assert 'href="/imports/new"' in text, path
+        assert 'href="/imports/new?kind=orders"' in text, path
         assert "plot-svg" not in text, path
         assert "format=csv" not in text, path
 

@@ -97,7 +97,7 @@ async def test_filters_of_orders_narrow_as_they_are_chosen(
         await page.keyboard.press("/")
         await page.keyboard.type("#1001")
         await expect(found).to_contain_text("1 order")
-        await page.get_by_label("Order number").fill("")
+        await page.get_by_label("Search for orders").fill("")
         await page.get_by_label("Source").select_option("SHOPIFY")
         await expect(found).to_contain_text("#1002")
         await expect(found).not_to_contain_text("#1001")
