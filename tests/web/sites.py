@@ -166,8 +166,12 @@ class Visit:
             for (const one of document.querySelectorAll("details")) one.open = true;
             for (const one of document.querySelectorAll("[popover]")) one.showPopover?.();
             for (const one of document.querySelectorAll("dialog")) one.open || one.show();
+            // By when a picture of ours has failed, so have theirs.
+            const probe = new Image();
+            const failed = new Promise((done) => (probe.onerror = done));
+            probe.src = "data:image/png,";
+            return failed;
         }""")
-        await self.page.wait_for_timeout(60)
         wrong += self.complaints
         self.complaints.clear()
         return wrong

@@ -18,9 +18,13 @@ async def test_who_is_not_signed_in_is_led_to_the_sign_in_and_back(db: Database,
     person = await sites.make_person(db, shop)
     async with client(db) as browser:
         asked = await browser.get("/customers?search=ann")
-        assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=%2Fcustomers")
+        assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=%2Fcustomers%3Fsearch%3Dann")
         page = await browser.get(asked.headers["location"])
-        assert 'name="next" value="/customers"' in page.text
+        assert 'name="next" value="/customers?search=ann"' in page.text
+        # A form leads back to the page that it stood on: its own address shows nothing.
+        sent = {"Sec-Fetch-Site": "same-origin", "Referer": "http://shop.test/exports/new?kind=orders"}
+        asked = await browser.post("/exports", headers=sent, data={"kind": "orders"})
+        assert asked.headers["location"] == "/sign-in?next=%2Fexports%2Fnew%3Fkind%3Dorders"
         browser.headers["Sec-Fetch-Site"] = "same-origin"
         form = {"email": person.email, "password": person.password, "next": "/customers"}
         wrong = await browser.post("/sign-in", data={**form, "password": "something else"})

@@ -67,7 +67,7 @@ async def prefer(tx: Tx, request: Asked, data: Preferred) -> api.Raw:
     if data.timezone is not None and data.timezone not in zones():
         raise Invalid.at("/timezone", "unknown", "choose one of the list")
     await commands.prefer(tx, caller.id, Preference(data.language, data.timezone))
-    return see(request, "/settings/account", "Saved.")
+    return see(request, "/settings/account", "Saved.", anew=True)
 
 
 @pages.post("/settings/account/sessions/{id:uuid}/end", of="access.end_session")

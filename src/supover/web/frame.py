@@ -88,8 +88,8 @@ def _gzip(body: bytes) -> bytes:
     return pack.compress(body) + pack.flush()
 
 
-def see(request: Asked, path: str, *said: str | Said, undo: str = "") -> api.Raw:
-    """Leads to a page, which tells what was done; `undo` is where a form takes it back.
+def see(request: Asked, path: str, *said: str | Said, undo: str = "", anew: bool = False) -> api.Raw:
+    """Leads to a page, which tells what was done; `undo` is where a form takes it back, and `anew` leaves nothing as it was.
 
     A sentence that names or counts something is made by `say` or `say_many`. htmx follows to the page it is on, and swaps what
     differs; to another address, be it of the same page, the browser goes.
@@ -103,7 +103,7 @@ def see(request: Asked, path: str, *said: str | Said, undo: str = "") -> api.Raw
     if "hx-request" not in request.headers:
         return api.Raw(b"", "text/html", 303, headers)
     here, to = urlsplit(request.headers.get("hx-current-url", "")), urlsplit(path)
-    if (to.path, to.query) == (here.path, here.query):
+    if (to.path, to.query) == (here.path, here.query) and not anew:
         return api.Raw(b"", "text/html", 303, headers)
     del headers["Location"]
     return api.Raw(b"", "text/html", 200, headers | {"HX-Redirect": path})
@@ -391,7 +391,10 @@ def _name(pointer: str) -> str:
 
 
 def _to_sign_in(request: Asked) -> ASGIApp:
-    path = urlsplit(request.headers.get("hx-current-url", "")).path or request.url.path
+    if "hx-request" in request.headers or request.scope["method"] not in SAFE:
+        path = back(request, "/")
+    else:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     to = f"/sign-in?{urlencode({'next': path})}" if path not in ("/", "/sign-in") else "/sign-in"
     if "hx-request" in request.headers:
         return api.Sent(b"", 200, {"HX-Redirect": to}, "text/html")

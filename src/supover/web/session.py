@@ -143,7 +143,7 @@ async def switch(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     door.doubt(caller.session_id)
     expires_at = opened.session.expires_at
     assert expires_at is not None
-    return _handed(see(request, "/customers"), sessions.cookie(door.settings, opened.token, expires_at))
+    return _handed(see(request, "/customers", anew=True), sessions.cookie(door.settings, opened.token, expires_at))
 
 
 @pages.post("/sign-out", of="access.sign_out")

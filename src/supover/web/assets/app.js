@@ -42,6 +42,7 @@ function toast({ text, undo, label, tone }) {
       "hx-target": "#main",
       "hx-select": "#main",
       "hx-swap": "outerMorph",
+      "hx-select-oob": "#side:outerMorph,#bell:outerMorph",
     }))
       form.setAttribute(name, value);
     const button = document.createElement("button");
@@ -50,7 +51,12 @@ function toast({ text, undo, label, tone }) {
     button.dataset.size = "sm";
     button.textContent = label;
     form.append(button);
-    form.addEventListener("submit", () => setTimeout(() => note.remove()));
+    form.addEventListener("submit", () =>
+      setTimeout(() => {
+        note.remove();
+        $("#main").focus({ preventScroll: true });
+      }),
+    );
     note.append(form);
   }
   box.append(note);
@@ -58,7 +64,10 @@ function toast({ text, undo, label, tone }) {
   let timer = setTimeout(() => note.remove(), TOAST_MS);
   // Whoever reads or reaches for the button has the time it takes.
   const hold = () => clearTimeout(timer);
-  const release = () => (timer = setTimeout(() => note.remove(), TOAST_MS / 2));
+  const release = () => {
+    hold();
+    timer = setTimeout(() => note.matches(":hover, :focus-within") || note.remove(), TOAST_MS / 2);
+  };
   note.addEventListener("mouseenter", hold);
   note.addEventListener("focusin", hold);
   note.addEventListener("mouseleave", release);
@@ -74,11 +83,18 @@ function showFlash(root) {
 
 // --- forms: what is wrong stands at its field --------------------------------------------------------------------------
 
+// A field keeps its hint beside what is wrong with it.
+function describe(field, kept, more = []) {
+  const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && kept(id));
+  if (ids.length + more.length) field.setAttribute("aria-describedby", [...ids, ...more].join(" "));
+  else field.removeAttribute("aria-describedby");
+}
+
 function clearErrors(form) {
   for (const text of $$(".error-text", form)) text.remove();
   for (const field of $$("[aria-invalid]", form)) {
     field.removeAttribute("aria-invalid");
-    field.removeAttribute("aria-describedby");
+    describe(field, (id) => !id.startsWith("error-"));
   }
 }
 
@@ -109,7 +125,7 @@ function showErrors(form, problem) {
     note.id = id;
     note.textContent = text;
     control.setAttribute("aria-invalid", "true");
-    control.setAttribute("aria-describedby", id);
+    describe(control, () => true, [id]);
     showHolder(note, problem);
     (control.closest(".field") ?? control.parentElement).append(note);
     first ??= control;
@@ -140,7 +156,7 @@ document.addEventListener("htmx:before:swap", (event) => {
   const form = ctx.sourceElement.form ?? ctx.sourceElement.closest("form");
   const isAtField = problem.errors.some(({ name }) => form?.elements.namedItem(name));
   // Over a dialog nothing else is seen, and what is edited in place is looked at there.
-  if (form?.method === "post" && (status === 422 || isAtField || form.closest("dialog[open], details[data-focus]")))
+  if (form?.method === "post" && form.isConnected && (status === 422 || isAtField || form.closest("dialog[open], details[data-focus]")))
     showErrors(form, problem);
   else toast({ text: [problem.title, problem.detail].filter(Boolean).join(" "), tone: "bad" });
 });
