@@ -133,7 +133,7 @@ async def test_chosen_customers_are_exported_and_the_file_is_found(
     answer = await web.post("/customers/bulk", data={"id": ann["id"], "action": "export"})
     assert answer.headers["location"] == "/exports"
     [run] = told(await api.get("/api/exports"))["data"]
-    assert f'/exports/{run["id"]}' in (await web.get("/exports")).text
+    assert f"/exports/{run['id']}" in (await web.get("/exports")).text
 
 
 async def test_undoing_stays_on_the_list_that_it_was_asked_from(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:

@@ -3,14 +3,16 @@
 import gzip
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
+import pytest
 
 from supover import web as web_package
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.web.rendering import STATIC
-from tests.makers import Workspace, client, make_customer
+from tests.makers import Workspace, client, make_customer, make_workspace
 from tests.web import sites
 
 
@@ -119,3 +121,67 @@ async def test_a_name_in_what_was_done_is_text_and_not_too_long_for_a_cookie(web
 def told_by(page: httpx.Response) -> str:
     found = re.search(r'<template data-toast data-text="([^"]*)"', page.text)
     return found[1] if found else ""
+
+
+# --- what no page of ours sends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("&".join(f"a{n}" for n in range(30_000)), 400),
+        ("email=a&email.b=c&password=x", 422),
+        ("email=a&password=" + "&x=1" * 10_000, 422),
+    ],
+    ids=["too many names", "a name within a value", "the same name often"],
+)
+async def test_a_sign_in_that_no_page_sends_is_refused_and_costs_little(db: Database, body: str, status: int) -> None:
+    sent = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+    async with client(db) as browser:
+        answer = await browser.post("/sign-in", content=body, headers=sent)
+    assert answer.status_code == status, answer.text[:500]
+
+
+@pytest.mark.parametrize("path", ["/customers", "/orders"])
+async def test_an_address_with_too_much_in_it_is_refused(web: httpx.AsyncClient, path: str) -> None:
+    assert (await web.get(f"{path}?" + "&".join(["status=pending"] * 201))).status_code == 400
+    assert len((await web.get(f"{path}?" + "&".join(["status=pending"] * 150))).content) < 500_000
+
+
+async def test_only_what_we_said_is_told(api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database) -> None:
+    forged = '[[["Nothing is wrong"]],"/sign-out"]'
+    for cookie in (forged, "x", "", '[[["%(n)9999999s",{"n":"1"}]],""]'):
+        page = await web.get("/customers", headers={"Cookie": f"{_cookies(web)}; supover_flash={quote(cookie)}"})
+        assert page.status_code == 200
+        assert "data-toast" not in page.text
+    ann = await make_customer(api, name="Ann Lee")
+    await web.post(f"/customers/{ann['id']}/delete")
+    sealed = web.cookies["supover_flash"]
+    shop = await make_workspace(db)
+    async with sites.signed_in(db, shop) as another:
+        page = await another.get("/customers", headers={"Cookie": f"{_cookies(another)}; supover_flash={sealed}"})
+        assert "Ann Lee" not in page.text
+    assert "Ann Lee was deleted" in (await web.get("/customers")).text
+    assert "Ann Lee was deleted" not in (await web.get("/customers")).text
+
+
+def _cookies(web: httpx.AsyncClient) -> str:
+    return "; ".join(f"{name}={value}" for name, value in web.cookies.items() if name != "supover_flash")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led"),
+    [
+        ("/customers?search=Trần", "/customers?search=Tr%E1%BA%A7n"),
+        ("/\t/evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+    ],
+)
+async def test_a_sign_in_leads_to_places_of_ours(db: Database, shop: Workspace, wanted: str, led: str) -> None:
+    person = await sites.make_person(db, shop)
+    async with client(db) as browser:
+        browser.headers["Sec-Fetch-Site"] = "same-origin"
+        form = {"email": person.email, "password": person.password, "next": wanted}
+        assert (await browser.post("/sign-in", data=form)).headers["location"] == led

@@ -147,6 +147,11 @@ async def end(tx: Tx, staff_id: UUID) -> bool:
     return ended
 
 
+async def drop(tx: Tx, staff_id: UUID) -> None:
+    """Forgets a key that waits for its first code: nothing was on, so nothing is noted."""
+    await tx.value(END, staff_id)
+
+
 # --- signing in ------------------------------------------------------------------------------------------------------
 
 USE: Final = "select second_step_use($1, $2)"

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
@@ -16,7 +15,7 @@ from supover.kit import api
 from supover.kit.db import Reader, Tx
 from supover.kit.problems import Invalid
 from supover.web import commands
-from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, see
+from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, see, sent_by
 from supover.web.model import Language, Preference
 from supover.web.settings import section, zones
 
@@ -90,7 +89,7 @@ async def stop(tx: Tx, request: Asked) -> api.Raw:
     """Forgets a key that waits for its first code."""
     caller = caller_of(request)
     if caller.id is not None and not (await second_step.find(tx, caller)).is_on:
-        await second_step.end(tx, caller.id)
+        await second_step.drop(tx, caller.id)
     return see(request, "/settings/account")
 
 
@@ -105,7 +104,7 @@ async def confirm(tx: Tx, request: Asked, data: SecondStepCode) -> api.Raw:
 
 
 async def _form(request: Asked, shape: type[S]) -> S:
-    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    pairs = await sent_by(request)
     return from_form(pairs, shape)
 
 

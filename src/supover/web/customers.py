@@ -133,7 +133,7 @@ class Columns(msgspec.Struct, frozen=True):
     columns: Sequence[str] = ()
 
 
-@pages.post("/customers/columns", of="customers.search")
+@pages.post("/customers/columns", of="web.prefer")
 async def keep_columns(tx: Tx, request: Asked, data: Columns) -> api.Raw:
     """Keeps somebody's choice of columns."""
     if unknown := sorted(set(data.columns) - set(COLUMNS)):
@@ -242,10 +242,11 @@ def _tags(text: str | None) -> list[str]:
 
 
 @pages.post("/customers/merge", of="merges.create")
-async def merge(tx: Tx, request: Asked, data: Chosen) -> api.Raw:
+async def merge(db: Reader, request: Asked, data: Chosen) -> api.Raw:
     """Leads to where it is chosen what stays of several customers who are one person."""
     if data.everything or not 2 <= len(set(data.id)) <= MOST_MERGED:
         raise Invalid.at("", "length", f"choose 2 to {MOST_MERGED} customers to merge")
+    del db  # nothing is done here, so nothing is noted
     return see(request, "/merges/new?" + urlencode([("ids", one) for one in dict.fromkeys(data.id)]))
 
 

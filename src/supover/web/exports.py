@@ -14,7 +14,7 @@ from supover.exports.model import AddressExport, CustomerExport, ExportRun, Expo
 from supover.exports.model import Asked as Wanted
 from supover.kit import api
 from supover.kit.db import Database, Reader, Tx
-from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, show
+from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, sent_by, show
 from supover.web.queries import names_of
 
 pages = Pages()
@@ -138,7 +138,7 @@ def _names(shape: type[msgspec.Struct]) -> set[str]:
 
 async def make(request: Asked) -> ASGIApp:
     """A small CSV at once; else a job makes the file, and the list tells how far it is."""
-    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    pairs = await sent_by(request)
     kind = _kind(request, dict(pairs).get("kind"))
     wanted = from_form([pair for pair in pairs if pair[1].strip()], SHAPES[kind])
     if wanted.format == "csv":

@@ -6,25 +6,29 @@ writing one takes `tx: Tx` and returns `see(…)`, which leads to the page that 
 by browsers and are read into the structs of the API.
 """
 
+import base64
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 import structlog
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from msgspec.structs import FieldInfo
 
+from supover.access import second_step
 from supover.access.authenticate import SAFE, Authenticator
 from supover.access.model import Caller, CsrfRefused, SessionEnded, SignInNeeded
 from supover.customers.model import EmailTaken, ExternalIdTaken
-from supover.kit import api, edge
+from supover.kit import api, clock, edge
+from supover.kit.crypto import NotOpened
 from supover.kit.db import Reader
-from supover.kit.problems import FieldError, Invalid, Problem, Unauthorized
+from supover.kit.problems import FieldError, Invalid, Malformed, Problem, Unauthorized
 from supover.segments.model import SegmentNameTaken, ViewNameTaken
 from supover.web import rendering
 from supover.web.commands import note_seen
@@ -36,11 +40,16 @@ log = structlog.get_logger("supover.web")
 Asked = Request[Any, Any, Any]
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 FLASH: Final = "supover_flash"
 FLASH_S: Final = 20
 MOST_OF_A_NAME: Final = 60
 """Of a name in a sentence: a cookie has room for few long ones."""
+MOST_FIELDS: Final = 20_000
+"""So many fields a form has at most: a filter of a thousand conditions."""
+MOST_ASKED: Final = 200
+"""So many parameters an address has at most."""
 GZIP_FROM: Final = 1_000
 """Shorter pages are sent as they are."""
 
@@ -71,7 +80,7 @@ def html(request: Asked, template: str, me: Me | None, status: int = 200, **valu
     ).encode()
     headers = {"Vary": "HX-Request, Accept-Encoding", "Cache-Control": "no-store"}
     if flash:
-        headers["Set-Cookie"] = f"{FLASH}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        headers["Set-Cookie"] = _flash_cookie(request, "", 0)
     if len(body) >= GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = _gzip(body)
         headers["Content-Encoding"] = "gzip"
@@ -97,9 +106,7 @@ def see(request: Asked, path: str, *said: str | Said, undo: str = "", anew: bool
     headers = {"Location": path, "Cache-Control": "no-store"}
     told = [Said(one) if isinstance(one, str) else one for one in said if one]
     if told:
-        headers["Set-Cookie"] = (
-            f"{FLASH}={_packed(Flash(told, undo))}; Path=/; Max-Age={FLASH_S}; HttpOnly; SameSite=Lax"
-        )
+        headers["Set-Cookie"] = _flash_cookie(request, _sealed(request, Flash(told, undo)), FLASH_S)
     if "hx-request" not in request.headers:
         return api.Raw(b"", "text/html", 303, headers)
     here, to = urlsplit(request.headers.get("hx-current-url", "")), urlsplit(path)
@@ -130,18 +137,38 @@ def back(request: Asked, otherwise: str) -> str:
     return otherwise if not ours else asked.path + (f"?{asked.query}" if asked.query else "")
 
 
-def _packed(flash: Flash) -> str:
-    return quote(msgspec.json.encode(flash), safe="")
+# What is told comes back from the browser, and leads a form: it is sealed, so that nobody else can have written it.
+
+
+def _flash_name(request: Asked) -> tuple[str, str]:
+    https = door_of(request).settings.public_url.startswith("https://")
+    return (f"__Host-{FLASH}", "; Secure") if https else (FLASH, "")
+
+
+def _flash_cookie(request: Asked, sealed: str, age_s: int) -> str:
+    name, secure = _flash_name(request)
+    return f"{name}={sealed}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
+
+
+def _sealed(request: Asked, flash: Flash) -> str:
+    plain = msgspec.json.encode((clock.now().timestamp() + FLASH_S, _who(request), flash))
+    return base64.urlsafe_b64encode(second_step.sealer(door_of(request).settings).seal(plain, purpose=FLASH)).decode()
 
 
 def _flash(request: Asked) -> Flash | None:
-    given = request.cookies.get(FLASH)
+    given = request.cookies.get(_flash_name(request)[0])
     if not given:
         return None
     try:
-        return msgspec.json.decode(given.encode(), type=Flash)
-    except msgspec.MsgspecError:
+        plain = second_step.sealer(door_of(request).settings).open(base64.urlsafe_b64decode(given), purpose=FLASH)
+    except (ValueError, IndexError, NotOpened):
         return None
+    until, who, flash = msgspec.json.decode(plain, type=tuple[float, str, Flash])
+    return flash if who == _who(request) and clock.now().timestamp() < until else None
+
+
+def _who(request: Asked) -> str:
+    return str(caller_of(request).id) if "user" in request.scope else ""
 
 
 def _with(request: Asked, **changes: object) -> str:
@@ -204,8 +231,7 @@ def from_form(pairs: list[tuple[str, str]], shape: type[S]) -> S:
 
 
 def _put(given: dict[str, Any], shape: Any, path: list[str], value: str) -> None:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)} if _is_struct(shape) else {}
-    field = fields.get(path[0])
+    field = _fields(shape).get(path[0])
     if field is None:
         # Of a mapping each name is a field; a struct takes none that it does not know, nor complains of a button's.
         if not _is_struct(shape):
@@ -213,16 +239,29 @@ def _put(given: dict[str, Any], shape: Any, path: list[str], value: str) -> None
         return
     kind = _present(field.type)
     if len(path) > 1:
-        below = given.setdefault(field.encode_name, {})
-        _put(cast("dict[str, Any]", below), kind, path[1:], value)
+        below: dict[str, Any] = {}
+        _put(_own(given, field, below), kind, path[1:], value)
     elif _is_list(field.type):
-        own = cast("list[str]", given.setdefault(field.encode_name, []))
+        empty: list[str] = []
+        own = _own(given, field, empty)
         if value.strip():
             own.append(value)
     elif value.strip() or (kind is str and type(None) not in get_args(field.type)):
         given[field.encode_name] = value
     elif type(None) in get_args(field.type):
         given[field.encode_name] = None
+
+
+@lru_cache
+def _fields(shape: Any) -> Mapping[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(shape)} if _is_struct(shape) else {}
+
+
+def _own(given: dict[str, Any], field: FieldInfo, empty: T) -> T:
+    own = given.setdefault(field.encode_name, empty)
+    if not isinstance(own, type(empty)):
+        raise Invalid.at(f"/{field.encode_name}", "type", "is given twice")
+    return own
 
 
 def _present(kind: Any) -> Any:
@@ -252,6 +291,15 @@ def _converted(given: dict[str, Any], shape: type[S]) -> S:
     return msgspec.convert(given, shape, strict=False)
 
 
+async def sent_by(request: Asked) -> list[tuple[str, str]]:
+    """What a form sent, in the order of its fields. Raises Malformed for one that no page of ours has."""
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Malformed(f"A form has {MOST_FIELDS:,} fields at most.") from None
+
+
 class FormRequest(api.TypedRequest):
     """A request whose body is a form, read into the handler's struct."""
 
@@ -261,8 +309,7 @@ class FormRequest(api.TypedRequest):
         field = self.route_handler.parsed_data_field
         if kind != "application/x-www-form-urlencoded" or field is None:
             return await super().json()
-        text = (await self.body()).decode("utf-8", "replace")
-        return from_form(parse_qsl(text, keep_blank_values=True), cast("type[Any]", field.annotation))
+        return from_form(await sent_by(self), cast("type[Any]", field.annotation))
 
 
 # --- pages -------------------------------------------------------------------------------------------------------------------
@@ -277,6 +324,8 @@ class PageHandler(api.Handler):
         try:
             if request.scope["method"] not in SAFE:
                 _same_site(asks)
+            if request.scope["query_string"].count(b"&") >= MOST_ASKED:
+                raise Malformed(f"An address has {MOST_ASKED} parameters at most.")
             answer = await super().call(asks)
             if self.opt.get("noted"):
                 await _note(asks)

@@ -52,7 +52,7 @@ async def show_notifications(db: Reader, request: Asked) -> api.Raw:
     return await show(request, db, "notifications.html", notices=await notices(db), waiting=await waiting(db))
 
 
-@pages.post("/notifications/seen", of="access.find_session")
+@pages.post("/notifications/seen", of="web.prefer")
 async def mark_seen(tx: Tx, request: Asked) -> api.Raw:
     """Marks all that is there as seen."""
     caller = caller_of(request)

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, cast
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
@@ -25,7 +24,7 @@ from supover.kit.db import Database, Reader, Tx
 from supover.kit.problems import FieldError, Invalid, Problem
 from supover.orders.rules import STATUSES
 from supover.settings import Settings
-from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, show
+from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, sent_by, show
 from supover.web.queries import names_of, people
 from supover.web.rendering import spelled
 
@@ -274,7 +273,7 @@ async def show_customers(db: Reader, request: Asked, id: UUID) -> api.Raw:
 
 async def check(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Tries a file with other columns."""
-    given = from_form(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True), Check)
+    given = from_form(await sent_by(request), Check)
     draft, by = await _draft(request, id)
     plain = _options(draft.kind, given, {})
     seen = await _looked(request, draft, plain, by)

@@ -75,7 +75,7 @@ BY_NOBODY: Final = {
     "access.accept_invitation": "Accept an invitation",
     "analytics.refresh": "Refresh figures",
     "analytics.rebuild": "Count all figures anew",
-    "web.prefer": "Change language or time zone",
+    "web.prefer": "Change what is one's own",
 }
 """What only the command line, jobs and the screens do."""
 

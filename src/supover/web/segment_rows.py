@@ -25,6 +25,8 @@ PART_OF_DAY: Final = re.compile(r"[+-][dwmy]", re.ASCII)
 A_DAY: Final = "day"
 """A day of the calendar that was not chosen yet."""
 USUAL: Final = {"d": "30", "w": "4", "m": "3", "y": "1"}
+MOST_OPEN: Final = 32
+"""So deep groups stand in each other; what opens below is read into the group that it would have stood in."""
 MOST: Final = 1_000
 """More pairs than a filter of the greatest length has rows are not read."""
 
@@ -86,6 +88,8 @@ def from_form(pairs: Sequence[tuple[str, str]], asked: Mapping[str, Asked]) -> G
     for name, value in pairs[: 20 * MOST]:
         match name, value:
             case "node", "group":
+                if len(open_) >= MOST_OPEN:
+                    continue
                 group = Group() if open_ else root
                 if open_ and isinstance(open_[-1], Group):
                     open_[-1].parts.append(group)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
@@ -30,7 +29,7 @@ from supover.segments.model import (
     SegmentReplacement,
 )
 from supover.web import charts, growth, segment_rows
-from supover.web.frame import Asked, Pages, asked, say, say_many, see, show
+from supover.web.frame import Asked, Pages, asked, say, say_many, see, sent_by, show
 from supover.web.segment_rows import Group
 
 pages = Pages()
@@ -169,7 +168,7 @@ def _choice(one: Askable) -> Choice:
 
 
 async def _pairs(request: Asked) -> list[tuple[str, str]]:
-    sent = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    sent = await sent_by(request)
     return [(name, value.replace("\r\n", "\n")) for name, value in sent]
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from supover.kit.crypto import NotOpened
 from supover.kit.db import Tx
 from supover.kit.problems import Problem
 from supover.web import static
-from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, html, see
+from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, html, see, sent_by
 
 pages = Pages()
 PERMISSIONS: Final = {
@@ -37,7 +37,9 @@ def _sent(raw: api.Raw) -> api.Sent:
 
 def _inside(path: str) -> str:
     """Where to go on; only a place of ours."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    # A browser drops what cannot be printed before it reads an address, and takes \ for /.
+    own = path.isprintable() and path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return quote(path, safe="/?&=%:;,+@!*'()~#") if own else "/"
 
 
 # Nobody is known yet, so these two open no transaction and answer by themselves.
@@ -60,7 +62,7 @@ async def sign_in(request: Asked) -> api.Sent:
     Where a code is needed, too, what was typed goes back sealed, in a cookie that holds for five minutes, and comes again with
     the code.
     """
-    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    pairs = await sent_by(request)
     given: dict[str, Any] = dict(pairs)
     door = door_of(request)
     try:

@@ -33,7 +33,7 @@ function toast({ text, undo, label, tone }) {
   const said = document.createElement("span");
   said.textContent = text;
   note.append(said);
-  if (undo) {
+  if (/^\/(?![/\\])/.test(undo)) {
     const form = document.createElement("form");
     form.method = "post";
     form.action = undo;
