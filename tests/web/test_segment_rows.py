@@ -161,12 +161,8 @@ def test_the_form_of_anything_is_read() -> None:
         [("node", "row"), ("field", "status")],
         [("node", "looked"), ("node", "looked"), ("node", "group"), ("node", "row")],
         [("node", "group")] * 50,
+        [("node", "group")] * 3_000,
         [("node", "group"), ("node", "row"), ("field", "status"), ("op", "IN")],
     ):
         rows = segment_rows.from_form(pairs, known.asked)
         assert segment_rows.to_text(rows, known.asked) == ""
-
-
-def test_groups_within_groups_without_end_are_read_and_written() -> None:
-    read = segment_rows.from_form([("node", "group")] * 3_000, ASKED)
-    assert segment_rows.to_text(read, ASKED) == ""
