@@ -1,12 +1,14 @@
 """One customer's profile, and everything that is done there."""
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 import httpx
 
 from supover.kit.db import Database
-from tests.makers import Workspace, make_customer, make_order, png, settle, told
+from tests.duplicates.scans import pairs, scanned
+from tests.makers import Workspace, make_address, make_customer, make_order, png, settle, told
 from tests.privacy.arrange import work
 from tests.web import sites
 
@@ -218,3 +220,93 @@ async def test_who_has_the_email_is_led_to(api: httpx.AsyncClient, web: httpx.As
         f"/customers/{ann['id']}", data={"email": "bob@ray.com", "version": "1"}, headers={"HX-Request": "true"}
     )
     assert (answer.status_code, answer.json()["holder"]) == (409, f"/customers/{holder['id']}")
+
+
+async def test_a_value_from_before_its_field_was_declared_is_shown_as_it_is(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    soon, number = [await make_customer(api, name="Ann", custom_fields={"due": one}) for one in ("soon", 20260131.5)]
+    told(await api.post("/api/custom-fields", json={"key": "due", "label": "Due", "type": "date"}), 201)
+    for customer, shown in ((soon, "soon"), (number, "20260131.5")):
+        page = await web.get(f"/customers/{customer['id']}")
+        assert (page.status_code, f'<span class="min-w-0 break-words">{shown}</span>' in page.text) == (200, True)
+
+
+async def test_a_number_is_typed_with_all_its_digits(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    told(await api.post("/api/custom-fields", json={"key": "size", "label": "Size", "type": "number"}), 201)
+    at = f"/customers/{(await make_customer(api))['id']}"
+    for wrong in ("1e999999999", "Infinity", "NaN", "many"):
+        answer = await web.post(f"{at}/fields", data={"key": "size", "value": wrong, "version": "1"})
+        assert answer.status_code == 422, wrong
+    version = 1
+    for typed, kept in (("0.1", "0.1"), ("41", "41"), ("1" * 30, "1" * 30), (f"{'1' * 30}.7", f'"{"1" * 30}.7"')):
+        await web.post(f"{at}/fields", data={"key": "size", "value": typed, "version": str(version)})
+        version += 1
+        assert f'"customFields":{{"size":{kept}}}' in (await api.get(f"/api{at}")).text.replace(" ", ""), typed
+
+
+async def test_the_items_of_a_list_are_typed_as_they_are_shown(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    told(await api.post("/api/custom-fields", json={"key": "likes", "label": "Likes", "type": "list"}), 201)
+    likes = ["tea", "milk, cold", "a;b"]
+    at = f"/customers/{(await make_customer(api, name='Ann', custom_fields={'likes': likes}))['id']}"
+    [shown] = re.findall(r'name="value" type="text" value="([^"]*)"', (await web.get(at)).text)
+    await web.post(f"{at}/fields", data={"key": "likes", "value": unescape(shown) + ", rum", "version": "1"})
+    assert told(await api.get(f"/api{at}"))["customFields"] == {"likes": [*likes, "rum"]}
+
+
+async def test_what_was_typed_of_an_address_outlasts_another_country(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    at = f"/customers/{(await make_customer(api, name='Ann Lee'))['id']}/addresses/new"
+    assert 'name="recipientName" value="Ann Lee"' in (await web.get(at)).text
+    typed = {"recipientName": "", "line1": "1 Main St", "city": "Austin", "state": "TX", "postalCode": "78704"}
+    for country in ("HK", "SG", "AE"):
+        page = (await web.get(at, params={**typed, "country": country})).text
+        kept = dict(re.findall(r'name="(city|state|postalCode|recipientName)" value="([^"]*)"', page))
+        if found := re.search(r'name="state">.*?<option selected>(.*?)</option>', page, re.DOTALL):
+            kept["state"] = found[1]
+        assert kept == {"recipientName": "", "city": "Austin", "state": "TX", "postalCode": "78704"}, country
+
+
+async def test_an_address_without_a_recipient_stays_without(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, email="ann@lee.com")
+    address = await make_address(api, ann)
+    told(await api.patch(f"/api/customers/{ann['id']}", json={"name": "Ann Lee"}))
+    page = (await web.get(f"/customers/{ann['id']}/addresses/{address['id']}")).text
+    assert 'name="recipientName" value=""' in page
+
+
+async def test_what_is_one_is_told_as_one(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann", tags=[f"t{n}" for n in range(16)])
+    for n in range(4):
+        await make_address(api, ann, line1=f"Torstr. {n + 1}")
+    page = (await web.get(f"/customers/{ann['id']}")).text
+    assert ("1 more tag<" in page, "1 more address<" in page) == (True, True)
+
+
+async def test_orders_have_one_badge_everywhere_and_months_their_names(
+    api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    await make_order(api, ann, status="shipped")
+    await settle(db, shop)
+    badge = '<span class="badge" data-tone="brand">Shipped</span>'
+    page = (await web.get(f"/customers/{ann['id']}")).text
+    assert (badge in page, badge in (await web.get("/orders")).text) == (True, True)
+    assert re.search(r"from [A-Z][a-z]{2} \d{4} to [A-Z][a-z]{2} \d{4}", page)
+    assert len(re.findall(r">[A-Z][a-z]{2} \d{4}</th>", page)) == 12
+
+
+async def test_why_is_told_in_the_readers_language(
+    api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann = await make_customer(api, name="Ann Lee", phone="+12025550143")
+    await make_customer(api, name="Ann Lee", phone="+12025550143")
+    await scanned(db, shop, full=True)
+    [pair] = await pairs(api)
+    web.headers["Accept-Language"] = "vi"
+    for page in (f"/customers/{ann['id']}", "/merges", f"/merges/pairs/{pair['id']}"):
+        assert "cùng số điện thoại" in (await web.get(page)).text, page
+    profile = (await web.get(f"/customers/{ann['id']}")).text
+    assert ("same phone" in profile, "A first fit" in profile) == (False, False)
+    assert f'href="/merges/pairs/{pair["id"]}"' in profile

@@ -182,6 +182,13 @@ async def test_what_is_no_table_is_told_where_it_was_chosen(web: httpx.AsyncClie
     assert told(await api.get("/api/imports"))["data"] == []
 
 
+async def test_a_refused_file_keeps_what_it_was_said_to_hold(web: httpx.AsyncClient) -> None:
+    for field, name, content in (("file", "x.xlsx", b"PK\x03\x04broken"), ("other", "x.csv", b"a")):
+        answer = await web.post("/imports", data={"kind": "orders"}, files={field: (name, content)})
+        assert 400 <= answer.status_code < 500
+        assert 'value="orders" checked' in answer.text
+
+
 async def test_a_discarded_file_is_gone(web: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace) -> None:
     path = await drop(web, PEOPLE)
     assert (await web.post(f"{path}/discard")).status_code == 409

@@ -259,6 +259,19 @@ async def test_a_group_is_made_filled_and_emptied(api: httpx.AsyncClient, web: h
     assert told(await api.get(f"/api{here}"))["members"] == 2
 
 
+async def test_a_segment_of_one_is_told_as_one(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    segment = await make_segment(api, kind="manual", filter=None)
+    ann = await make_customer(api, name="Ann Lee")
+    await web.post(f"/segments/{segment['id']}/customers/{ann['id']}")
+    async with db.tx(shop.id) as tx:
+        await tx.run(GROW, segment["id"])
+        await tx.run("update segment_day set members = 1 where workspace_id = $1 and segment_id = $2", segment["id"])
+    page = (await web.get(f"/segments/{segment['id']}")).text
+    assert ("Its 1 customer stays as they are." in page, "1 customers" in page) == (True, False)
+
+
 async def test_a_segment_by_filter_takes_nobody_by_hand(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
     ann = await make_customer(api, name="Ann Lee", email="ann@lee.com")
     segment = await make_segment(api)

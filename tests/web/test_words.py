@@ -1,6 +1,7 @@
 """Every sentence of the screens in every language."""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -9,10 +10,10 @@ from typing import Any, Final
 import httpx
 from jinja2 import nodes
 
-from supover.analytics import prediction_rules
-from supover.analytics.prediction_rules import Seen
+from supover.analytics.prediction_rules import Seen, missing, reasons
+from supover.duplicates import scoring
 from supover.kit import ids
-from supover.web.insights import LACKS, lacking
+from supover.web import wordings
 from supover.web.rendering import environment
 from tests.makers import make_customer
 from tests.web import crawl, words
@@ -95,12 +96,38 @@ async def test_what_is_wrong_is_told_in_vietnamese(web: httpx.AsyncClient) -> No
     assert "Số đơn hàng</option>" in (await web.get("/segments/new")).text
 
 
-def test_what_predictions_lack_is_told_by_sentences_of_the_catalogue() -> None:
+def test_what_predictions_say_is_told_by_sentences_of_the_catalogue() -> None:
     day = date(2026, 11, 22)
-    for seen in (Seen(0, None, None, 0), Seen(499, date(2026, 6, 1), date(2026, 9, 30), 0)):
-        for text in prediction_rules.missing(seen, day):
-            said = lacking(text)
-            assert (said.text in {one.text for one in LACKS}, said.text % said.values) == (True, text)
+    said = [
+        text
+        for seen in (Seen(0, None, None, 0), Seen(499, date(2026, 6, 1), date(2026, 9, 30), 0))
+        for text in missing(seen, day)
+    ]
+    for days, first, last in ((1, 22, 22), (1, 21, 21), (1, 2, 2), (2, 1, 22), (2, 19, 21), (3, 1, 5)):
+        said += reasons(days, date(2026, 11, first), date(2026, 11, last), day, [(7, 2)])
+    assert {wordings.found(text).text for text in said} <= {*wordings.PREDICTED}
+    for text in said:
+        assert wordings.found(text).text % wordings.found(text).values == text
+
+
+def test_why_two_may_be_one_is_told_by_sentences_of_the_catalogue() -> None:
+    told = {re.sub(r"%\(\w+\)s", "X", one) for one in wordings.SUSPECTED}
+    for node in ast.walk(ast.parse(inspect.getsource(scoring))):
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "Reason"
+            and isinstance(node.args[1], ast.Constant | ast.JoinedStr)
+        ):
+            text = _written(node.args[1])
+            assert text in told or "any two of" in text, text
+    assert {scoring.FIRST_NAMES, scoring.GENERATIONS, scoring.SAME_EMAIL, scoring.SAME_PHONE} <= told
+    found = wordings.found("same last name, Lee (a family at one address)")
+    assert (found.text, found.values) == ("same last name, %(name)s (a family at one address)", {"name": "Lee"})
+
+
+def _written(node: ast.Constant | ast.JoinedStr) -> str:
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts)
 
 
 def test_only_sentences_of_ours_are_told_as_html() -> None:

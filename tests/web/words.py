@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po, write_po
 from supover import wiring
 from supover.analytics import predictions, rules
 from supover.kit import filters
-from supover.web import operations
+from supover.web import operations, wordings
 from tests.house import walk
 
 WEB: Final = Path(__file__).parents[2] / "src/supover/web"
@@ -50,6 +50,7 @@ def of_rooms() -> Iterator[str]:
     yield from (kind.title() for kind in of_pages if not kind.__module__.endswith(OF_A_TERMINAL))
     yield from rules.GROUPS.values()
     yield predictions.NO_MODEL
+    yield from (*wordings.PREDICTED, *wordings.SUSPECTED)
     yield from operations.JOBS.values()
     for asked in filters.registered().values():
         yield asked.words

@@ -38,11 +38,18 @@ class Upload(msgspec.Struct, frozen=True):
     texts: dict[str, str]
 
 
-async def receive(request: "Request[Any, Any, Any]", place: Path, *, texts: Collection[str], max_bytes: int) -> Upload:
+async def receive(
+    request: "Request[Any, Any, Any]",
+    place: Path,
+    *,
+    texts: Collection[str],
+    max_bytes: int,
+    told: dict[str, str] | None = None,
+) -> Upload:
     """Writes the field `file` to this place and reads the fields of text; none but these may be sent, each once.
 
-    Memory stays at a few blocks, and the disk is written in a thread. Raises NotMultipart, FormUnreadable, FormTooLarge,
-    FileTooLarge, or Invalid naming the field.
+    `told` takes the texts as far as they came, of a form that is refused, too. Memory stays at a few blocks, and the disk is
+    written in a thread. Raises NotMultipart, FormUnreadable, FormTooLarge, FileTooLarge, or Invalid naming the field.
     """
     kind, options = request.content_type
     if kind != "multipart/form-data":
@@ -50,8 +57,8 @@ async def receive(request: "Request[Any, Any, Any]", place: Path, *, texts: Coll
     if not options.get("boundary"):
         raise FormUnreadable("Its Content-Type names no boundary.")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes + AROUND:
-        raise FormTooLarge(f"A file may have {max_bytes:,} bytes.")
+    most = max_bytes + AROUND
+    weight = int(announced) if announced.isdecimal() else 0
     with place.open("wb") as file:
         form = _Form(file, texts, max_bytes)
         received = 0
@@ -59,16 +66,19 @@ async def receive(request: "Request[Any, Any, Any]", place: Path, *, texts: Coll
             with PushMultipartParser(options["boundary"], max_segment_count=MOST_PARTS) as parser:
                 async for chunk in request.stream():
                     received += len(chunk)
-                    if received > max_bytes + AROUND:
-                        raise FormTooLarge(f"A file may have {max_bytes:,} bytes.")
                     for at in range(0, len(chunk), BLOCK):
                         if not parser.closed:
                             for part in parser.parse(chunk[at : at + BLOCK]):
                                 form.take(part)
                         if len(form.pending) >= BLOCK:
                             await asyncio.to_thread(form.flush)
+                    if max(weight, received) > most:
+                        raise FormTooLarge(f"A file may have {max_bytes:,} bytes.")
         except MultipartError as error:
             raise FormUnreadable(f"It is no complete multipart/form-data: {error}.") from None
+        finally:
+            if told is not None:
+                told.update(form.texts())
         await asyncio.to_thread(form.flush)
     return form.whole()
 
@@ -126,6 +136,10 @@ class _Form:
         """Writes what waits to the disk."""
         self._file.write(self.pending)
         self.pending.clear()
+
+    def texts(self) -> dict[str, str]:
+        """The texts as far as they came; what is no UTF-8 has marks in its place."""
+        return {name: data.decode(errors="replace") for name, data in self._texts.items()}
 
     def whole(self) -> Upload:
         """What was received, once all of it is."""

@@ -1,7 +1,7 @@
 """One customer: the profile with its tabs, and everything that is done there."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Annotated, Any, Final, Literal, cast
@@ -18,7 +18,7 @@ from supover.addresses import queries as address_queries
 from supover.addresses import rules as address_rules
 from supover.addresses.model import Address, NewAddress
 from supover.analytics import customer as analytics
-from supover.analytics.model import CustomerAnalytics, CustomerMonth
+from supover.analytics.model import CustomerAnalytics
 from supover.consent import commands as consent
 from supover.consent import queries as consent_queries
 from supover.consent.model import ConsentChoice, PreferenceChange
@@ -26,16 +26,17 @@ from supover.customers import (
     avatar_routes,
     avatars,
     commands,
+    custom_field_rules,
     custom_fields,
     identities,
     queries,
     rules,
     tags,
 )
-from supover.customers.custom_field_model import Definition
+from supover.customers.custom_field_model import Definition, Definitions
 from supover.customers.model import Customer, CustomerChange, CustomerStale, IdentityMove, NewIdentity
 from supover.duplicates import queries as duplicates
-from supover.kit import api, sql, text
+from supover.kit import api, sql, tables, text
 from supover.kit.db import Reader, Tx
 from supover.kit.problems import Invalid, Stale
 from supover.notes import commands as notes
@@ -135,15 +136,21 @@ async def _living(db: Reader, id: UUID) -> Customer:
     return await queries.find(db, id)
 
 
-def _year(found: CustomerAnalytics) -> Sequence[CustomerMonth]:
+class Month(msgspec.Struct, frozen=True):
+    """What was ordered in the month that begins on `first`."""
+
+    first: date
+    amount: Decimal
+    orders: int
+
+
+def _year(found: CustomerAnalytics) -> Sequence[Month]:
     """The last twelve months, those before the first order with nothing."""
-    months = list(found.value.monthly[-MONTHS:])
-    if not months:
-        return ()
-    year, month = (int(part) for part in months[0].month.split("-"))
-    while len(months) < MONTHS:
-        year, month = (year, month - 1) if month > 1 else (year - 1, 12)
-        months.insert(0, CustomerMonth(f"{year:04}-{month:02}", Decimal(0), 0))
+    months = [
+        Month(date.fromisoformat(f"{one.month}-01"), one.amount, one.orders) for one in found.value.monthly[-MONTHS:]
+    ]
+    while months and len(months) < MONTHS:
+        months.insert(0, Month((months[0].first - timedelta(days=1)).replace(day=1), Decimal(0), 0))
     return months
 
 
@@ -166,8 +173,20 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def day(self) -> date | None:
-        """The value of a field of days as one."""
-        return date.fromisoformat(self.value) if self.type == "date" and self.value else None
+        """The value of a field of days as one; what was there before the field was declared may be none."""
+        if self.type != "date" or not isinstance(self.value, str):
+            return None
+        try:
+            return date.fromisoformat(self.value)
+        except ValueError:
+            return None
+
+    @property
+    def listed(self) -> Any:
+        """The items of a list as they are typed: with commas between, and quotes around one that has some itself."""
+        if not isinstance(self.value, list):
+            return self.value
+        return ", ".join(tables.tags_cell([str(one)]) for one in cast("list[object]", self.value))
 
 
 async def _fields(db: Reader, c: Customer) -> list[Field]:
@@ -225,9 +244,6 @@ class Edit(CustomerChange, frozen=True, rename="camel", kw_only=True):
     """A change of a field, of the version that was on the screen."""
 
     version: int
-
-
-EDITABLE: Final = ("name", "email", "phone", "dateOfBirth", "gender", "country", "status")
 
 
 @pages.post("/customers/{id:uuid}", of="customers.change")
@@ -307,9 +323,11 @@ class FieldForm(msgspec.Struct, frozen=True, kw_only=True):
 @pages.post("/customers/{id:uuid}/fields", of="customers.change")
 async def change_fields(tx: Tx, request: Asked, id: UUID, data: FieldForm) -> api.Raw:
     """Changes a custom field: what was typed is read as its type, and nothing removes it."""
-    declared = (await custom_fields.definitions(tx)).by_key.get(data.key)
-    value = _typed(declared.type if declared else "text", data)
+    definitions = await custom_fields.definitions(tx)
+    declared = definitions.by_key.get(data.key)
+    value = None
     try:
+        value = _typed(definitions, data)
         await commands.change(tx, id, CustomerChange(custom_fields={data.key: value}), data.version)
     except CustomerStale:
         customer = await _living(tx, id)
@@ -325,21 +343,13 @@ async def change_fields(tx: Tx, request: Asked, id: UUID, data: FieldForm) -> ap
     return see(request, f"/customers/{id}", "Saved.")
 
 
-def _typed(type: str, data: FieldForm) -> Any:
-    given = (data.value or "").strip()
-    if not given:
+def _typed(definitions: Definitions, data: FieldForm) -> Any:
+    """What was typed as the field's type; nothing where nothing was. Raises Invalid."""
+    if not (given := (data.value or "").strip()):
         return None
-    if type == "number":
-        try:
-            number = Decimal(given)
-        except ArithmeticError:
-            raise Invalid.at("/value", "type", "must be a number") from None
-        return int(number) if number == number.to_integral_value() else float(number)
-    if type == "boolean":
-        return given == "true"
-    if type == "list":
-        return [one.strip() for one in given.split(",") if one.strip()]
-    return given
+    values, errors = custom_field_rules.read(definitions, {data.key: given})
+    custom_field_rules.refuse(errors)
+    return values.get(data.key, given)
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -590,7 +600,10 @@ async def _show_place(
 @pages.get("/customers/{id:uuid}/addresses/new", of="addresses.create")
 async def show_new_address(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """The form for an address, as its country writes it."""
-    return await _show_place(db, request, await _living(db, id), asked(request, Place))
+    customer, place = await _living(db, id), asked(request, Place)
+    if "recipientName" not in request.query_params:
+        place = msgspec.structs.replace(place, recipient_name=customer.name or "")
+    return await _show_place(db, request, customer, place)
 
 
 @pages.get("/customers/{id:uuid}/addresses/{address_id:uuid}", of="addresses.find")

@@ -139,8 +139,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
 @pages.get("/imports/new", of="imports.create_customers")
 async def show_new(db: Reader, request: Asked) -> api.Raw:
     """Where a file is dropped."""
-    kind = "orders" if request.query_params.get("kind") == "orders" else "customers"
-    return await show(request, db, "imports/new.html", kind=kind, refused=None)
+    return await show(request, db, "imports/new.html", kind=_kind(request.query_params), refused=None)
 
 
 @pages.get("/imports/samples/{kind:str}", of="imports.create_customers")
@@ -156,24 +155,29 @@ async def sample(db: Reader, request: Asked, kind: Literal["customers", "orders"
 async def upload(request: Asked) -> api.Sent:
     """Keeps a file as a draft and leads to it; what is wrong with the file is told where it was chosen."""
     caller, database = caller_of(request), _database(request)
+    texts: dict[str, str] = {}
     try:
-        id = await _received(request)
+        id = await _received(request, texts)
     except Problem as problem:
         if problem.status >= 500:
             raise
         async with database.reader(caller.workspace_id) as db:
-            raw = await show(request, db, "imports/new.html", problem.status, kind="customers", refused=problem)
+            raw = await show(request, db, "imports/new.html", problem.status, kind=_kind(texts), refused=problem)
         return _sent(raw)
     return _sent(see(request, f"/imports/{id}"))
 
 
-async def _received(request: Asked) -> UUID:
+def _kind(texts: Mapping[str, str]) -> Kind:
+    return "orders" if texts.get("kind") == "orders" else "customers"
+
+
+async def _received(request: Asked, texts: dict[str, str]) -> UUID:
     caller, database, keep = caller_of(request), _database(request), _keep(request)
     most = cast("Settings", request.app.state.settings).upload_max_bytes
     with tempfile.TemporaryDirectory(prefix="supover-upload-") as folder:
         file = Path(folder) / "upload"
-        sent = await uploads.receive(request, file, texts=("kind",), max_bytes=most)
-        kind: Kind = "orders" if sent.texts.get("kind") == "orders" else "customers"
+        sent = await uploads.receive(request, file, texts=("kind",), max_bytes=most, told=texts)
+        kind = _kind(sent.texts)
         async with database.reader(caller.workspace_id) as db:
             by = await drafts.known(db)
         facts = await asyncio.to_thread(tables.facts, file)

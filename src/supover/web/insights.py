@@ -3,7 +3,6 @@
 Each page is asked by its address alone, as the report of the API that it shows, and has its table as CSV from there.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,8 +27,7 @@ from supover.kit.db import Reader
 from supover.kit.problems import Invalid
 from supover.web import charts, findings, maps, rendering
 from supover.web.findings import Period, Window
-from supover.web.frame import Asked, Pages, asked, say, show
-from supover.web.model import Said
+from supover.web.frame import Asked, Pages, asked, show
 
 pages = Pages()
 
@@ -292,24 +290,6 @@ HABITS: Final = """
 SHOWN_MODELS: Final = 30
 
 
-# What a model keeps of what lacks for it, as analytics.prediction_rules words it.
-LACKS: Final = (
-    say("At least %(least)s customers with an order: there are %(there)s."),
-    say("At least %(least)s days of orders: there are %(there)s."),
-    say("An order within the last %(days)s days: there is none."),
-    say("An order within the last %(days)s days: the last one came on %(day)s."),
-    say("Some customers with %(orders)s or more orders: there are none."),
-)
-
-
-def lacking(text: str) -> Said:
-    """What predictions lack, so that it can be told in the reader's language."""
-    for one in LACKS:
-        if found := re.fullmatch(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>[\\d-]+)", re.escape(one.text)), text):
-            return Said(one.text, found.groupdict())
-    return Said(text)
-
-
 @pages.get("/insights/churn", of="analytics.churn", search=True)
 async def show_churn(db: Reader, request: Asked) -> api.Raw:
     """Who may not come back, the most at stake first, and how far that can be believed."""
@@ -336,7 +316,7 @@ async def show_churn(db: Reader, request: Asked) -> api.Raw:
         charts=charts,
         model=model,
         models=models,
-        missing=[lacking(one) for one in ([predictions.NO_MODEL] if model is None else model.missing)],
+        missing=[predictions.NO_MODEL] if model is None else model.missing,
         found=found,
         following=following,
         habits=await _habits(db, [one.id for one in found], shop.today),

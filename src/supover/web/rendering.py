@@ -1,6 +1,7 @@
 """Templates become pages: the environment of each language, and how values are told to people."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ from markupsafe import Markup, escape
 from msgspec import UNSET
 
 from supover.kit import clock, money
+from supover.web import wordings
 from supover.web.model import LANGUAGES, Language, Said
 
 HERE: Final = Path(__file__).parent
@@ -271,7 +273,17 @@ def spelled(value: str | None) -> str:
 @pass_context
 def told(context: Context, text: str) -> str:
     """What a room says in English, such as what is wrong with a field, in the reader's language; text, whoever wrote it."""
-    return cast("Words", context["catalogue"]).gettext(text)
+    return _sentence(context, wordings.found(text))
+
+
+WEIGHT: Final = re.compile(r" \([+-][0-9.]+\)$")
+"""The bits behind a reason, as `duplicates.scoring.words` tells them."""
+
+
+@pass_context
+def reason(context: Context, text: str) -> str:
+    """Why two may be one, in the reader's language and without what it weighs."""
+    return told(context, WEIGHT.sub("", text))
 
 
 @pass_context
@@ -281,20 +293,12 @@ def in_words(context: Context, value: str | None) -> str:
 
 
 TONES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("ACTIVE", "delivered", "completed", "opted_in", "SUBSCRIBED", "done", "applied", "CHAMPIONS", "LOYAL", "low"), "good"
-    ),
-    **dict.fromkeys(
-        ("AT_RISK", "returned", "processing", "running", "queued", "pending", "shipped", "confirmed", "medium", "review", "ABOUT_TO_SLEEP",
-         "NEED_ATTENTION", "CANT_LOSE"), "warn",
-    ),
-    **dict.fromkeys(("BLOCKED", "cancelled", "failed", "dead", "refunded", "high", "LOST", "HIBERNATING"), "bad"),
-    **dict.fromkeys(("VIP", "automatic", "suggested"), "brand"),
+    "ACTIVE": "good", "VIP": "brand", "BLOCKED": "bad", "low": "good", "medium": "warn", "high": "bad",
 }  # fmt: skip
 
 
 def tone(code: str | None) -> str:
-    """Which tone a state has; it is always told in words, too."""
+    """Which tone a customer's status or a churn risk has; it is always told in words, too."""
     return TONES.get(code or "", "quiet")
 
 
@@ -387,6 +391,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "words": in_words,
     "sentences": sentences,
     "told": told,
+    "reason": reason,
     "tone": tone,
     "lines": lines,
     "json": as_json,
