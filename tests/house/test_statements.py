@@ -208,6 +208,7 @@ WHOLE: Final[Mapping[str, str]] = {
     "orders.rates.COUNT": COUNTS,
     "orders.rates.LACKING": "the index holds those without a rate only",
     "segments.commands.HOW_MANY": FEW_SEGMENTS,
+    "web.queries.DONE": FEW_SEGMENTS,
     "segments.counting.NOTE_DAYS": FEW_SEGMENTS,
     "segments.marks.MARK": "exists stops at the first segment",
     "segments.marks.MARK_BY": FEW_SEGMENTS,
