@@ -130,7 +130,7 @@ SAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "to": ["2025-01-20"],
     "actor": ["cli"],
     "action": ["orders.change"],
-    "customerId": [str(key("customer", 6))],
+    "customerId": [str(key("customer", 6)), str(key("customer", 5))],
     "connectionId": [str(key("channel", 2))],
     "topic": ["orders/create"],
     "subjectId": [str(key("customer", 6))],
@@ -193,7 +193,7 @@ class Asker:
         self.now = ""
         self.refused: list[str] = []
 
-    async def get(self, path: str, **params: str) -> httpx.Response:
+    async def get(self, path: str, **params: str | Sequence[str]) -> httpx.Response:
         """Asks; what is refused is noted."""
         asked = httpx.URL(path, params=params)
         self.now = f"GET {asked}"
@@ -218,7 +218,10 @@ class Asker:
         await self.get(path)
         for name, parameter in query.items():
             if name not in ("sort", "cursor", "limit"):
-                for value in values(parameter):
+                asked = values(parameter)
+                if len(asked) > 1 and any(schema.get("type") == "array" for schema in _schemas(parameter["schema"])):
+                    await self.get(path, **{name: asked})
+                for value in asked:
                     await self.get(path, **{name: value})
                     if "count" in query and name != "count":
                         await self.get(path, **{name: value, "count": "true"})

@@ -416,6 +416,7 @@ BY_HAND: Final = [
         "import_chunk.added import_chunk.committed_at import_chunk.created_ids import_chunk.last_id import_chunk.reverted_at",
     ),
     ("one job, or the newest ones until a page is full", "job.id job.kind job.singleton job.state job.worker"),
+    ("jobs that gave up are few, and those alone are looked at", "job.finished_at"),
     ("what the index of numbers found is looked at once more", "order.customer_id order.number"),
     ("walks on where most orders have a rate; those without one stand in an index", "order.exchange_rate"),
     (

@@ -1,10 +1,14 @@
 """Lists of orders and rates over HTTP: what they take, and how they go on."""
 
+import asyncpg
 import httpx
 import pytest
 
+from supover.kit import sql
 from supover.kit.db import Database
-from tests.makers import client, make_customer, make_order, make_workspace, pointers, told
+from supover.orders import queries
+from tests.house import plans
+from tests.makers import Workspace, client, make_customer, make_order, make_workspace, pointers, told
 
 
 async def found(api: httpx.AsyncClient, query: str) -> list[str]:
@@ -50,6 +54,34 @@ async def test_a_day_is_the_workspaces_and_the_last_one_is_included(db: Database
         for wrong in ("yesterday", "2026-02-30", "0001-01-01", "9999-12-31"):
             assert pointers(await api.get(f"/api/orders?placedFrom={wrong}")) == ["placedFrom"]
             assert pointers(await api.get(f"/api/orders?placedTo={wrong}")) == ["placedTo"]
+
+
+MANY = """
+    insert into data."order" (workspace_id, id, source, number, status, currency, total, placed_at)
+    select $1, gen_random_uuid(), 'API', case when n % 2 = 0 then '#' else '' end || n, 'confirmed', 'USD', 1, now()
+      from generate_series(10001, 20000) as n"""
+
+
+async def test_both_ways_to_write_a_number_are_looked_up_in_its_index(
+    shop: Workspace, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    page = sql.page(queries.SORTS, limit=None, sort=None, cursor=None)
+    tried = owner.transaction()
+    await tried.start()
+    await owner.execute("set local search_path = data, public")
+    await owner.execute(MANY, shop.id)
+    await owner.execute('analyze data."order"')
+    for number in ("#10101", "10101"):
+        where = queries.where_of(queries.Filters(number=number))
+        for statement in (
+            queries.COUNT.format(where=where.text()),
+            queries.LIST.format(where=where.text(), order=page.order(), limit=page.rows()),
+        ):
+            found = list(plans.nodes(await plans.custom_plan(owner, statement, [shop.id, *where.values])))
+            assert [one["Node Type"] for one in found if one.get("Relation Name") == "order"] == ["Bitmap Heap Scan"]
+            indexes = [one["Index Name"] for one in found if one["Node Type"] == "Bitmap Index Scan"]
+            assert indexes == ["order_number", "order_number"]
+    await tried.rollback()
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e400"])

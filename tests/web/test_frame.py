@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import httpx
 import pytest
 
@@ -12,7 +13,7 @@ from supover import web as web_package
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.web.rendering import STATIC
-from tests.makers import Workspace, client, make_customer, make_workspace
+from tests.makers import Workspace, client, make_customer, make_order, make_workspace
 from tests.web import sites
 
 
@@ -185,3 +186,61 @@ async def test_a_sign_in_leads_to_places_of_ours(db: Database, shop: Workspace, 
         browser.headers["Sec-Fetch-Site"] = "same-origin"
         form = {"email": person.email, "password": person.password, "next": wanted}
         assert (await browser.post("/sign-in", data=form)).headers["location"] == led
+# --- what went wrong -------------------------------------------------------------------------------------------------------
+
+FAIL_IMPORT = """
+    insert into data.import_run (workspace_id, id, kind, status, file_name, file_hash, options, actor, finished_at)
+    values ($1, $2, 'customers', 'failed', 'list.csv', '', '{}', 'cli', now())"""
+FAIL_EXPORT = """
+    insert into data.export_run (workspace_id, id, kind, format, status, asked, file_name, actor, finished_at)
+    values ($1, $2, 'customers', 'csv', 'failed', '{}', 'all.csv', 'cli', now())"""
+FAIL_JOB = """
+    insert into data.job (workspace_id, id, kind, args, state, finished_at)
+    values ($1, $2, 'segments.evaluate', '{}', 'dead', now())"""
+
+
+async def test_the_bell_counts_what_its_page_calls_new(
+    db: Database,
+    shop: Workspace,
+    api: httpx.AsyncClient,
+    web: httpx.AsyncClient,
+    owner: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    await make_order(api, number="nobodys")  # waits, and did not go wrong
+    async with sites.signed_in(db, shop, "viewer") as viewer:
+        assert [await told_by_bell(one) for one in (web, viewer)] == [(0, 0, 0), (0, 0, 0)]
+        for sql in (FAIL_EXPORT, FAIL_JOB):
+            await owner.execute(sql, shop.id, ids.new())
+        assert [await told_by_bell(one) for one in (web, viewer)] == [(2, 2, 0), (0, 0, 0)], (
+            "a viewer sees no exports, and jobs are for administrators"
+        )
+        await owner.execute(FAIL_IMPORT, shop.id, ids.new())
+        assert [await told_by_bell(one) for one in (web, viewer)] == [(3, 3, 1), (1, 1, 1)]
+        await web.post("/notifications/seen")
+        assert [await told_by_bell(one) for one in (web, viewer)] == [(0, 0, 0), (1, 1, 1)]
+
+
+async def told_by_bell(browser: httpx.AsyncClient) -> tuple[int, int, int]:
+    """What the bell says is new, what its page does, and the count beside the imports."""
+    page = (await browser.get("/notifications")).text
+    bell = page.partition('href="/notifications"')[2].partition("</a>")[0]
+    link = page.partition('href="/imports"')[2].partition("</a>")[0]
+    new, count = re.search(r'aria-label="Notifications, (\d+) new"', bell), re.search(r'class="count">(\d+)<', link)
+    assert ("bg-destructive" in bell) == bool(new)
+    return int(new[1]) if new else 0, page.count('data-tone="brand">New<'), int(count[1]) if count else 0
+
+
+# --- keys --------------------------------------------------------------------------------------------------------------------
+
+
+async def test_every_key_stands_in_the_list_of_keys(web: httpx.AsyncClient) -> None:
+    used = {
+        key
+        for template in (Path(web_package.__file__).parent / "templates").rglob("*.html")
+        for key in re.findall(r'data[-_]key="(.)"', template.read_text())
+    }
+    told = (await web.get("/customers")).text.partition('id="keys"')[2].partition("</dialog>")[0]
+    # What is pressed after g is another thing.
+    told = re.sub(r'<kbd class="kbd">g</kbd> <kbd class="kbd">.</kbd>', "", told)
+    assert used == {"a", "c", "e", "f", "m", "n", "r", "s", "t", "y"}
+    assert used - set(re.findall(r'<kbd class="kbd">(.)</kbd>', told)) == set()

@@ -1,5 +1,6 @@
 """The pages of orders and exchange rates, without scripts."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -73,12 +74,50 @@ async def test_orders_are_found_by_whose_they_are(api: httpx.AsyncClient, web: h
     assert len(several["data"]) == 3
 
 
+async def test_a_number_is_found_with_its_mark_and_without(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann #1 Lee")
+    for number in ("#1001", "1001", "2002", "100%1"):
+        await make_order(api, ann, number=number)
+    for words, found in [
+        ("1001", {"#1001", "1001"}),
+        ("#1001", {"#1001", "1001"}),
+        (" #10 ", {"#1001", "1001", "100%1"}),
+        ("100%", {"100%1"}),
+        ("#", {"#1001"}),
+    ]:
+        page = (await web.get("/orders", params={"search": words})).text
+        assert {one for one in ("#1001", "1001", "2002", "100%1") if f">{one}<" in page} == found, words
+        assert f"Number begins with {words.strip()}" in page
+        listed = told(await api.get("/api/orders", params={"number": words}))
+        assert {one["number"] for one in listed["data"]} == found
+        palette = (await web.get("/palette", params={"q": words})).text
+        assert len(words) == 1 or {one for one in ("#1001", "1001", "2002", "100%1") if f">{one}<" in palette} == found
+
+
+async def test_what_a_list_is_narrowed_by_stays_in_its_form(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    ann = await make_customer(api)
+    asked = [
+        ("status", "pending"), ("status", "returned"), ("onHold", "false"), ("needsReview", "false"), ("rateMissing", "false"),
+        ("customerId", ann["id"]), ("sort", "total"),
+    ]  # fmt: skip
+    page = (await web.get("/orders", params=[*asked, ("cursor", "")])).text
+    form = page.partition('<form method="get" action="/orders"')[2].partition("</form>")[0]
+    ticked = re.findall(r'type="checkbox" name="(\w+)" value="([^"]+)" checked', form)
+    hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', form)
+    chosen = [
+        (name, value)
+        for name, options in re.findall(r'<select[^>]* name="(\w+)">(.*?)</select>', form, re.DOTALL)
+        for value in re.findall(r'value="([^"]+)" selected', options)
+    ]
+    assert sorted([*ticked, *chosen, *hidden]) == sorted(asked)
+
+
 async def test_what_is_listed_can_be_exported(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
     ann = await make_customer(api, name="Ann Lee")
     await make_order(api, ann, number="#1001", source="ETSY")
     for asked, passed_on in [
         ("source=ETSY&sort=total", "source=ETSY"),
-        ("search=1001", "number=%231001"),
+        ("search=1001", "number=1001"),
         ("search=ann", f"customerId={ann['id']}"),
     ]:
         page = (await web.get(f"/orders?{asked}")).text

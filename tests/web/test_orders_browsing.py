@@ -104,3 +104,26 @@ async def test_filters_of_orders_narrow_as_they_are_chosen(
         assert "source=SHOPIFY" in page.url
         await page.get_by_role("link", name="Without the filter Shopify").click()
         await expect(found).to_contain_text("2 orders")
+        # What stands in the address stays while one types on, and so does the place where one types.
+        await visit.go("/orders?status=confirmed&status=pending&needsReview=false&rateMissing=false")
+        await page.keyboard.press("/")
+        await page.keyboard.type("101")
+        await page.keyboard.press("ArrowLeft")
+        await expect(found).to_contain_text("No order fits")
+        await page.keyboard.press("0")
+        await expect(found).to_contain_text("1 order")
+        await expect(page.get_by_label("Search for orders")).to_have_value("1001")
+        await expect(page.get_by_label("Search for orders")).to_be_focused()
+        assert page.url.count("status=") == 2
+        for told in ("Confirmed", "Pending", "With a customer", "With a rate"):
+            await expect(page.get_by_role("link", name=f"Without the filter {told}")).to_be_visible()
+        await page.get_by_role("button", name="Status").click()
+        await visit.check()
+        await page.get_by_role("checkbox", name="Pending").click()
+        await expect(page.get_by_role("link", name="Without the filter Pending")).to_have_count(0)
+        await expect(page.get_by_role("checkbox", name="Pending")).to_be_focused()
+        # Tabs follow, too.
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="More filters").click()
+        await page.get_by_label("Exchange rate").select_option("Waiting for a rate")
+        await expect(page.locator(".views [aria-current]")).to_contain_text("Waiting for a rate")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from supover.customers.model import Address, Customer, CustomerMerged, CustomerNotFound, Status
-from supover.customers.rules import PREFIX_LENGTH, Term
+from supover.customers.rules import NUMBER_MARKS, PREFIX_LENGTH, Term
 from supover.kit import filters, text
 from supover.kit.db import Reader, Tx
 from supover.kit.sql import Page, Sort, Where, like
@@ -232,10 +232,6 @@ _NUMBERED: Final = """(select o.customer_id from "order" o
              order by lower(o.number) using ~<~ limit 1000)"""
 
 
-MARKS: Final = ("", "#")
-"""What may stand before an order's number."""
-
-
 def _add_term(where: Where, term: Term) -> None:
     found = where.arg(term.text)
     if term.exact:
@@ -254,9 +250,9 @@ def _add_term(where: Where, term: Term) -> None:
         )
     if term.number is not None:
         if term.exact or len(term.number) <= PREFIX_LENGTH:
-            asked = [f"= lower({where.arg(mark + term.number)})" for mark in MARKS]
+            asked = [f"= lower({where.arg(mark + term.number)})" for mark in NUMBER_MARKS]
         else:
-            asked = [f"like lower({where.arg(mark + like(term.number) + '%')})" for mark in MARKS]
+            asked = [f"like lower({where.arg(mark + like(term.number) + '%')})" for mark in NUMBER_MARKS]
         # Each by itself: two beginnings in one condition would be looked for in every order of the workspace.
         found = " union all ".join(_NUMBERED.replace("{is_number}", is_number) for is_number in asked)
         ways.append(f"c.id = any(array({found}))")

@@ -208,6 +208,8 @@ def _comparable(value: object) -> object:
 SEARCH_LENGTH: Final = 200
 MAX_TERMS: Final = 10
 PREFIX_LENGTH: Final = 2
+NUMBER_MARKS: Final = ("", "#")
+"""What may stand before an order's number: some shops write it, and people do or do not."""
 _TOKENS: Final = re.compile(r'"([^"]*)"|(\S+)')
 _DIALLED: Final = re.compile(r"[+\d\s().\-‐‑‒–—−/]+")
 # +44 (0)20 …: the zero is dialled within the country only.

@@ -80,7 +80,10 @@ ToQuery = Annotated[
     ),
 ]
 NumberQuery = Annotated[
-    str | None, QueryParameter(name="number", required=False, description="The number or its beginning.")
+    str | None,
+    QueryParameter(
+        name="number", required=False, description="The number or its beginning, with or without a # before it."
+    ),
 ]
 SortQuery = Annotated[
     str | None, QueryParameter(name="sort", required=False, description="placedAt, total or createdAt; - descends.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
+from supover.customers.rules import NUMBER_MARKS
 from supover.kit import money
 from supover.kit.problems import FieldError
 from supover.orders.model import OrderStatus
@@ -82,6 +83,13 @@ def in_words(method: str, evidence: Mapping[str, Any]) -> list[str]:
         who = f" with customer {one['customerId']}" if "customerId" in one else ""
         said.append(f"The {what}{who} did not count: {why}." if what else f"{why[:1].upper()}{why[1:]}.")
     return said
+
+
+def spellings(number: str) -> list[str]:
+    """How a number may be written that somebody asks for, with its mark or without; nothing of nothing."""
+    asked = number.strip()
+    bare = asked.removeprefix("#")
+    return [mark + bare for mark in NUMBER_MARKS if mark + bare] if asked else []
 
 
 def is_rate(rate: Decimal) -> bool:

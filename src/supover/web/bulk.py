@@ -9,6 +9,7 @@ from supover.bulk.routes import FIRST
 from supover.kit import api, sql
 from supover.kit.db import Reader, Tx
 from supover.web.frame import Asked, Pages, back, see, show
+from supover.web.queries import people
 
 pages = Pages()
 
@@ -24,20 +25,14 @@ async def show_actions(db: Reader, request: Asked) -> api.Raw:
     return await show(request, db, "bulk/list.html", found=found, following=following)
 
 
-NAMES: Final = """
-    select c.id, coalesce(c.name, c.email, c.phone)
-      from customer c
-     where c.workspace_id = $1 and c.id = any($2::uuid[])"""
-
-
 @pages.get("/bulk/{id:uuid}", of="bulk.find")
 async def show_action(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """One action: how far it is, who failed and why, and what undoing it left as it is."""
     one = await queries.find(db, id)
     failed = await queries.results(db, id, "failed", FIRST, MOST_FAILED) if one.failed else []
     kept = await queries.kept(db, id, FIRST, MOST_FAILED) if one.kept else []
-    ids = [row.customer_id for row in (*failed, *kept)]
-    names = dict(await db.rows(NAMES, ids)) if ids else {}
+    who = await people(db, (row.customer_id for row in (*failed, *kept)))
+    names = {id: one.called for id, one in who.items()}
     return await show(
         request, db, "bulk/one.html", one=one, failed=failed, kept=kept, names=names, busy=one.status in BUSY,
         share=_share(one), most=MOST_FAILED,

@@ -43,8 +43,8 @@ class Seen(msgspec.Struct, frozen=True):
 class Me(msgspec.Struct, frozen=True, kw_only=True):
     """Who looks at a page, where, in which language and time zone, and what waits for them.
 
-    `duplicates` and `reviews` are pairs and orders that wait to be looked at, `failed` imports, exports and jobs of late that
-    failed; each is told up to 100.
+    `duplicates` and `reviews` are pairs and orders that wait to be looked at, `failed` the imports, exports and jobs that failed
+    since notifications were marked as seen, `failed_imports` those of them that are imports; each kind is counted up to 100.
     """
 
     id: UUID
@@ -61,6 +61,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime | None
     duplicates: int
     reviews: int
+    failed_imports: int
     failed: int
 
     def may(self, permission: str) -> bool:

@@ -30,6 +30,7 @@ from supover.orders.model import (
 )
 from supover.orders.rates import Rate
 from supover.web.frame import Asked, Pages, asked, caller_of, see, show
+from supover.web.queries import people
 from supover.web.rendering import SOURCES
 
 pages = Pages()
@@ -60,29 +61,9 @@ class List(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     cursor: str | None = None
 
 
-class Person(msgspec.Struct, frozen=True):
-    """Whose an order is."""
-
-    id: UUID
-    name: str | None
-    email: str | None
-    phone: str | None
-    status: str
-    is_deleted: bool
-
-
-PEOPLE: Final = """
-    select c.id, c.name, c.email, c.phone, c.status, c.deleted_at is not null
-      from customer c
-     where c.workspace_id = $1 and c.id = any($2::uuid[])"""
 # Beside a tab more than a hundred is not told.
 WITHOUT_RATE: Final = """
     select count(*) from (select 1 from "order" o where o.workspace_id = $1 and o.exchange_rate is null limit 100) as o"""
-
-
-async def _people(db: Reader, wanted: Sequence[UUID | None]) -> dict[UUID, Person]:
-    asked_for = list({id for id in wanted if id is not None})
-    return {one.id: one for one in await db.all(Person, PEOPLE, asked_for)} if asked_for else {}
 
 
 async def _listed(
@@ -109,11 +90,9 @@ async def _found(db: Reader, given: List) -> Found:
     here = [given.customer_id] if given.customer_id else None
     if not words:
         return Found(await _listed(db, given, whose=here), whose=here or ())
-    # Some shops write a mark before their numbers, and people do or do not.
-    for number in (words, words[1:] if words.startswith("#") else f"#{words}"):
-        listed = await _listed(db, given, number, here)
-        if listed.data:
-            return Found(listed, number, here or ())
+    listed = await _listed(db, given, words, here)
+    if listed.data:
+        return Found(listed, words, here or ())
     meant = [] if here else [one.id for one in await _candidates(db, words, MEANT)]
     return Found(await _listed(db, given, whose=meant), whose=meant) if meant else Found(listed, words, here or ())
 
@@ -124,7 +103,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     given = asked(request, List)
     found = await _found(db, given)
     listed = found.listed
-    people = await _people(db, [given.customer_id, *(order.customer_id for order in listed.data)])
+    known = await people(db, [given.customer_id, *(order.customer_id for order in listed.data)])
     return await show(
         request,
         db,
@@ -136,7 +115,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         number=found.number,
         whose=found.whose,
         is_cut=len(found.whose) == MEANT,
-        people=people,
+        people=known,
         sources=SOURCES,
         statuses=rules.STATUSES,
         without_rate=await db.value(WITHOUT_RATE),
@@ -187,7 +166,7 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
         for status in rules.STATUSES
         if status not in moves and status != order.status
     ]
-    people = await _people(db, [order.customer_id, *named])
+    known = await people(db, [order.customer_id, *named])
     wanted = given.find or (order.email or order.name or "" if order.needs_review else "")
     return await show(
         request,
@@ -195,8 +174,8 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
         "orders/one.html",
         given=given,
         order=order,
-        people=people,
-        named={str(one.id): one for one in people.values()},
+        people=known,
+        named={str(one.id): one for one in known.values()},
         why=why,
         refunds=await queries.refunds(db, id) if order.refunded else [],
         refund_id=f"web-{ids.new()}",

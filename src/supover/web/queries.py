@@ -20,7 +20,16 @@ FIND_ME: Final = """
            (select count(*)
               from (select 1 from import_run i
                      where i.workspace_id = $1 and i.status = 'failed' and i.finished_at > coalesce(p.seen_at, '-infinity')
-                     limit 100) as i)
+                     limit 100) as i),
+           (select count(*)
+              from (select 1 from export_run x
+                     where x.workspace_id = $1 and x.status = 'failed' and x.deleted_at is null
+                       and x.finished_at > coalesce(p.seen_at, '-infinity')
+                     limit 100) as x),
+           (select count(*)
+              from (select 1 from job j
+                     where j.workspace_id = $1 and j.state = 'dead' and j.finished_at > coalesce(p.seen_at, '-infinity')
+                     limit 100) as j)
       from (select 1) as one
       left join web_preference p on p.workspace_id = $1 and p.staff_id = $2"""
 
@@ -40,7 +49,8 @@ async def find_me(db: Reader, caller: Caller, wanted: Language) -> Me:
     here = next((choice for choice in choices if choice.id == caller.workspace_id), None)
     if here is None or caller.id is None:
         raise NoWorkspace
-    [(language, timezone, columns, seen_at, duplicates, reviews, failed)] = await db.rows(FIND_ME, caller.id)
+    [(language, timezone, columns, seen_at, *counts)] = await db.rows(FIND_ME, caller.id)
+    duplicates, reviews, imports, exports, jobs = counts
     return Me(
         id=caller.id,
         name=caller.name,
@@ -56,7 +66,12 @@ async def find_me(db: Reader, caller: Caller, wanted: Language) -> Me:
         seen_at=seen_at,
         duplicates=duplicates,
         reviews=reviews,
-        failed=failed,
+        failed_imports=imports,
+        failed=sum(
+            count
+            for count, needed in ((imports, "imports:read"), (exports, "exports:read"), (jobs, "admin"))
+            if caller.may(needed)
+        ),
     )
 
 
@@ -153,7 +168,7 @@ PEOPLE: Final = """
      where c.workspace_id = $1 and c.id = any($2::uuid[])"""
 
 
-async def people(db: Reader, customer_ids: Iterable[UUID]) -> dict[UUID, Person]:
-    """These customers by their ids, as far as they are known."""
-    wanted = list(set(customer_ids))
+async def people(db: Reader, customer_ids: Iterable[UUID | None]) -> dict[UUID, Person]:
+    """These customers by their ids, as far as they are known; None is nobody."""
+    wanted = list({id for id in customer_ids if id is not None})
     return {one.id: one for one in await db.all(Person, PEOPLE, wanted)} if wanted else {}
