@@ -186,6 +186,8 @@ async def test_a_sign_in_leads_to_places_of_ours(db: Database, shop: Workspace, 
         browser.headers["Sec-Fetch-Site"] = "same-origin"
         form = {"email": person.email, "password": person.password, "next": wanted}
         assert (await browser.post("/sign-in", data=form)).headers["location"] == led
+
+
 # --- what went wrong -------------------------------------------------------------------------------------------------------
 
 FAIL_IMPORT = """
