@@ -208,7 +208,6 @@ WHOLE: Final[Mapping[str, str]] = {
     "orders.rates.COUNT": COUNTS,
     "orders.rates.LACKING": "the index holds those without a rate only",
     "segments.commands.HOW_MANY": FEW_SEGMENTS,
-    "web.queries.DONE": FEW_SEGMENTS,
     "segments.counting.NOTE_DAYS": FEW_SEGMENTS,
     "segments.marks.MARK": "exists stops at the first segment",
     "segments.marks.MARK_BY": FEW_SEGMENTS,
@@ -265,6 +264,7 @@ BY_HAND: Final = [
         "customer_rfm.recency order.net_value order.shop order_line.quantity order_line.title order_line.unit_price",
     ),
     ("one customer has one first day", "customer_day.is_first"),
+    ("a workspace has at most five hundred segments, and the first that is its own is enough", "segment.built_in"),
     (
         "of orders of nobody, which are few, the days are told exactly where an index bounds them roughly",
         "order.placed_at",

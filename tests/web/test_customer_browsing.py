@@ -55,6 +55,7 @@ async def test_fields_are_edited_by_keyboard_and_by_two_at_once(
     assert told(await api.get(f"/api{at}"))["customFields"] == {"tier": "B"}
 
 
+@pytest.mark.soak
 async def test_tags_notes_a_picture_and_what_can_be_taken_back(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:
@@ -116,6 +117,7 @@ async def test_tags_notes_a_picture_and_what_can_be_taken_back(
         await expect(heading).to_contain_text("Ann Lee")
 
 
+@pytest.mark.soak
 async def test_an_address_follows_its_country_and_the_timeline_goes_back(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:

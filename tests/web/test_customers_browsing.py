@@ -117,6 +117,7 @@ async def test_who_is_chosen_is_never_somebody_else(
         assert told(await api.get(f"/api/customers/{people[0]['id']}"))["tags"] == []
 
 
+@pytest.mark.soak
 async def test_all_who_fit_are_changed_and_it_is_undone(
     browser: Browser, site: str, db: Database, api: httpx.AsyncClient, person: Person,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,6 +159,7 @@ async def test_all_who_fit_are_changed_and_it_is_undone(
         assert told(await api.get(tagged))["total"] == 0
 
 
+@pytest.mark.soak
 async def test_columns_and_views_are_as_somebody_left_them(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:
@@ -216,6 +218,7 @@ async def test_columns_and_views_are_as_somebody_left_them(
         await expect(page.locator(".toast-note")).to_contain_text("The view “Every Ann” was deleted.")
 
 
+@pytest.mark.soak
 async def test_a_customer_is_added_by_keys_and_nothing_overflows(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:

@@ -51,6 +51,7 @@ async def test_every_page_of_insights_is_looked_at(
             await visit.check()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("phone", [False, True], ids=["wide", "phone"])
 async def test_the_pages_of_an_empty_shop_are_looked_at(
     browser: Browser, site: str, person: Person, phone: bool
@@ -109,6 +110,7 @@ async def test_the_cohorts_of_a_shop_are_read_by_keyboard(
         await expect(page.get_by_role("heading", name="Share who ordered again in each month")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_a_country_is_opened_from_the_map_by_keyboard(
     browser: Browser, site: str, db: Database, shop: Workspace, person: Person
 ) -> None:
@@ -125,6 +127,7 @@ async def test_a_country_is_opened_from_the_map_by_keyboard(
         await expect(page.get_by_role("heading", name="Countries")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_days_are_chosen_without_leaving_the_page(
     browser: Browser, site: str, db: Database, shop: Workspace, person: Person
 ) -> None:

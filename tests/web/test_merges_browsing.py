@@ -97,6 +97,7 @@ async def test_duplicates_are_found_merged_and_taken_apart_by_keyboard(
         await expect(page.locator("#decide")).to_contain_text("Ray")
 
 
+@pytest.mark.soak
 async def test_a_viewer_looks_and_has_nothing_to_press(
     browser: Browser, site: str, api: httpx.AsyncClient, db: Database, shop: Workspace
 ) -> None:

@@ -64,6 +64,7 @@ async def test_an_order_is_refunded_by_keyboard(
         await expect(page.locator(".order-steps [aria-current]")).to_have_text("Processing")
 
 
+@pytest.mark.soak
 async def test_a_review_is_resolved_and_a_rate_set(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:
@@ -86,6 +87,7 @@ async def test_a_review_is_resolved_and_a_rate_set(
         await expect(page.get_by_text("No order waits for review")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_filters_of_orders_narrow_as_they_are_chosen(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:

@@ -87,6 +87,7 @@ async def test_a_segment_is_built_by_keyboard(
         await expect(page.locator(".toast-note")).to_contain_text("The segment was made.")
 
 
+@pytest.mark.soak
 async def test_a_group_is_filled_and_emptied_with_undo(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:

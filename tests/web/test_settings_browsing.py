@@ -47,6 +47,7 @@ async def test_the_settings_are_looked_at(
             await visit.check()
 
 
+@pytest.mark.soak
 async def test_a_key_is_made_by_keyboard_seen_once_and_used(
     browser: Browser, site: str, db: Database, person: Person
 ) -> None:
@@ -108,6 +109,7 @@ async def test_the_second_step_is_enrolled_and_signed_in_with(browser: Browser, 
         await expect(page.get_by_text("10 recovery codes left")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_changes_of_tags_are_followed_until_they_end(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person, shop: Workspace
 ) -> None:
