@@ -4141,7 +4141,9 @@ CREATE INDEX custom_field_value_text ON data.custom_field_value USING btree (wor
 
 CREATE INDEX customer_avatar ON data.customer USING btree (workspace_id, avatar_key) WHERE (avatar_key IS NOT NULL);
 
-CREATE INDEX customer_country ON data.customer USING btree (workspace_id, lower(country), id) WHERE (country IS NOT NULL);
+CREATE INDEX customer_country ON data.customer USING btree (workspace_id, lower(country), id) INCLUDE (country) WHERE ((country IS NOT NULL) AND (deleted_at IS NULL));
+
+COMMENT ON INDEX data.customer_country IS 'Who lives in a country, and how many.';
 
 CREATE INDEX customer_created ON data.customer USING btree (workspace_id, created_at DESC, id DESC);
 
@@ -4165,9 +4167,9 @@ CREATE INDEX customer_journal_customer ON data.customer_journal USING btree (wor
 
 CREATE INDEX customer_journal_left ON data.customer_journal USING btree (workspace_id, act_id, customer_id) WHERE (undone_at IS NULL);
 
-CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) INCLUDE (status, source) WHERE (deleted_at IS NULL);
+CREATE INDEX customer_living ON data.customer USING btree (workspace_id, id) WHERE (deleted_at IS NULL);
 
-COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of, and how many have a status or come from a source.';
+COMMENT ON INDEX data.customer_living IS 'Everybody whom a filter is asked of.';
 
 CREATE INDEX customer_merge_duplicates ON data.customer_merge USING gin (workspace_id, duplicate_ids);
 
@@ -4200,6 +4202,10 @@ CREATE INDEX customer_rfm_group ON data.customer_rfm USING btree (workspace_id, 
 CREATE INDEX customer_search ON data.customer USING gin (workspace_id, search ext.gin_trgm_ops);
 
 CREATE INDEX customer_stale_customer ON data.customer_stale USING btree (workspace_id, customer_id);
+
+CREATE INDEX customer_state ON data.customer USING btree (workspace_id, status, source) WHERE (deleted_at IS NULL);
+
+COMMENT ON INDEX data.customer_state IS 'How many there are, have a status, or come from a source.';
 
 CREATE INDEX customer_status ON data.customer USING btree (workspace_id, status, created_at DESC, id DESC) WHERE (status <> 'ACTIVE'::text);
 

@@ -48,6 +48,14 @@ class Segment(msgspec.Struct, frozen=True, rename="camel"):
     version: int
 
 
+class Named(msgspec.Struct, frozen=True):
+    """A segment as it is chosen from a list."""
+
+    id: UUID
+    name: str
+    kind: Kind
+
+
 class Rule(msgspec.Struct, frozen=True):
     """What of a segment its evaluation needs."""
 

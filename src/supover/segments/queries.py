@@ -13,7 +13,7 @@ from supover.customers.model import Customer
 from supover.kit import clock, filters
 from supover.kit.db import Reader
 from supover.kit.sql import Page, Sort, Where
-from supover.segments.model import Growth, Membership, Segment, SegmentNotFound
+from supover.segments.model import Growth, Membership, Named, Segment, SegmentNotFound
 
 # --- segments --------------------------------------------------------------------------------------------------------
 
@@ -127,6 +127,19 @@ async def _described(db: Reader, found: Sequence[Segment], scope: filters.Scope 
             return None
 
     return [msgspec.structs.replace(segment, filter_description=await words(segment)) for segment in found]
+
+
+NAMES: Final = """
+    select g.id, g.name, g.kind
+      from segment g
+     where g.workspace_id = $1
+     order by lower(g.name), g.id
+     limit $2"""
+
+
+async def names(db: Reader, most: int) -> list[Named]:
+    """What the segments are called, by name; so many at most."""
+    return await db.all(Named, NAMES, most)
 
 
 # --- who is in one ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The list of customers: what it is narrowed by, its columns, its saved views, and what is done to those who are chosen."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -60,8 +61,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     kept, _, _ = await views.search(
         db, sql.page(views.SORTS, limit=MOST_VIEWS, sort=None, cursor=None), caller_of(request).actor
     )
-    page = sql.page(segment_queries.SORTS, limit=MOST_SEGMENTS, sort=None, cursor=None)
-    groups, _, _ = await segment_queries.search(db, page, name="", kind=None)
+    groups = await segment_queries.names(db, MOST_SEGMENTS)
     here = urlencode([one for one in params if one[0] not in _OF_A_PAGE])
     return await show(
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
@@ -100,6 +100,7 @@ def _open(kept: Sequence[View], here: str) -> View | None:
     return next((one for one in kept if one.query.removeprefix("?") == here), None)
 
 
+@lru_cache
 def country_names(locale: Any) -> list[tuple[str, str]]:
     """Codes and names of countries, by name in a language."""
     names: Mapping[str, str] = locale.territories

@@ -304,8 +304,13 @@ def tone(code: str | None) -> str:
 
 def icon(name: str, label: str = "") -> Markup:
     """A drawing; one with a label is read aloud."""
+    return _drawn(asset("icons.svg"), name, label)
+
+
+@lru_cache(maxsize=1024)
+def _drawn(sprite: str, name: str, label: str) -> Markup:
     told = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    return Markup('<svg class="icon" {}><use href="{}#{}"/></svg>').format(told, asset("icons.svg"), name)
+    return Markup('<svg class="icon" {}><use href="{}#{}"/></svg>').format(told, sprite, name)
 
 
 def asset(name: str) -> str:
@@ -329,13 +334,11 @@ def _version(name: str, at: int) -> str:
 def attributes(given: Mapping[str, object]) -> Markup:
     """HTML attributes: True stands alone, None and False are left out, `hx_get` becomes hx-get."""
     parts = [
-        Markup(" {}").format(name.replace("_", "-"))
-        if value is True
-        else Markup(' {}="{}"').format(name.replace("_", "-"), value)
+        f" {escape(name.replace('_', '-'))}" if value is True else f' {escape(name.replace("_", "-"))}="{escape(value)}"'
         for name, value in given.items()
         if value is not None and value is not False and value is not UNSET
     ]
-    return Markup("").join(parts)
+    return Markup("".join(parts))
 
 
 def lines(value: str | None) -> Markup:
