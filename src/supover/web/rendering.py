@@ -334,7 +334,9 @@ def _version(name: str, at: int) -> str:
 def attributes(given: Mapping[str, object]) -> Markup:
     """HTML attributes: True stands alone, None and False are left out, `hx_get` becomes hx-get."""
     parts = [
-        f" {escape(name.replace('_', '-'))}" if value is True else f' {escape(name.replace("_", "-"))}="{escape(value)}"'
+        f" {escape(name.replace('_', '-'))}"
+        if value is True
+        else f' {escape(name.replace("_", "-"))}="{escape(value)}"'
         for name, value in given.items()
         if value is not None and value is not False and value is not UNSET
     ]
