@@ -13,16 +13,11 @@ from supover.imports import commands, jobs
 from supover.kit import ids
 from supover.kit.db import Database
 from supover.kit.jobs import GiveUp, JobContext
-from tests.makers import Json, Workspace, application, make_workspace, pointers, told
+from tests.makers import Json, Workspace, application, pointers, told
 
 HEAD = "externalId,placedAt,total,email\n"
 GOOD = HEAD + "".join(f"{n},2026-03-01,1.00,b{n}@mail.example\n" for n in range(5))
 MIXED = HEAD + "1,2026-03-01,1.00,a@mail.example\n2,2026-03-01,ten,=b@mail.example\n3,never,1.00,c@mail.example\n"
-
-
-@pytest.fixture
-async def shop(db: Database) -> Workspace:
-    return await make_workspace(db)
 
 
 @pytest.fixture(autouse=True)
