@@ -1,5 +1,5 @@
 """Each test has a shop of its own, and a client with its key."""
 
-from tests.makers import api
+from tests.makers import api, shop
 
-__all__ = ["api"]
+__all__ = ["api", "shop"]
