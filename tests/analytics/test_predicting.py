@@ -181,7 +181,7 @@ def all_finite(given_facts: serving.Facts, method: bgnbd.Method) -> None:
 
 @pytest.mark.timeout(240)
 @given(st.lists(rows(), max_size=12))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_nothing_is_ever_infinite_or_no_number(given_rows: list[Row]) -> None:
     all_finite(facts(given_rows), "map")
     all_finite(facts(given_rows), "ml")

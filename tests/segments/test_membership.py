@@ -143,7 +143,7 @@ class Walk:
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_customer_by_customer_is_as_everybody_at_once(steps: list[tuple[str, int]], db: Database) -> None:
     shop = await make_workspace(db)
     async with client(db, shop.key) as api:

@@ -118,6 +118,23 @@ async def test_an_erased_customer_offers_no_way_back(
     assert ("was erased" in page, "/restore" in page, "Ann Lee" in page) == (True, False, False)
 
 
+async def test_who_is_to_be_erased_is_told_so(
+    api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    assert "will be erased" not in (await web.get(f"/customers/{ann['id']}")).text
+    asked = told(await api.post(f"/api/customers/{ann['id']}/privacy/erase", json={"delayDays": 30}), 202)
+    page = (await web.get(f"/customers/{ann['id']}")).text
+    assert "This customer will be erased for good on" in page
+    assert f'href="/settings/privacy/{asked["id"]}"' in page
+    async with sites.signed_in(db, shop, "viewer") as viewer:
+        page = (await viewer.get(f"/customers/{ann['id']}")).text
+    assert "will be erased" in page
+    assert asked["id"] not in page
+    await api.delete(f"/api/privacy/requests/{asked['id']}")
+    assert "will be erased" not in (await web.get(f"/customers/{ann['id']}")).text
+
+
 async def test_a_merged_customer_leads_on_to_the_survivor(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
     a, b = [(await make_customer(api, name=name))["id"] for name in ("Ann Lee", "Ann Leigh")]
     told(await api.post("/api/customers/merge", json={"primaryId": a, "duplicateIds": [b]}))

@@ -59,6 +59,23 @@ async def test_a_view_is_saved_renamed_and_deleted(web: httpx.AsyncClient) -> No
     assert "Dear to us" not in (await web.get("/customers")).text
 
 
+async def test_a_view_is_let_show_what_is_on_the_screen(
+    web: httpx.AsyncClient, api: httpx.AsyncClient, db: Database, shop: Workspace
+) -> None:
+    await web.post("/customers/views", data={"name": "Dear to us", "query": "status=VIP", "isShared": "true"})
+    other = "/customers?status=VIP&country=FR"
+    [path] = set(re.findall(r'action="(/customers/views/[0-9a-f-]+)"', (await web.get(other)).text))
+    answer = await web.post(path, data={"query": "status=VIP&country=FR"})
+    assert answer.headers["location"] == other
+    [view] = told(await api.get("/api/views"))["data"]
+    assert (view["name"], view["query"], view["isShared"]) == ("Dear to us", "status=VIP&country=FR", True)
+    # Whoever may not change it is not offered to.
+    async with sites.signed_in(db, shop, "agent") as agent:
+        page = (await agent.get("/customers?country=FR")).text
+    assert "Dear to us" in page
+    assert "/customers/views/" not in page
+
+
 async def test_several_are_tagged_and_it_is_undone(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
     chosen = [(await make_customer(api, name=name))["id"] for name in ("Ann Lee", "Bob Ray")]
     answer = await web.post("/customers/bulk", data={"action": "tag", "tags": "b2b, big", "id": chosen})

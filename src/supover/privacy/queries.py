@@ -61,6 +61,18 @@ async def of_customers(db: Reader, customer_ids: Sequence[UUID]) -> list[Found]:
     return [_found(row) for row in await db.rows(OF_CUSTOMER, list(customer_ids))]
 
 
+TO_BE_ERASED: Final = """
+    select r.id, r.run_at
+      from privacy_request r
+     where r.workspace_id = $1 and r.customer_id = $2 and r.kind = 'erase' and r.status = 'pending'"""
+
+
+async def to_be_erased(db: Reader, customer_id: UUID) -> tuple[UUID, datetime] | None:
+    """The request that this customer is erased by, and when it runs; None where nobody asked for it."""
+    rows = await db.rows(TO_BE_ERASED, customer_id)
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
 SORTS: Final = (
     Sort("createdAt", "r.created_at", "r.id", datetime, descending_first=True),
     Sort("dueAt", "r.due_at", "r.id", datetime),

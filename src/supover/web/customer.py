@@ -122,6 +122,7 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
     happened = await _happened(db, id, given, LATELY)
     return await show(
         request, db, "customers/profile.html", c=customer, tab="overview", notes=written, older=older,
+        erasure=await privacy.to_be_erased(db, id),
         figures=found, orders=bought, segments=groups,
         duplicates=alike, fields=await _fields(db, customer), spark=drawn([one.amount for one in _year(found)]),
         year=_year(found), countries=country_names, quality=_qualities(customer), given=given, shows=SHOWS, **happened,
