@@ -4283,7 +4283,9 @@ CREATE INDEX order_hold ON data."order" USING btree (workspace_id, placed_at DES
 
 CREATE INDEX order_line_sku ON data.order_line USING btree (workspace_id, sku, order_id) WHERE (sku IS NOT NULL);
 
-CREATE INDEX order_number ON data."order" USING btree (workspace_id, lower(number) text_pattern_ops) WHERE (number IS NOT NULL);
+CREATE INDEX order_number ON data."order" USING btree (workspace_id, lower(COALESCE(number, external_id)) text_pattern_ops) WHERE (COALESCE(number, external_id) IS NOT NULL);
+
+COMMENT ON INDEX data.order_number IS 'What an order is called: its number, or its id in the shop where it has none.';
 
 CREATE INDEX order_placed ON data."order" USING btree (workspace_id, placed_at DESC, id DESC);
 

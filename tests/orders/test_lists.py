@@ -62,6 +62,17 @@ MANY = """
       from generate_series(10001, 20000) as n"""
 
 
+async def test_an_order_without_a_number_is_found_by_its_id_in_the_shop(api: httpx.AsyncClient) -> None:
+    ann = await make_customer(api, name="Ann Lee")
+    made = await make_order(api, ann, source="ETSY", externalId="Etsy-77001")
+    numbered = await make_order(api, ann, source="ETSY", externalId="88001", number="#99001")
+    assert [one["id"] for one in told(await api.get("/api/orders?number=etsy-77"))["data"]] == [made["id"]]
+    assert [one["id"] for one in told(await api.get("/api/orders?number=99001"))["data"]] == [numbered["id"]]
+    assert told(await api.get("/api/orders?number=88001"))["data"] == []
+    placed = [e for e in told(await api.get(f"/api/customers/{ann['id']}/timeline"))["data"] if e["type"] == "OrderPlaced"]
+    assert {e["orderNumber"] for e in placed} == {"Etsy-77001", "#99001"}
+
+
 async def test_both_ways_to_write_a_number_are_looked_up_in_its_index(
     shop: Workspace, owner: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:

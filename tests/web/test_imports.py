@@ -137,9 +137,24 @@ async def test_every_row_of_orders_to_fix_is_in_the_file(
     page = (await web.get(path)).text
     assert ("The first 10 of 30." in page, f'href="/api{path}/errors.csv" download' in page) == (True, True)
     file = (await api.get(f"/api{path}/errors.csv")).text.splitlines()
-    assert (len(file), file[30]) == (31, "31,total,'twelve' is not an amount like 1234.56,W-29,2026-01-02,twelve")
+    assert (len(file), file[0]) == (31, "externalId,placedAt,total,row,field,reason")
+    assert file[30] == "W-29,2026-01-02,twelve,31,total,'twelve' is not an amount like 1234.56"
     run = await run_of(api, path)
     assert (run["total"], run["created"], run["failed"], run["dryRun"]) == (31, 1, 30, True)
+
+
+@pytest.mark.parametrize("kind", ["customers", "orders"])
+async def test_a_file_without_rows_is_shown_and_can_be_discarded(
+    web: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace, kind: str
+) -> None:
+    for header in ("just text\n", "externalId,placedAt,total,name\n"):
+        path = await drop(web, header, kind, "rows.csv")
+        await work(db, owner, shop, "imports.%")
+        page = await web.get(path)
+        assert (page.status_code, "There are no rows below the header" in page.text) == (200, True), header
+        assert f"{path}/start" not in page.text
+        assert (await web.post(f"{path}/discard")).status_code == 303
+        assert (await web.get(path)).status_code == 404
 
 
 async def test_orders_are_checked_with_their_statuses_and_taken_in(

@@ -120,7 +120,11 @@ async def test_who_is_invited_by_the_link_becomes_a_member(db: Database, web: ht
         asked = await browser.get("/sign-in?" + link.partition("?")[2])
         assert "You were invited" in asked.text
         code = only(r'name="invitationCode" value="([^"]+)"', asked.text)
-        sent = {"email": form["email"], "password": "a long enough password", "invitationCode": code}
+        sent = {"email": form["email"], "password": "short", "invitationCode": code}
+        refused = await browser.post("/sign-in", data=sent)
+        assert (refused.status_code, "Password: must have 12 to 200 characters" in refused.text) == (422, True)
+        assert only(r'name="invitationCode" value="([^"]+)"', refused.text) == code
+        sent["password"] = "a long enough password"
         assert (await browser.post("/sign-in", data=sent)).status_code == 303
         assert (await browser.get("/customers")).status_code == 200
 

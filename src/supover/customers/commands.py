@@ -111,18 +111,17 @@ async def suspicion(
 ) -> list[Event]:
     """That two customers (id, name) may be one person, because somebody said of one a contact that is the other's.
 
-    Nothing where the pair is known. It is said, not seen on an order: never reason enough to merge by itself.
+    Nothing where the pair is known, or where the first names do not go together: that was a slip, or a shared contact. It is
+    said, not seen on an order: never reason enough to merge by itself.
     """
     a, b = sorted((one[0], other[0]))
-    if await tx.value(SUSPECTED, a, b) is not None:
-        return []
     verdict = text.name_compatible(one[1] or "", other[1] or "")
+    if verdict is text.Compatibility.INCOMPATIBLE or await tx.value(SUSPECTED, a, b) is not None:
+        return []
     reasons = [f"somebody gave the one the other's {_KINDS[kind]}"]
-    if verdict is not text.Compatibility.UNKNOWN:
-        alike = verdict is text.Compatibility.COMPATIBLE
-        reasons.append(f"first names {'go' if alike else 'do not go'} together")
-    level = "review" if verdict is text.Compatibility.INCOMPATIBLE else "suggested"
-    return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons, by=kind)]
+    if verdict is text.Compatibility.COMPATIBLE:
+        reasons.append("first names go together")
+    return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level="suggested", reasons=reasons, by=kind)]
 
 
 _KINDS: Final = {"channel": "buyer id", "email": "email", "phone": "phone"}

@@ -46,6 +46,7 @@ START: Final = """
     update import_run
        set status = 'running', started_at = coalesce(started_at, now()), finished_at = null, error = null
      where workspace_id = $1 and id = $2 and status in ('queued', 'running', 'failed')"""
+HEADED: Final = "update import_run set header = $3 where workspace_id = $1 and id = $2 and header is null"
 LOCK: Final = "select status, rows_read from import_run where workspace_id = $1 and id = $2 for update"
 ADVANCE: Final = """
     update import_run
@@ -200,6 +201,8 @@ async def run(
         with ExitStack() as stack:
             table = await asyncio.to_thread(stack.enter_context, tables.read(file))
             plan = rules.plan(options, table.header, currency, zone)
+            async with database.tx(workspace_id, actor=actor, origin="import") as tx:
+                await tx.run(HEADED, id, list(table.header))
             read = rules.reader(plan)
             rows = ((n, cells) for n, cells in table.rows if n > stored.rows_read)
             following = rules.chunks(plan, rows, chunk)

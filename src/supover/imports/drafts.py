@@ -92,7 +92,7 @@ def look(file: Path, kind: Kind, facts: tables.TableFacts, options: Options, by:
         with tables.frames(file, facts, columns.SAMPLE_ROWS) as table:
             first = next(table.batches, None)
             frame = None if first is None else first.frame
-            cells = [] if frame is None else [frame.get_column(str(n)).to_list() for n in range(len(table.header))]
+            cells = [[] if frame is None else frame.get_column(str(n)).to_list() for n in range(len(table.header))]
             return _of_customers(options, table.header, frame, cells, by)
     with tables.read(file, facts.encoding) as table:
         rows = [row for _, (_, row) in zip(range(columns.SAMPLE_ROWS), table.rows, strict=False)]
@@ -225,7 +225,7 @@ async def keep(tx: Tx, kind: Kind, name: str, facts: tables.TableFacts, seen: Lo
         tx.actor,
         seen.preset,
         list(seen.ignored),
-        list(seen.header) if kind == "customers" else None,
+        list(seen.header),
         min(customer_commands.CHUNK, max(LEAST_CHUNK, lines // STEPS)),
         facts.encoding,
         facts.format,

@@ -319,8 +319,7 @@ async def errors(
 ) -> Raw:
     """Send the refused rows as CSV.
 
-    The file's own columns, then row, field and reason, ready to be mended and imported; of an import of orders those three come
-    first. At most 5,000 rows, and about 8 MiB, at once: go on with `after` until no row comes.
+    The file's own columns, then row, field and reason, ready to be mended and imported. At most 5,000 rows, and about 8 MiB, at once: go on with `after` until no row comes.
     """
     await queries.find(db, id)
     header = await queries.header(db, id)
@@ -328,11 +327,10 @@ async def errors(
     writer = csv.writer(out)
     writer.writerow([*map(tables.guarded, header or ()), "row", "field", "reason"])
     for row in await queries.errors(db, id, after or 0):
-        why, cells = (row.row_number, row.field or "", row.message), [*map(tables.guarded, row.cells)]
-        if header is None:
-            writer.writerow([*why, *cells])
-        else:
-            writer.writerow([*(cells + [""] * len(header))[: len(header)], *why])
+        cells = [*map(tables.guarded, row.cells)]
+        # Of an import from before headers were kept the cells are all that is known.
+        columns = cells if header is None else (cells + [""] * len(header))[: len(header)]
+        writer.writerow([*columns, row.row_number, row.field or "", row.message])
     headers = {"Content-Disposition": f'attachment; filename="import-{id}-errors.csv"'}
     return Raw(out.getvalue().encode(), "text/csv; charset=utf-8", headers=headers)
 

@@ -15,6 +15,8 @@ from supover.kit.sql import Page, Sort, Where, like
 from supover.orders import rules
 from supover.orders.model import IdentityDecision, Order, OrderLine, OrderNotFound, Refund
 
+CALLED: Final = "lower(coalesce(o.number, o.external_id))"
+"""What an order `o` is called, as the index order_number has it: its number, or its id in the shop where it has none."""
 _COLUMNS: Final = """o.id, o.external_id, o.number, o.source, o.shop, o.customer_id, o.status, o.financial_status, o.on_hold,
            o.hold_reason, o.needs_review, o.currency, o.subtotal, o.shipping, o.tax, o.discount, o.total, o.refunded,
            trim_scale(o.exchange_rate), o.placed_at, o.cancelled_at, o.delivered_at, o.email, o.phone, o.name, o.shipping_address,
@@ -113,7 +115,7 @@ def where_of(f: Filters) -> Where:
         where.add("o.placed_at < {}", f.placed_to)
     if begins := [where.arg(like(one.lower()) + "%") for one in rules.spellings(f.number or "")]:
         # Each by itself, as `like any` would not be looked up in the index.
-        where.also("(" + " or ".join(f"lower(o.number) like {one}" for one in begins) + ")")
+        where.also("(" + " or ".join(f"{CALLED} like {one}" for one in begins) + ")")
     if f.min_total is not None:
         where.add("o.total >= {}", f.min_total)
     if f.max_total is not None:

@@ -13,7 +13,7 @@ class Entry(msgspec.Struct, frozen=True, rename="camel"):
     """Something that happened: `at` is when, `actor` who did it, `origin` 'live' or 'import', `data` what the event says.
 
     `title` says the `type` in words. Whoever came with a file was created `by` import, with its `importId` and `fileName`. On a
-    timeline `orderNumber` is the number of the order it is about.
+    timeline `orderNumber` is the number of the order it is about, or its id in the shop where it has none.
     """
 
     id: UUID

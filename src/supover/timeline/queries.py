@@ -17,7 +17,7 @@ SORTS: Final = (Sort("at", "e.at", "e.id", datetime, descending_first=True),)
 # those who were merged into a customer happened to the customer, who is known since the first of them is.
 OF_CUSTOMER: Final = """
     select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data,
-           (select o.number from "order" o where o.workspace_id = $1 and o.id = e.order_id)
+           (select coalesce(o.number, o.external_id) from "order" o where o.workspace_id = $1 and o.id = e.order_id)
       from ((select e.id, e.kind, e.at, e.customer_id, e.order_id, e.actor, e.origin, e.data
                from unnest($2::uuid[]) as p (id)
               cross join lateral (

@@ -327,6 +327,8 @@ async def add(tx: Tx, request: Asked, data: Newcomer) -> api.Raw:
     given = {
         name: value for name, value in msgspec.to_builtins(data).items() if value is not None and name not in ("tags",)
     }
+    if not given.keys() & {"name", "email", "phone", "external_id"}:
+        raise Invalid.at("/name", "required", "give a name, an email or a phone number")
     tags_given = [one.strip() for one in data.tags.split(",") if one.strip()]
     new = read({**given, "tags": tags_given}, NewCustomer)
     made = (await create(tx, new)).value

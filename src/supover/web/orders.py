@@ -29,9 +29,10 @@ from supover.orders.model import (
     RefundTooLarge,
 )
 from supover.orders.rates import Rate
-from supover.web.frame import Asked, Pages, asked, caller_of, see, show
+from supover.web.frame import Asked, Pages, asked, caller_of, say, see, show
+from supover.web.model import Said
 from supover.web.queries import people
-from supover.web.rendering import SOURCES
+from supover.web.rendering import SOURCES, spelled
 
 pages = Pages()
 
@@ -211,7 +212,7 @@ class Move(msgspec.Struct, frozen=True):
 async def move(tx: Tx, request: Asked, id: UUID, data: Move) -> api.Raw:
     """Moves an order on."""
     await commands.change(tx, id, OrderChange(status=data.status))
-    return see(request, _at(id), "The order was moved on.")
+    return see(request, _at(id), say("The order is marked as: %(status)s.", status=Said(spelled(data.status))))
 
 
 @pages.post("/orders/{id:uuid}/deliver", of="orders.deliver")

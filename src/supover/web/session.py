@@ -14,7 +14,7 @@ from supover.access.permissions import KNOWN
 from supover.kit import api, clock
 from supover.kit.crypto import NotOpened
 from supover.kit.db import Tx
-from supover.kit.problems import Problem
+from supover.kit.problems import Invalid, Problem
 from supover.web import static
 from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, html, see, sent_by
 
@@ -50,7 +50,7 @@ async def show_sign_in(request: Asked) -> api.Sent:
     given = request.query_params
     return _sent(
         html(
-            request, "sign_in.html", None, refused="", email=given.get("email", ""), next=_inside(given.get("next", "/")),
+            request, "sign_in.html", None, refused=("", ""), email=given.get("email", ""), next=_inside(given.get("next", "/")),
             invited=given.get("invitation", ""), step=False,
         )
     )  # fmt: skip
@@ -77,7 +77,7 @@ async def sign_in(request: Asked) -> api.Sent:
         page = _sent(
             html(
                 request, "sign_in.html", None, 200 if isinstance(problem, SecondStepNeeded) else problem.status,
-                refused="" if isinstance(problem, SecondStepNeeded) else problem.title(), email=given.get("email", ""),
+                refused=_why_not(problem), email=given.get("email", ""),
                 next=_inside(given.get("next", "/")), invited=given.get("invitationCode", ""), step=asks_code,
             )
         )  # fmt: skip
@@ -94,6 +94,15 @@ async def sign_in(request: Asked) -> api.Sent:
     if TICKET in request.cookies:
         answer.headers.append(_ticket(request, "", 0))
     return answer
+
+
+def _why_not(problem: Problem) -> tuple[str, str]:
+    """The field that is wrong, where that is known, and why somebody is not signed in."""
+    if isinstance(problem, SecondStepNeeded):
+        return "", ""
+    if isinstance(problem, Invalid):
+        return problem.errors[0].pointer.strip("/"), problem.errors[0].message
+    return "", problem.title()
 
 
 def _ticket(request: Asked, sealed: str, age_s: int) -> tuple[bytes, bytes]:

@@ -134,7 +134,9 @@ function showErrors(form, problem) {
     const note = document.createElement("p");
     note.className = "error-text";
     note.setAttribute("role", "alert");
-    note.textContent = [problem.title, problem.holder ? "" : problem.detail, ...rest].filter(Boolean).join(" ");
+    // What is wrong says more than that something is.
+    const told = rest.length ? rest : [problem.title, problem.holder ? "" : problem.detail];
+    note.textContent = told.filter(Boolean).map((text) => text[0].toUpperCase() + text.slice(1)).join(". ");
     showHolder(note, problem);
     form.append(note);
   }
