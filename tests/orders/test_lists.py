@@ -69,7 +69,9 @@ async def test_an_order_without_a_number_is_found_by_its_id_in_the_shop(api: htt
     assert [one["id"] for one in told(await api.get("/api/orders?number=etsy-77"))["data"]] == [made["id"]]
     assert [one["id"] for one in told(await api.get("/api/orders?number=99001"))["data"]] == [numbered["id"]]
     assert told(await api.get("/api/orders?number=88001"))["data"] == []
-    placed = [e for e in told(await api.get(f"/api/customers/{ann['id']}/timeline"))["data"] if e["type"] == "OrderPlaced"]
+    placed = [
+        e for e in told(await api.get(f"/api/customers/{ann['id']}/timeline"))["data"] if e["type"] == "OrderPlaced"
+    ]
     assert {e["orderNumber"] for e in placed} == {"Etsy-77001", "#99001"}
 
 

@@ -192,6 +192,10 @@ async def test_consent_and_contacts(api: httpx.AsyncClient, web: httpx.AsyncClie
     [contact] = [
         one["id"] for one in told(await api.get(f"/api{at}/identities"))["data"] if one["value"] == "ann@work.com"
     ]
+    assert "Not to be contacted" not in (await web.get(f"{at}/consent")).text
+    told(await api.post("/api/suppressions", json={"contact": "Ann@Lee.com", "reason": "bounced"}), 201)
+    page = (await web.get(f"{at}/consent")).text
+    assert ("Not to be contacted" in page, "Bounced" in page) == (True, True)
     other = await make_customer(api, name="Bob Ray")
     assert "Bob Ray" in (await web.get(f"{at}/contacts/{contact}?search=bob")).text
     moved = await web.post(f"{at}/contacts/{contact}/move", data={"customerId": other["id"]})

@@ -45,6 +45,14 @@ async def test_a_customer_is_found_and_opened_with_keys_alone(
         await page.wait_for_url("**/customers?search=7654")
         await expect(page.get_by_text("1 customer", exact=True)).to_be_visible()
         await expect(page.locator("[data-search]")).to_be_focused()
+        # Enter leads to who was found, and Escape away from the field, with what was typed left there.
+        await keys.press("Enter")
+        await expect(page.get_by_role("link", name="Bob Ray")).to_be_focused()
+        await keys.press("/")
+        await keys.press("Escape")
+        await expect(page.locator("[data-search]")).not_to_be_focused()
+        await expect(page.locator("[data-search]")).to_have_value("7654")
+        await keys.press("/")
         # A filter is added to what was typed.
         await keys.press("Tab")
         await keys.press("Enter")

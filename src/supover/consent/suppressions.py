@@ -84,6 +84,24 @@ async def search(
     return found[: page.limit], page.cursor(last.created_at, last.id), total
 
 
+OF_CONTACTS: Final = f"""
+    select {_COLUMNS}
+      from suppression s
+     where s.workspace_id = $1 and s.contact_hash = any($2::bytea[]) and s.is_active
+     order by s.at desc, s.id
+     limit 20"""
+
+
+async def of_contacts(db: Reader, email: str | None, phone: str | None, country: str | None) -> list[Suppression]:
+    """What holds of an email and a phone number, the latest first; a number without its country's code is read as of `country`."""
+    reached = (rules.contact_of("email", email, None), rules.contact_of("sms", None, phone, None, country))
+    keys = [one.key for one in reached if one is not None and one.key is not None]
+    if not keys:
+        return []
+    hasher = await hashing.hasher(db)
+    return await db.all(Suppression, OF_CONTACTS, [hasher.of(key) for key in keys])
+
+
 def _key(contact: str, pointer: str) -> tuple[str, str]:
     """A contact as it is shown, and what its spellings have in common. Raises Invalid."""
     shown = text.clean(contact)

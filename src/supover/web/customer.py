@@ -21,6 +21,7 @@ from supover.analytics import customer as analytics
 from supover.analytics.model import CustomerAnalytics
 from supover.consent import commands as consent
 from supover.consent import queries as consent_queries
+from supover.consent import suppressions
 from supover.consent.model import ConsentChoice, PreferenceChange
 from supover.customers import (
     avatar_routes,
@@ -667,7 +668,7 @@ async def show_consent(db: Reader, request: Asked, id: UUID) -> api.Raw:
         channels.setdefault(one.channel, []).append(one)
     return await show(
         request, db, "customers/consent.html", c=customer, tab="consent", found=found, channels=channels, said=said,
-        earlier=earlier,
+        earlier=earlier, barred=await suppressions.of_contacts(db, customer.email, customer.phone, customer.country),
     )  # fmt: skip
 
 

@@ -67,7 +67,8 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     changeable = [one for one in kept if one.owner == caller.actor or caller.may("admin")]
     return await show(
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
-        filters=FILTERS, views=kept, view=_open(kept, here), changeable=changeable, here=here, params=params, chips=_chips(params), segments=groups,
+        filters=FILTERS, views=kept, view=_open(kept, here), changeable=changeable, here=here, params=params,
+        chips=_chips(params), segments=groups,
         columns=COLUMNS, shown=SHOWN, sources=_sources(), narrowing=narrowing(params), countries=country_names,
         most_merged=MOST_MERGED,
         segment_names={str(one.id): one.name for one in groups},

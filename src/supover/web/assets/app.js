@@ -316,6 +316,23 @@ document.addEventListener("focusin", (event) => {
   if (row) markRow(row);
 });
 
+// What was searched for is opened, or left, without a pointer.
+document.addEventListener("keydown", (event) => {
+  const search = event.target.closest?.("[data-search]");
+  if (!search || event.isComposing) return;
+  if (event.key === "Escape") {
+    event.preventDefault();
+    search.blur();
+  } else if (event.key === "ArrowDown" || event.key === "Enter") {
+    // Before the list is of what was typed, Enter asks for it.
+    const shown = new URLSearchParams(location.search).get(search.name) ?? "";
+    if (event.key === "Enter" && shown !== search.value.trim()) return;
+    const link = $("a[href]", rows()[0] ?? document.createElement("i"));
+    if (link) event.preventDefault();
+    link?.focus();
+  }
+});
+
 // Enter at a box would send the form that it belongs to, with whatever button stands first in it.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches?.("[data-all], input[name=id], input[name=everything]"))
