@@ -1,4 +1,7 @@
-"""Takes a picture of every page of the demo shop, light, dark and on a phone; `make docs` does."""
+"""Takes a picture of every page of the demo shop, light, dark and on a phone; `make docs` does.
+
+`python -m tests.web.pictures orders settings-` takes those alone whose names begin so, and lets the others be.
+"""
 
 import asyncio
 import json
@@ -19,14 +22,25 @@ from PIL import Image
 from playwright.async_api import Browser
 
 from supover.kit import clock
-from tests.web import crawl, sites
+from tests.web import crawl, routine, sites
 from tests.web.sites import Person
 
 GUIDE: Final = Path(__file__).parents[2] / "docs/guide"
 FOLDER: Final = GUIDE / "screens"
 LOOKS: Final = {"light": (False, False), "dark": (True, False), "phone": (False, True)}
+VIEWS: Final = {
+    "orders-review": "/orders?needsReview=true",
+    "orders-rate": "/orders?rateMissing=true",
+    "orders-shipped": "/orders?status=shipped",
+    "insights-cohorts-revenue": "/insights/cohorts?metric=revenue",
+    "insights-cohorts-ltv": "/insights/cohorts?metric=cumulativeLtv",
+    "insights-map-us": "/insights/map?country=US",
+    "settings-inbox-dead": "/settings/inbox?status=dead",
+}
+"""Pages as somebody has narrowed them; of a list its name with `-one` is the first that it leads to."""
 PATIENCE_S: Final = 180
 QUALITY: Final = 70
+FIRST: Final = re.compile(r'<td class="who"><a[^>]* href="([^"?]+)"')
 
 
 @contextmanager
@@ -61,8 +75,12 @@ async def kinds(url: str, person: Person) -> dict[str, str]:
     async with httpx.AsyncClient(base_url=url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60) as web:
         await web.post("/sign-in", data={"email": person.email, "password": person.password})
         found = await crawl.crawl(web)
+        views = {name: (path, (await web.get(path)).text) for name, path in VIEWS.items()}
+        await web.post("/sign-out")
     paths = [one.path for one in found if one.status == 200 and "<!doctype html>" in one.text and "?" not in one.path]
-    return {_name(path): path for path in paths}
+    narrowed = {name: path for name, (path, _) in views.items()}
+    firsts = {f"{name}-one": first[1] for name, (_, text) in views.items() if (first := FIRST.search(text))}
+    return {_name(path): path for path in paths} | narrowed | firsts
 
 
 def _name(path: str) -> str:
@@ -80,12 +98,15 @@ async def take(browser: Browser, url: str, person: Person, pages: dict[str, str]
 
 
 async def main() -> None:
-    """Takes them all; those of pages that are no more go."""
+    """Takes them all, or those whose names begin as is told; of all, those of pages that are no more go."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with demo() as (url, person):
-        pages = await kinds(url, person)
+        await routine.day(url, person)
+        begins = tuple(sys.argv[1:]) or ("",)
+        pages = {name: path for name, path in (await kinds(url, person)).items() if name.startswith(begins)}
         for old in FOLDER.glob("*.webp"):
-            old.unlink()
+            if "" in begins:
+                old.unlink()
         async for browser in sites.chromium():
             await take(browser, url, person, pages)
     sys.stdout.write(f"{len(pages)} pages in {FOLDER}\n")

@@ -144,14 +144,11 @@ async def _look_after(tx: Tx, shape: Shape, found: Sequence[tuple[Told, Taken]])
 
 async def _block_some(tx: Tx, found: Sequence[tuple[Told, Taken]], whom: Sequence[UUID]) -> None:
     """Blocks customers; what they order after that is held."""
-    last: Mapping[UUID | None, ChannelOrder] = {taken.customer_id: told.order for told, taken in found}
-    for id in whom:
+    last: Mapping[UUID | None, Told] = {taken.customer_id: told for told, taken in found}
+    newest = max((told.order for told, _ in found), key=lambda order: order.placed_at)
+    for number, id in enumerate(whom, int((newest.number or "").strip("#") or 0) + 1):
         await customers.block(tx, id)
-        again = msgspec.structs.replace(
-            last[id], external_id=f"{last[id].external_id}-again", number=None, status="pending", financial_status="pending",
-            placed_at=max(told.order.placed_at for told, _ in found), refunds=None, delivered_at=None, cancelled_at=None,
-        )  # fmt: skip
-        await orders.take_in(tx, [again])
+        await orders.take_in(tx, [rules.one_more(last[id], number, newest.placed_at)])
 
 
 async def _write_twice(tx: Tx, found: Sequence[tuple[Told, Taken]]) -> None:

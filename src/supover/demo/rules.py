@@ -310,12 +310,28 @@ def _order(shape: Shape, person: _Person, n: int, at: datetime, number: int) -> 
     status, financial, delivered_at, cancelled_at, refunds = _fate(dice, at, shape.until, total, lines)
     return ChannelOrder(
         contact=contact, source=contact.source, shop=contact.shop, external_id=_external_id(contact.source, person.index, n),
-        number=f"#{number}" if contact.source in ("SHOPIFY", "API") else str(number), status=status, financial_status=financial,
+        number=_number(contact.source, number), status=status, financial_status=financial,
         currency=currency, subtotal=_money(subtotal), shipping=_money(shipping), tax=_money(tax), discount=_money(discount),
         total=total, refunds=refunds, placed_at=at, cancelled_at=cancelled_at, delivered_at=delivered_at,
         shipping_address=contact.address, lines=lines, tags=("gift",) if dice.random() < 0.05 else (),
         note="Please leave it with the neighbours." if dice.random() < 0.02 else None, settled=True,
     )  # fmt: skip
+
+
+def one_more(told: Told, number: int, at: datetime) -> ChannelOrder:
+    """Somebody orders as the last time; nothing has been done about it yet."""
+    return msgspec.structs.replace(
+        told.order, external_id=_external_id(told.order.source, told.person, _MORE), number=_number(told.order.source, number),
+        status="pending", financial_status="pending", placed_at=at, refunds=None, delivered_at=None, cancelled_at=None,
+    )  # fmt: skip
+
+
+_MORE: Final = 900
+"""More than anybody in the story orders."""
+
+
+def _number(source: str, number: int) -> str:
+    return f"#{number}" if source in ("SHOPIFY", "API") else str(number)
 
 
 def _external_id(source: str, index: int, n: int) -> str:

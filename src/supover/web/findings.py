@@ -126,7 +126,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Heat(msgspec.Struct, frozen=True):
-    """Cohorts as they are coloured; every row has a cell for each of `columns` that it has lived."""
+    """Cohorts as they are coloured; every row has a cell for each of `columns` that it has lived.
+
+    A period that is over for none of them has no column.
+    """
 
     columns: int
     average: Row
@@ -154,9 +157,11 @@ def heat(found: Cohorts) -> Heat:
         return Cell(value, fill, charts.ink(fill))
 
     def row(name: str, size: int, values: Iterable[float | None]) -> Row:
-        return Row(name, size, [cell(value, at) for at, value in enumerate(values)])
+        return Row(name, size, [cell(value, at) for at, value in enumerate(values)][:columns])
 
-    columns = max((len(one.values) for one in found.cohorts), default=0)
+    columns = max(
+        (at + 1 for one in found.cohorts for at, value in enumerate(one.values) if value is not None), default=0
+    )
     is_each = found.metric == "revenue"
     return Heat(
         columns,
@@ -223,7 +228,7 @@ def chances(bins: Sequence[Bin]) -> list[tuple[float, float, int]]:
 
 # --- the map -------------------------------------------------------------------------------------------------------------
 
-LEVELS: Final = (14, 32, 52, 75, 100)
+LEVELS: Final = (22, 40, 58, 78, 100)
 """How strong places are coloured, in five steps."""
 
 
