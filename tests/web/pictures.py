@@ -16,13 +16,15 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 from PIL import Image
 from playwright.async_api import Browser
 
 from supover.kit import clock
-from tests.web import crawl, routine, sites
+from tests.web import crawl, routine, sites, staff_day
 from tests.web.sites import Person
 
 GUIDE: Final = Path(__file__).parents[2] / "docs/guide"
@@ -38,8 +40,23 @@ VIEWS: Final = {
     "settings-inbox-dead": "/settings/inbox?status=dead",
 }
 """Pages as somebody has narrowed them; of a list its name with `-one` is the first that it leads to."""
+MORE: Final = {
+    "customers": "/customers?sort=-lastOrderDate",
+    "customers-filtered": "/customers?status=VIP&country=US&sort=-totalSpent",
+    "customers-palette": "/customers",
+    "customers-keys": "/customers",
+    "segments-new": "/segments/new?" + urlencode({"filter": "number_of_orders >= 2 AND last_order_date >= -90d"}),
+    "exports-new": "/exports/new?kind=customers&status=VIP",
+    "problem": f"/customers/{UUID(int=0)}",
+    "sign-in": "/sign-in",
+}
+"""Pages that no link leads to, or that show more when they are asked so."""
+PRESSED: Final = {"customers-palette": "Control+k", "customers-keys": "?"}
+"""The key that opens what the picture is of."""
+OPENING_MS: Final = 500
+# The browser of a picture draws no scroll bar, but would keep its place.
+STYLE: Final = "html { scrollbar-gutter: auto !important }"
 PATIENCE_S: Final = 180
-QUALITY: Final = 70
 FIRST: Final = re.compile(r'<td class="who"><a[^>]* href="([^"?]+)"')
 
 
@@ -91,10 +108,15 @@ async def take(browser: Browser, url: str, person: Person, pages: dict[str, str]
     """Pictures of these pages in every look."""
     for look, (dark, phone) in LOOKS.items():
         async with sites.visiting(browser, url, person, dark=dark, phone=phone) as visit:
+            visit.expected.append("404")
             for name, path in pages.items():
                 await visit.go(path)
-                with Image.open(BytesIO(await visit.page.screenshot())) as picture:
-                    picture.save(FOLDER / f"{name}-{look}.webp", quality=QUALITY, method=6)
+                if key := PRESSED.get(name):
+                    await visit.page.keyboard.press(key)
+                    await visit.page.wait_for_timeout(OPENING_MS)
+                with Image.open(BytesIO(await visit.page.screenshot(style=STYLE))) as picture:
+                    # Even ground packs better, and stays what it was, without loss.
+                    picture.save(FOLDER / f"{name}-{look}.webp", lossless=True, method=6)
 
 
 async def main() -> None:
@@ -102,8 +124,11 @@ async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with demo() as (url, person):
         await routine.day(url, person)
+        shown = await staff_day.spend(url, person)
         begins = tuple(sys.argv[1:]) or ("",)
-        pages = {name: path for name, path in (await kinds(url, person)).items() if name.startswith(begins)}
+        pages = {
+            name: path for name, path in (await kinds(url, person) | MORE | shown).items() if name.startswith(begins)
+        }
         for old in FOLDER.glob("*.webp"):
             if "" in begins:
                 old.unlink()

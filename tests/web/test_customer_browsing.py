@@ -136,7 +136,7 @@ async def test_an_address_follows_its_country_and_the_timeline_goes_back(
         await expect(page.locator("h3.day")).to_have_count(1)
         await page.get_by_role("link", name="Profile", exact=True).click()
         await expect(entries).to_have_count(1)
-        await expect(entries).to_contain_text("Known for the first time")
+        await expect(entries).to_contain_text("Profile created")
         await expect(page.locator(".pill[aria-current]")).to_have_text("Profile")
 
         await page.get_by_role("link", name="Add", exact=True).click()

@@ -23,6 +23,10 @@ async def test_the_list_is_narrowed_by_its_address_and_shows_each_filter_as_a_ch
     page = (await web.get("/customers?tag=b2b")).text
     assert ("Ann Lee" in page, "Bob Ray" in page) == (True, False)
     assert "Remove the filter Tag: b2b" in page
+    asked = "status=VIP&status=ACTIVE&minOrders=1&country=US&source=SHOPIFY&tag=b2b&tag=fair&isRepeat=true"
+    page = (await web.get(f"/customers?{asked}")).text
+    chips = re.findall(r'"Remove the filter ([^":]+)', page)
+    assert chips == ["Status", "Status", "Orders at least", "Country", "Source", "Tag", "Tag", "Repeat customer"]
     wrong = await web.get("/customers?filter=nonsense+here")
     assert (wrong.status_code, "This filter cannot be read" in wrong.text) == (200, True)
 
@@ -84,7 +88,7 @@ async def test_several_are_tagged_and_it_is_undone(api: httpx.AsyncClient, web: 
     assert tags == [["b2b", "big"]] * 2
     [action] = told(await api.get("/api/bulk"))["data"]
     page = await web.get(f"/bulk/{action['id']}")
-    assert "Add the tags b2b, big" in page.text
+    assert "Add tags: b2b, big" in page.text
     await web.post(f"/bulk/{action['id']}/undo")
     assert told(await api.get(f"/api/customers/{chosen[0]}"))["tags"] == []
 

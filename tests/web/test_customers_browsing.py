@@ -152,7 +152,7 @@ async def test_all_who_fit_are_changed_and_it_is_undone(
         await page.keyboard.press("t")
         await page.keyboard.type("fair")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("heading", name="Add the tags fair")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Add tags: fair")).to_be_visible()
         await expect(page.get_by_role("progressbar")).to_be_visible()
         await visit.check()
         await work(db)

@@ -243,6 +243,7 @@ async def test_a_group_is_made_filled_and_emptied(api: httpx.AsyncClient, web: h
     picked = await send(web, f"{here}/pick", [("people", f"ANN@lee.com, {bob['id']}\nnobody@x.com")])
     assert picked.headers["location"] == here
     page = await web.get(here)
+    assert "The chart begins tomorrow" in page.text
     assert "2 customers were added. 1 was not found: nobody@x.com." in page.text
     assert "Bob Ray" in page.text
     out = await web.post(f"{here}/customers/{ann['id']}/remove")

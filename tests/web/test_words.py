@@ -14,6 +14,7 @@ from supover.analytics.prediction_rules import Seen, missing, reasons
 from supover.duplicates import scoring
 from supover.kit import ids
 from supover.web import wordings
+from supover.web.model import LANGUAGES
 from supover.web.rendering import environment
 from tests.makers import make_customer
 from tests.web import crawl, words
@@ -108,6 +109,14 @@ def test_what_predictions_say_is_told_by_sentences_of_the_catalogue() -> None:
     assert {wordings.found(text).text for text in said} <= {*wordings.PREDICTED}
     for text in said:
         assert wordings.found(text).text % wordings.found(text).values == text
+
+
+def test_a_day_that_a_prediction_names_is_written_as_the_reader_writes_days() -> None:
+    [reason] = [
+        one for one in reasons(3, date(2026, 11, 1), date(2026, 11, 5), date(2026, 11, 22), []) if "days since" in one
+    ]
+    told = {one: environment(one).from_string("{{ said|told }}").render(said=reason) for one in LANGUAGES}
+    assert told == {"en": "Ordered on 3 days since Nov 1, 2026.", "vi": "Đã đặt hàng vào 3 ngày kể từ 1 thg 11, 2026."}
 
 
 def test_why_two_may_be_one_is_told_by_sentences_of_the_catalogue() -> None:

@@ -81,8 +81,8 @@ def _sources() -> list[tuple[str, str]]:
 
 
 def _params(request: Asked) -> list[tuple[str, str]]:
-    """What the address asks for and says something."""
-    return [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+    """What the address asks for and says something, in its order."""
+    return [(name, value) for name, value in request.query_params.items() if value.strip()]
 
 
 def _chips(params: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:

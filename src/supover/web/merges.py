@@ -358,6 +358,7 @@ async def show_history(db: Reader, request: Asked) -> api.Raw:
         following=found.next_cursor,
         who=await people(db, ids),
         at=clock.now(),
+        counts=await queries.counts(db) if caller_of(request).may("duplicates:read") else None,
     )
 
 

@@ -273,7 +273,10 @@ def spelled(value: str | None) -> str:
 @pass_context
 def told(context: Context, text: str) -> str:
     """What a room says in English, such as what is wrong with a field, in the reader's language; text, whoever wrote it."""
-    return _sentence(context, wordings.found(text))
+    said = wordings.found(text)
+    if isinstance(day := said.values.get("day"), str):
+        said = msgspec.structs.replace(said, values={**said.values, "day": on_day(context, date.fromisoformat(day))})
+    return _sentence(context, said)
 
 
 WEIGHT: Final = re.compile(r" \([+-][0-9.]+\)$")

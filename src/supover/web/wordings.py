@@ -79,7 +79,8 @@ SUSPECTED: Final = (
 
 
 def _form(sentence: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(sentence)))
+    dated = re.escape(sentence).replace(r"%\(day\)s", r"(?P<day>\d{4}-\d\d-\d\d)")
+    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", dated))
 
 
 FORMS: Final = [(one, _form(one)) for one in (*PREDICTED, *SUSPECTED) if "%(" in one]
