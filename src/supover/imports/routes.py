@@ -319,7 +319,8 @@ async def errors(
 ) -> Raw:
     """Send the refused rows as CSV.
 
-    The file's own columns, then row, field and reason, ready to be mended and imported. At most 5,000 rows, and about 8 MiB, at once: go on with `after` until no row comes.
+    The file's own columns, then row, field and reason, ready to be mended and imported. At most 5,000 rows, and about 8 MiB, at
+    once: go on with `after` until no row comes.
     """
     await queries.find(db, id)
     header = await queries.header(db, id)
