@@ -184,7 +184,7 @@ def pages() -> "Sequence[HTTPRouteHandler]":
         session,
         settings,
     )
-    return [*static.handlers, *session.handlers, *(handler for room in rooms for handler in room.pages.handlers)]
+    return [*static.handlers, *(handler for room in rooms for handler in room.pages.handlers)]
 
 
 def application(database: Database, settings: Settings) -> Any:

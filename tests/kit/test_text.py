@@ -121,6 +121,11 @@ def test_cleaning_lines_keeps_the_lines() -> None:
     assert clean_lines(" one \r\n\r\n two\u2028three\x00 \t four \n") == "one\n\ntwo\nthree four"
 
 
+def test_a_list_is_what_stands_between_commas() -> None:
+    assert text.listed(" a b ,, c;d , ") == ["a b", "c;d"]
+    assert text.listed("") == []
+
+
 @given(ANY)
 @settings(max_examples=1000)
 def test_cleaned_and_folded_text_stays_as_it_is(raw: str) -> None:

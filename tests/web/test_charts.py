@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from markupsafe import Markup
 
-from supover.web import charts
+from supover.web import charts, growth
 from supover.web.charts import HEAT, PAPER, Theme
 
 EVIL = "\"><script>alert(1)</script>'&"
@@ -103,6 +103,25 @@ def test_right_chances_lie_on_the_diagonal() -> None:
         ("500 150", "16", "half"),
         ("1000 300", "7", "never"),
     ]
+
+
+def test_a_small_line_reaches_the_top_and_a_wide_one_has_its_area() -> None:
+    told = charts.spark([0, 5, 10], "Growth")
+    assert 'role="img" aria-label="Growth"' in told
+    assert 'class="line" d="M0 300L500 150L1000 0"' in told
+    assert 'class="area"' not in told
+    wide = charts.spark([0, 10], is_wide=True)
+    assert '<svg class="spark wide"' in wide
+    assert 'aria-hidden="true"' in wide
+    assert 'class="area" d="M0 300L1000 0L1000 300L0 300Z"' in wide
+    # Nothing but noughts lies on the ground.
+    assert 'd="M0 300L1000 300"' in charts.spark([0, 0])
+
+
+def test_who_did_not_grow_has_a_line_in_the_middle() -> None:
+    day = date(2026, 11, 1)
+    assert 'd="M0 150L1000 150"' in growth.spark([(day, 7)], day, day + timedelta(days=1))
+    assert 'd="M0 300L1000 0"' in growth.spark([(day, 7), (day + timedelta(days=1), 9)], day, day + timedelta(days=1))
 
 
 def test_every_word_is_escaped_once() -> None:

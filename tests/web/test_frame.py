@@ -12,7 +12,8 @@ import pytest
 from supover import web as web_package
 from supover.kit import ids
 from supover.kit.db import Database
-from supover.web.rendering import STATIC
+from supover.web.model import Seen
+from supover.web.rendering import STATIC, environment
 from tests.makers import Workspace, client, make_customer, make_order, make_workspace
 from tests.web import sites
 
@@ -233,6 +234,29 @@ async def told_by_bell(browser: httpx.AsyncClient) -> tuple[int, int, int]:
 
 
 # --- keys --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "email", "phone", "told"),
+    [
+        ("Ann", "ann@lee.com", "+4912", "Ann / Ann"),
+        (None, "ann@lee.com", "+4912", "ann@lee.com / ann@lee.com"),
+        (None, None, "+4912", "+4912 / +4912"),
+        (None, None, None, "Không có tên / who"),
+    ],
+)
+def test_a_customer_is_called_by_the_first_that_is_known(
+    name: str | None, email: str | None, phone: str | None, told: str
+) -> None:
+    template = environment("vi").from_string("{{ one|called }} / {{ one|called('who') }}")
+    assert template.render(one=Seen(ids.new(), name, email, phone)) == told
+
+
+async def test_who_was_looked_at_is_called_by_what_is_known(api: httpx.AsyncClient, web: httpx.AsyncClient) -> None:
+    nameless = await make_customer(api, name=None, email="bo@lee.com")
+    await web.get(f"/customers/{nameless['id']}")
+    side = (await web.get("/")).text.partition('id="side"')[2].partition("</nav>")[0]
+    assert f'href="/customers/{nameless["id"]}"><span class="truncate">bo@lee.com</span>' in side
 
 
 async def test_every_key_stands_in_the_list_of_keys(web: httpx.AsyncClient) -> None:

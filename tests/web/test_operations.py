@@ -59,6 +59,10 @@ async def test_dead_jobs_are_tried_again_and_waiting_ones_cancelled(
     page = await web.get("/settings/jobs?state=dead")
     assert "ValueError: &lt;script&gt;" in page.text
     assert "Count segments" in page.text
+    # Who looks for a kind stays at this tab, and the tabs follow.
+    form = page.text.partition('action="/settings/jobs"')[2].partition("</form>")[0]
+    assert 'hx-target="#main"' in form
+    assert '<input type="hidden" name="state" value="dead">' in form
     assert (await web.post(f"/settings/jobs/{dead}/retry")).status_code == 303
     assert (await api.get(f"/api/jobs/{dead}")).json()["state"] == "queued"
     assert (await web.post(f"/settings/jobs/{dead}/retry")).status_code == 409

@@ -227,7 +227,7 @@ async def test_growth_is_drawn_with_its_table(
     assert "Show as a table" in page.text
     assert "9 customers" in page.text
     listed = await web.get("/segments")
-    assert '<svg class="spark-small"' in listed.text
+    assert '<svg class="spark"' in listed.text
     assert "+4<" in listed.text
 
 

@@ -91,7 +91,7 @@ def client_ip(scope: Scope, settings: Settings) -> str | None:
     found: str | None = client[0] if client else None
     if settings.trusted_proxies and found is not None:
         given = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-        before = [part.strip() for part in given.split(",") if part.strip()]
+        before = text.listed(given)
         while before and _is_trusted(found, settings):
             try:
                 found = str(ip_address(before.pop()))

@@ -282,7 +282,7 @@ INCLUDABLE: Final = frozenset({"addresses", "deleted", "identities", "merged", "
 
 def includes(include: str | None, allowed: frozenset[str] = INCLUDABLE) -> frozenset[str]:
     """What `include` asks for, separated by commas. Raises Invalid for what is not known."""
-    asked = frozenset(part.strip() for part in (include or "").split(",") if part.strip())
+    asked = frozenset(text.listed(include or ""))
     if unknown := sorted(asked - allowed):
         raise Invalid.at("include", "unknown", f"cannot be {unknown[0]!r}: choose among {', '.join(sorted(allowed))}")
     return asked

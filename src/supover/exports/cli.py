@@ -93,12 +93,12 @@ def _export(
     json: bool,
 ) -> None:
     from supover import terminal
-    from supover.kit import clock
+    from supover.kit import clock, text
 
     started_s = clock.monotonic_s()
     said = {name: value for name, value in given.items() if value is not None and value != []}
     if fields is not None:
-        said["fields"] = [name.strip() for name in fields.split(",") if name.strip()]
+        said["fields"] = text.listed(fields)
     said["format"] = _format(format, out)
     if json and out == STDOUT:
         raise typer.BadParameter("tells of a file; standard output holds the export", param_hint="--json")

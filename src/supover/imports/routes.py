@@ -32,7 +32,7 @@ from supover.imports.model import (
     NotReverted,
     OrderImportOptions,
 )
-from supover.kit import clock, tables
+from supover.kit import clock, tables, text
 from supover.kit.api import Answer, Caller, Cursor, Door, Handler, IdempotencyKey, Limit, Listing, Raw, Routes
 from supover.kit.db import Database, Reader, Tx
 from supover.kit.jobs import defer
@@ -116,7 +116,7 @@ def _customer_options(given: Mapping[str, str], dry_run: bool) -> CustomerImport
         if len(values.get(name, "")) > most:
             raise Invalid.at(f"/{name}", "length", f"has more than {most} characters")
     if given.get("tags", "").strip():
-        values["tags"] = [tag.strip() for tag in given["tags"].replace(";", ",").split(",") if tag.strip()]
+        values["tags"] = text.listed(given["tags"].replace(";", ","))
         if any(len(tag) > 100 for tag in values["tags"]) or len(values["tags"]) > 50:
             raise Invalid.at("/tags", "length", "can be at most 50 tags of 100 characters each")
     try:

@@ -13,7 +13,7 @@ from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAdd
 from supover.imports.model import ImportUnreadable, OrderImportOptions
 from supover.kit import countries, money
 from supover.kit.problems import FieldError
-from supover.kit.text import clean
+from supover.kit.text import clean, listed
 from supover.orders.rules import MAX_LINES, STATUSES, errors_of
 
 TEXTS: Final = (
@@ -229,9 +229,7 @@ def reader(plan: Plan) -> Reader:
             lines=[found for _, row in rows if (found := line(row + [""] * (plan.width - len(row))))]
             if has_lines
             else None,
-            tags=tuple(dict.fromkeys(t.strip() for t in tags.replace(";", ",").split(",") if t.strip()))
-            if tags
-            else (),
+            tags=tuple(dict.fromkeys(listed(tags.replace(";", ",")))) if tags else (),
             note=get["note"](cells) or None,
             settled=True,
         )

@@ -314,6 +314,10 @@ class Raw(msgspec.Struct, frozen=True):
     status: int = 200
     headers: Mapping[str, str] = {}
 
+    def sent(self) -> "Sent":
+        """The same on its way, for a handler that answers by itself."""
+        return Sent(self.body, self.status, self.headers, self.media_type)
+
 
 _encode: Final = msgspec.json.Encoder().encode
 

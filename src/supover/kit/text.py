@@ -126,6 +126,11 @@ def lower(text: str) -> str:
     return text.replace("İ", "i").replace("Σ", "σ").lower()
 
 
+def listed(text: str) -> list[str]:
+    """What stands between commas, without the space around it; what is blank is left out."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
 def _streamable(text: str) -> str:
     # Python sorts a run of combining marks by insertion, so 40,000 of them take a second. No language writes more
     # than a few; Unicode's Stream-Safe Text Format (UAX 15) allows 30.

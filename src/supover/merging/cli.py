@@ -263,6 +263,7 @@ def _fields(given: "Sequence[str]", ids: set[UUID]) -> "dict[str, FieldChoice]":
 
 
 def _choice(name: str, value: str, ids: set[UUID]) -> "FieldChoice":
+    from supover.kit import text
     from supover.merging.model import FieldChoice
 
     try:
@@ -272,7 +273,7 @@ def _choice(name: str, value: str, ids: set[UUID]) -> "FieldChoice":
     if id in ids and id is not None:
         return FieldChoice(customer_id=id)
     if name == "tags":
-        return FieldChoice(value=[tag.strip() for tag in value.split(",") if tag.strip()])
+        return FieldChoice(value=text.listed(value))
     return FieldChoice(value=None if value == "null" else value)
 
 

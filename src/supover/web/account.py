@@ -1,6 +1,5 @@
 """One's own account: language, password, the second step of signing in, and where one is signed in."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from supover.kit import api
 from supover.kit.db import Reader, Tx
 from supover.kit.problems import Invalid
 from supover.web import commands
-from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, see, sent_by
+from supover.web.frame import Asked, Pages, caller_of, door_of, form_of, reading, see
 from supover.web.model import Language, Preference
 from supover.web.settings import section, zones
 
@@ -103,11 +102,6 @@ async def confirm(tx: Tx, request: Asked, data: SecondStepCode) -> api.Raw:
 # A password is verified without holding a connection, so these two open their transaction by themselves.
 
 
-async def _form(request: Asked, shape: type[S]) -> S:
-    pairs = await sent_by(request)
-    return from_form(pairs, shape)
-
-
 def _signed_in(request: Asked) -> Any:
     caller = caller_of(request)
     if caller.session_id is None or caller.id is None:
@@ -115,48 +109,35 @@ def _signed_in(request: Asked) -> Any:
     return caller
 
 
+@pages.alone("POST", "/settings/account/password", "access.change_password")
 async def change_password(request: Asked) -> api.Sent:
     """Changes the password; every other browser is signed out, this one goes on under another session."""
     door, caller = door_of(request), _signed_in(request)
-    change = await _form(request, PasswordChange)
+    change = await form_of(request, PasswordChange)
     door.doubt(caller.id)
     opened = await sessions.change_password(door.database, door.settings, door.attempts, caller, change, request)
     expires_at = opened.session.expires_at
     assert expires_at is not None
-    raw = see(request, "/settings/account", "The password is changed. Every other browser is signed out.")
-    cookie = sessions.cookie(door.settings, opened.token, expires_at)
-    return _sent(raw, [("Set-Cookie", cookie)])
-
-
-async def renew_recovery_codes(request: Asked) -> api.Sent:
-    """Makes new recovery codes, given a code of the app. They stand in the answer and nowhere else."""
-    door, caller = door_of(request), _signed_in(request)
-    given = await _form(request, SecondStepCode)
-    made = await sessions.renew_recovery_codes(door.database, door.settings, door.attempts, caller, given.code, request)
-    async with door.database.reader(caller.workspace_id) as db:
-        return _sent(await _account(db, request, 201, codes=made.recovery_codes, are_new=True))
-
-
-async def end_second_step(request: Asked) -> api.Sent:
-    """Turns the second step off, given the password."""
-    door, caller = door_of(request), _signed_in(request)
-    given = await _form(request, SecondStepEnd)
-    await sessions.end_second_step(door.database, door.settings, door.attempts, caller, given.password, request)
-    return _sent(see(request, "/settings/account", "Signing in asks for the password alone again."))
-
-
-def _sent(raw: api.Raw, more: list[tuple[str, str]] | None = None) -> api.Sent:
-    sent = api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
-    sent.headers += [(name.lower().encode(), value.encode()) for name, value in more or ()]
+    sent = see(request, "/settings/account", "The password is changed. Every other browser is signed out.").sent()
+    # Beside what is told, which is a cookie, too.
+    sent.headers.append((b"set-cookie", sessions.cookie(door.settings, opened.token, expires_at).encode()))
     return sent
 
 
-def _alone(path: str, of: str, fn: Callable[[Asked], Awaitable[api.Sent]]) -> None:
-    pages.handlers.append(
-        PageHandler(path, http_method="POST", status_code=200, include_in_schema=False, opt={"operation": of})(fn)
-    )
+@pages.alone("POST", "/settings/account/second-step/recovery-codes", "access.renew_recovery_codes")
+async def renew_recovery_codes(request: Asked) -> api.Sent:
+    """Makes new recovery codes, given a code of the app. They stand in the answer and nowhere else."""
+    door, caller = door_of(request), _signed_in(request)
+    given = await form_of(request, SecondStepCode)
+    made = await sessions.renew_recovery_codes(door.database, door.settings, door.attempts, caller, given.code, request)
+    async with reading(request) as db:
+        return (await _account(db, request, 201, codes=made.recovery_codes, are_new=True)).sent()
 
 
-_alone("/settings/account/password", "access.change_password", change_password)
-_alone("/settings/account/second-step/recovery-codes", "access.renew_recovery_codes", renew_recovery_codes)
-_alone("/settings/account/second-step/end", "access.end_second_step", end_second_step)
+@pages.alone("POST", "/settings/account/second-step/end", "access.end_second_step")
+async def end_second_step(request: Asked) -> api.Sent:
+    """Turns the second step off, given the password."""
+    door, caller = door_of(request), _signed_in(request)
+    given = await form_of(request, SecondStepEnd)
+    await sessions.end_second_step(door.database, door.settings, door.attempts, caller, given.password, request)
+    return see(request, "/settings/account", "Signing in asks for the password alone again.").sent()

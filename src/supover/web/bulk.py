@@ -10,6 +10,7 @@ from supover.kit import api, sql
 from supover.kit.db import Reader, Tx
 from supover.web.frame import Asked, Pages, back, see, show
 from supover.web.queries import people
+from supover.web.rendering import called
 
 pages = Pages()
 
@@ -32,7 +33,7 @@ async def show_action(db: Reader, request: Asked, id: UUID) -> api.Raw:
     failed = await queries.results(db, id, "failed", FIRST, MOST_FAILED) if one.failed else []
     kept = await queries.kept(db, id, FIRST, MOST_FAILED) if one.kept else []
     who = await people(db, (row.customer_id for row in (*failed, *kept)))
-    names = {id: one.called for id, one in who.items()}
+    names = {id: called(one) for id, one in who.items()}
     return await show(
         request, db, "bulk/one.html", one=one, failed=failed, kept=kept, names=names, busy=one.status in BUSY,
         share=_share(one), most=MOST_FAILED,

@@ -44,10 +44,7 @@ _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 def scale(values: Iterable[Number | None], ticks: int = 4, *, whole: bool = False) -> Scale:
     """An axis from nothing, or from what is below it, to the first round number that is not exceeded; `whole` counts things."""
-    known = [float(value) for value in values if value is not None]
-    low, high = min([0.0, *known]), max([0.0, *known])
-    if high <= low:
-        high = low + 1
+    low, high = _reach(values)
     rough = (high - low) / ticks
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(one * power for one in _STEPS if one * power >= rough * (1 - 1e-9))
@@ -56,6 +53,13 @@ def scale(values: Iterable[Number | None], ticks: int = 4, *, whole: bool = Fals
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     # Multiples, not sums: a tenth added ten times is not one.
     return Scale(first * step, last * step, [round(n * step, 10) for n in range(first, last + 1)])
+
+
+def _reach(values: Iterable[Number | None]) -> tuple[float, float]:
+    """From nothing, or from what is below it, to the highest; never from something to the same."""
+    known = [0.0, *(float(value) for value in values if value is not None)]
+    low, high = min(known), max(known)
+    return low, high if high > low else low + 1
 
 
 def marked(days: Sequence[date], most: int = 8) -> list[int]:
@@ -88,11 +92,9 @@ def line(
     """
     points = _points(values, axis)
     earlier = _points(before, axis, len(values))
-    ground = _short(HEIGHT * (1 - axis.share(max(axis.low, 0.0))))
     parts = [_grid(axis)]
     if points:
-        area = f"{_path(points)}L{_short(points[-1][0])} {ground}L{_short(points[0][0])} {ground}Z"
-        parts.append(Markup('<path class="area" d="{}"/>').format(area))
+        parts.append(_area(points, axis))
     if earlier:
         parts.append(Markup('<path class="line before" d="{}"/>').format(_path(earlier)))
     if points:
@@ -103,6 +105,13 @@ def line(
     parts.append(Markup('<line class="cross" y1="0" y2="{}" visibility="hidden"/>').format(HEIGHT))
     reading = [{"x": x, "text": plain(text)} for (x, _), text in zip(points, told, strict=True)]
     return _plot(parts, label, reading)
+
+
+def _area(points: Sequence[tuple[float, float]], axis: Scale) -> Markup:
+    """What lies between a line and nothing."""
+    ground = _short(HEIGHT * (1 - axis.share(max(axis.low, 0.0))))
+    area = f"{_path(points)}L{_short(points[-1][0])} {ground}L{_short(points[0][0])} {ground}Z"
+    return Markup('<path class="area" d="{}"/>').format(area)
 
 
 def _alone(x: float, y: float) -> Markup:
@@ -128,13 +137,21 @@ def columns(values: Sequence[Number], told: Sequence[str], axis: Scale, label: s
     return _plot([_grid(axis), *bars, cross], label, reading)
 
 
-def spark(values: Sequence[Number], label: str) -> Markup:
-    """A small line without axes; its table stands elsewhere."""
-    axis = scale(values)
-    return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
-        '<title>{}</title><path class="line" d="{}"/></svg>'
-    ).format(WIDTH, HEIGHT, label, label, _path(_points(values, axis)) + ("h0" if len(values) == 1 else ""))
+def spark(values: Sequence[Number], label: str = "", axis: Scale | None = None, *, is_wide: bool = False) -> Markup:
+    """A small line without axes, from nothing to the highest unless told; its table stands elsewhere.
+
+    One without a label is not read aloud. A wide one fills its place, and has its area. What never changed is drawn quietly.
+    """
+    axis = axis or Scale(*_reach(values), ())
+    points = _points(values, axis)
+    told = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    parts = [Markup("<title>{}</title>").format(label)] if label else []
+    if is_wide and points:
+        parts.append(_area(points, axis))
+    parts.append(Markup('<path class="line" d="{}"/>').format(_path(points) + ("h0" if len(points) == 1 else "")))
+    return Markup('<svg class="spark{}" viewBox="0 0 {} {}" preserveAspectRatio="none" {}>{}</svg>').format(
+        " wide" * is_wide + " still" * (len(set(values)) <= 1), WIDTH, HEIGHT, told, Markup().join(parts)
+    )
 
 
 def calibration(points: Sequence[tuple[float, float, int]], told: Sequence[str], axis: Scale, label: str) -> Markup:

@@ -48,11 +48,10 @@ from supover.privacy import queries as privacy
 from supover.segments import queries as segments
 from supover.timeline import queries as timeline
 from supover.timeline.model import Entry
-from supover.web.customers import country_names, read
-from supover.web.frame import Asked, Instead, PageHandler, Pages, asked, caller_of, say, see, show
-from supover.web.model import Said
+from supover.web import charts
+from supover.web.customers import country_names, named, some_tags
+from supover.web.frame import Asked, Instead, Pages, asked, caller_of, converted, say, see, show
 from supover.web.queries import names_of
-from supover.web.sparkline import drawn
 
 pages = Pages()
 
@@ -108,6 +107,7 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
         return await show(request, db, "customers/deleted.html", c=customer, is_erased=erased)
     given = asked(request, Lately)
     found = await analytics.find(db, id)
+    year = _year(found)
     may_read_orders = caller_of(request).may("orders:read")
     bought: Sequence[Any] = ()
     if may_read_orders:
@@ -125,8 +125,8 @@ async def show_profile(db: Reader, request: Asked, id: UUID) -> api.Raw:
         request, db, "customers/profile.html", c=customer, tab="overview", notes=written, older=older,
         erasure=await privacy.to_be_erased(db, id),
         figures=found, orders=bought, segments=groups,
-        duplicates=alike, fields=await _fields(db, customer), spark=drawn([one.amount for one in _year(found)]),
-        year=_year(found), countries=country_names, quality=_qualities(customer), given=given, shows=SHOWS, **happened,
+        duplicates=alike, fields=await _fields(db, customer), has_spent=any(month.amount > 0 for month in year),
+        year=year, charts=charts, countries=country_names, quality=_qualities(customer), given=given, shows=SHOWS, **happened,
     )  # fmt: skip
 
 
@@ -253,7 +253,7 @@ async def change(tx: Tx, request: Asked, id: UUID, data: Edit) -> api.Raw:
     """Changes a field. Where somebody else was quicker nothing is changed, and it is shown what they did."""
     given = {name: value for name, value in _given(data).items() if name != "version"}
     try:
-        await commands.change(tx, id, read(given, CustomerChange), data.version)
+        await commands.change(tx, id, converted(given, CustomerChange), data.version)
     except CustomerStale:
         customer = await _living(tx, id)
         now = msgspec.to_builtins(customer)
@@ -383,7 +383,7 @@ async def delete(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Puts a customer away; it can be taken back."""
     found = await _living(tx, id)
     await commands.delete(tx, id)
-    said = say("%(name)s was deleted.", name=_called(found))
+    said = say("%(name)s was deleted.", name=named(found))
     return see(request, "/customers", said, undo=f"/customers/{id}/restore")
 
 
@@ -391,30 +391,17 @@ async def delete(tx: Tx, request: Asked, id: UUID) -> api.Raw:
 async def restore(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Takes a deleted customer back."""
     found = await commands.restore(tx, id)
-    return see(request, f"/customers/{id}", say("%(name)s is back.", name=_called(found)))
-
-
-def _called(c: Customer) -> str | Said:
-    """What a sentence calls a customer."""
-    return c.name or c.email or c.phone or say("The customer")
+    return see(request, f"/customers/{id}", say("%(name)s is back.", name=named(found)))
 
 
 # --- the picture -------------------------------------------------------------------------------------------------------------
 
 
+@pages.alone("POST", "/customers/{id:uuid}/picture", "avatars.put", request_max_body_size=None)
 async def put_picture(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Gives a customer a picture; it is received and drawn anew before a transaction begins."""
     await avatar_routes.put_avatar(request, id)
-    raw = see(request, f"/customers/{id}", "The picture is there.")
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
-
-
-pages.handlers.append(
-    PageHandler(
-        "/customers/{id:uuid}/picture", http_method="POST", status_code=200, include_in_schema=False,
-        opt={"operation": "avatars.put"}, request_max_body_size=None,
-    )(put_picture)
-)  # fmt: skip
+    return see(request, f"/customers/{id}", "The picture is there.").sent()
 
 
 @pages.post("/customers/{id:uuid}/picture/remove", of="avatars.delete")
@@ -436,10 +423,7 @@ class TagForm(msgspec.Struct, frozen=True):
 @pages.post("/customers/{id:uuid}/tags", of="tags.add")
 async def add_tags(tx: Tx, request: Asked, id: UUID, data: TagForm) -> api.Raw:
     """Adds tags."""
-    wanted = [one.strip() for one in data.tags.split(",") if one.strip()]
-    if not wanted:
-        raise Invalid.at("/tags", "required", "is required")
-    await tags.add(tx, id, wanted, None)
+    await tags.add(tx, id, some_tags(data.tags), None)
     return see(request, f"/customers/{id}")
 
 

@@ -11,19 +11,33 @@ import msgspec
 from supover.bulk import routes as bulk
 from supover.bulk.model import NewBulk
 from supover.customers import queries, tags
-from supover.customers.model import NewCustomer
+from supover.customers.model import Customer, NewCustomer
 from supover.customers.routes import Asked as List
 from supover.customers.routes import create, narrowed, understood
-from supover.kit import api, countries, sql
+from supover.kit import api, countries, sql, text
 from supover.kit.db import Reader, Tx
 from supover.kit.problems import Invalid
 from supover.segments import commands as segments
 from supover.segments import queries as segment_queries
 from supover.segments import view_routes, views
 from supover.segments.model import NewSegment, NewView, View, ViewChange
-from supover.web.frame import Asked, Pages, asked, back, caller_of, from_form, html, say, say_many, see, show
+from supover.web.frame import (
+    Asked,
+    Pages,
+    asked,
+    back,
+    caller_of,
+    converted,
+    from_form,
+    html,
+    parameters,
+    say,
+    say_many,
+    see,
+    show,
+)
 from supover.web.model import Said
-from supover.web.rendering import source_name
+from supover.web.rendering import called
 
 pages = Pages()
 
@@ -39,7 +53,6 @@ COLUMNS: Final = (
 """What the list can show beside the name, in the order that a chooser has them in."""
 SHOWN: Final = COLUMNS[:8]
 """What it shows unless told: as much as fits on a laptop."""
-SOURCES: Final = ("TIKTOK_SHOP", "SHOPIFY", "ETSY", "WOOCOMMERCE", "AMAZON", "EBAY", "MANUAL", "IMPORT", "API")
 FILTERS: Final = (
     "status", "source", "tag", "country", "minSpent", "maxSpent", "minOrders", "isRepeat", "createdFrom", "createdTo", "segment",
     "filter", "email", "phone", "externalId",
@@ -51,7 +64,7 @@ _OF_A_PAGE: Final = frozenset({"cursor", "page", "limit", "count", "include"})
 async def show_list(db: Reader, request: Asked) -> api.Raw:
     """The list, narrowed and sorted as its address says; a filter that cannot be read is told beside it."""
     found, following, total, wrong = [], None, 0, list[tuple[str, str]]()
-    given, params = List(), _params(request)
+    given, params = List(), parameters(request)
     try:
         given = asked(request, List)
         filters, page, _ = await understood(db, request, given)
@@ -69,20 +82,10 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
         filters=FILTERS, views=kept, view=_open(kept, here), changeable=changeable, here=here, params=params,
         chips=_chips(params), segments=groups,
-        columns=COLUMNS, shown=SHOWN, sources=_sources(), narrowing=narrowing(params), countries=country_names,
+        columns=COLUMNS, shown=SHOWN, narrowing=narrowing(params), countries=country_names,
         most_merged=MOST_MERGED,
         segment_names={str(one.id): one.name for one in groups},
     )  # fmt: skip
-
-
-def _sources() -> list[tuple[str, str]]:
-    """The channels that are known, and what they are called."""
-    return [(one, source_name(one)) for one in SOURCES]
-
-
-def _params(request: Asked) -> list[tuple[str, str]]:
-    """What the address asks for and says something, in its order."""
-    return [(name, value) for name, value in request.query_params.items() if value.strip()]
 
 
 def _chips(params: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
@@ -226,7 +229,7 @@ async def do(tx: Tx, request: Asked, data: Deed) -> api.Raw:
     action = data.action or ("status" if data.status else None)
     if action is None:
         raise Invalid.at("/action", "required", "choose what to do")
-    given: dict[str, Any] = {"tags": _tags(data.tags)} if action in ("tag", "untag") else {}
+    given: dict[str, Any] = {"tags": some_tags(data.tags)} if action in ("tag", "untag") else {}
     if action == "status":
         given = {"status": data.status}
     done = (await bulk.create(tx, request, NewBulk(action=action, **data.who(), **given))).value
@@ -238,8 +241,9 @@ async def do(tx: Tx, request: Asked, data: Deed) -> api.Raw:
     return see(request, back(request, "/customers"), told(action, done.changed), undo=undo)
 
 
-def _tags(text: str | None) -> list[str]:
-    found = [one.strip() for one in (text or "").split(",") if one.strip()]
+def some_tags(written: str | None) -> list[str]:
+    """The tags between commas. Raises Invalid where there are none."""
+    found = text.listed(written or "")
     if not found:
         raise Invalid.at("/tags", "required", "is required")
     return found
@@ -304,7 +308,7 @@ async def _matching(tx: Tx, request: Asked, query: str) -> list[UUID]:
 @pages.get("/customers/new", of="customers.create")
 async def show_new(db: Reader, request: Asked) -> api.Raw:
     """The form for somebody new."""
-    return await show(request, db, "customers/new.html", countries=country_names, sources=_sources())
+    return await show(request, db, "customers/new.html", countries=country_names)
 
 
 class Newcomer(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -330,17 +334,11 @@ async def add(tx: Tx, request: Asked, data: Newcomer) -> api.Raw:
     }
     if not given.keys() & {"name", "email", "phone", "external_id"}:
         raise Invalid.at("/name", "required", "give a name, an email or a phone number")
-    tags_given = [one.strip() for one in data.tags.split(",") if one.strip()]
-    new = read({**given, "tags": tags_given}, NewCustomer)
+    new = converted({**given, "tags": text.listed(data.tags)}, NewCustomer)
     made = (await create(tx, new)).value
-    who = made.name or made.email or made.phone or say("The customer")
-    return see(request, f"/customers/{made.id}", say("%(name)s was added.", name=who))
+    return see(request, f"/customers/{made.id}", say("%(name)s was added.", name=named(made)))
 
 
-def read(given: Mapping[str, Any], shape: type[Any]) -> Any:
-    """What a form gave as a struct of the API. Raises Invalid at the field."""
-    try:
-        return msgspec.convert(given, shape, strict=False)
-    except msgspec.ValidationError as error:
-        what, _, name = str(error).partition(" - at `$.")
-        raise Invalid.at("/" + name.rstrip("`"), "type", f"{what[:1].lower()}{what[1:]}") from None
+def named(c: Customer) -> str | Said:
+    """What a sentence calls a customer."""
+    return called(c) or say("The customer")

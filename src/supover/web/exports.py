@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import msgspec
@@ -13,8 +13,20 @@ from supover.exports import columns, commands, questions, routes
 from supover.exports.model import AddressExport, CustomerExport, ExportRun, ExportsBusy, Kind, OrderExport
 from supover.exports.model import Asked as Wanted
 from supover.kit import api
-from supover.kit.db import Database, Reader, Tx
-from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, sent_by, show
+from supover.kit.db import Reader, Tx
+from supover.web.frame import (
+    Asked,
+    Pages,
+    asked,
+    caller_of,
+    from_form,
+    parameters,
+    reading,
+    see,
+    sent_by,
+    show,
+    writing,
+)
 from supover.web.queries import names_of
 
 pages = Pages()
@@ -106,7 +118,7 @@ async def show_new(db: Reader, request: Asked) -> api.Raw:
     wanted = asked(request, SHAPES[kind])
     kept = [
         (name, value)
-        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"))
+        for name, value in parameters(request)
         if name in _names(SHAPES[kind]) and name not in ("format", "fields")
     ]
     return await show(
@@ -136,23 +148,19 @@ def _names(shape: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(shape)}
 
 
+@pages.alone("POST", "/exports", "exports.customers")
 async def make(request: Asked) -> ASGIApp:
     """A small CSV at once; else a job makes the file, and the list tells how far it is."""
     pairs = await sent_by(request)
     kind = _kind(request, dict(pairs).get("kind"))
     wanted = from_form([pair for pair in pairs if pair[1].strip()], SHAPES[kind])
     if wanted.format == "csv":
-        caller = caller_of(request)
-        async with _database(request).reader(caller.workspace_id) as db:
+        async with reading(request) as db:
             is_small = await questions.count(db, kind, wanted) <= SMALL
         if is_small:
             with contextlib.suppress(ExportsBusy):
                 return await _at_once(request, kind, wanted)
     return await _later(request, kind, wanted)
-
-
-def _database(request: Asked) -> Database:
-    return cast("api.Door", request.app.state.door).database
 
 
 async def _at_once(request: Asked, kind: Kind, wanted: Wanted) -> ASGIApp:
@@ -166,20 +174,10 @@ async def _at_once(request: Asked, kind: Kind, wanted: Wanted) -> ASGIApp:
 
 
 async def _later(request: Asked, kind: Kind, wanted: Wanted) -> ASGIApp:
-    door = cast("api.Door", request.app.state.door)
-    caller = caller_of(request)
-    async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+    async with writing(request) as tx:
         run = await commands.begin(tx, kind, wanted)
-        await door.audit(tx, f"exports.{kind}", run.id, request)
-    raw = see(request, "/exports", "The file is being made. It can be downloaded here as soon as it is ready.")
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
-
-
-pages.handlers.append(
-    PageHandler(
-        "/exports", http_method="POST", status_code=200, include_in_schema=False, opt={"operation": "exports.customers"}
-    )(make)
-)
+        await cast("api.Door", request.app.state.door).audit(tx, f"exports.{kind}", run.id, request)
+    return see(request, "/exports", "The file is being made. It can be downloaded here as soon as it is ready.").sent()
 
 
 # --- what is done with one -------------------------------------------------------------------------------------------------

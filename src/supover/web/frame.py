@@ -10,6 +10,7 @@ import base64
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -27,7 +28,7 @@ from supover.access.model import Caller, CsrfRefused, SessionEnded, SignInNeeded
 from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import api, clock, edge
 from supover.kit.crypto import NotOpened
-from supover.kit.db import Reader
+from supover.kit.db import Reader, Tx
 from supover.kit.problems import FieldError, Invalid, Malformed, Problem, Unauthorized
 from supover.segments.model import SegmentNameTaken, ViewNameTaken
 from supover.web import rendering
@@ -175,7 +176,7 @@ def _with(request: Asked, **changes: object) -> str:
     """This page's address with other parameters: None leaves one out, a list repeats it."""
     kept = [
         (name, value)
-        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=False)
+        for name, value in parameters(request)
         if name not in changes and (name != "cursor" or "cursor" in changes)
     ]
     for name, value in changes.items():
@@ -197,7 +198,25 @@ def door_of(request: Asked) -> Authenticator:
     return cast("Authenticator", request.app.state.door.authenticate)
 
 
+def reading(request: Asked, *, search: bool = False) -> AbstractAsyncContextManager[Reader]:
+    """A reader for a page that opens it by itself."""
+    door: api.Door = request.app.state.door
+    return door.database.reader(caller_of(request).workspace_id, search=search)
+
+
+def writing(request: Asked) -> AbstractAsyncContextManager[Tx]:
+    """A transaction of whoever asks, for a page that opens it by itself."""
+    door: api.Door = request.app.state.door
+    caller = caller_of(request)
+    return door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name)
+
+
 # --- questions and forms -----------------------------------------------------------------------------------------------------
+
+
+def parameters(request: Asked) -> list[tuple[str, str]]:
+    """What the address asks for and says something."""
+    return [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
 
 
 def asked(request: Asked, shape: type[S]) -> S:
@@ -207,7 +226,7 @@ def asked(request: Asked, shape: type[S]) -> S:
         values = [value for value in request.query_params.getall(field.encode_name, []) if value.strip()]
         if values:
             given[field.encode_name] = values if _is_list(field.type) else values[-1]
-    return _converted(given, shape)
+    return converted(given, shape)
 
 
 def _is_list(kind: Any) -> bool:
@@ -227,7 +246,7 @@ def from_form(pairs: list[tuple[str, str]], shape: type[S]) -> S:
     given: dict[str, Any] = {}
     for name, value in pairs:
         _put(given, shape, name.split("."), value)
-    return _converted(given, shape)
+    return converted(given, shape)
 
 
 def _put(given: dict[str, Any], shape: Any, path: list[str], value: str) -> None:
@@ -273,7 +292,8 @@ def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _converted(given: dict[str, Any], shape: type[S]) -> S:
+def converted(given: Mapping[str, Any], shape: type[S]) -> S:
+    """What was given, by the names of the fields, as a struct. Raises Invalid with all that is wrong."""
     errors: list[FieldError] = []
     for field in msgspec.structs.fields(shape):
         if field.encode_name in given:
@@ -300,6 +320,11 @@ async def sent_by(request: Asked) -> list[tuple[str, str]]:
         raise Malformed(f"A form has {MOST_FIELDS:,} fields at most.") from None
 
 
+async def form_of(request: Asked, shape: type[S]) -> S:
+    """What a form sent, as a struct. Raises Invalid, and Malformed as `sent_by` does."""
+    return from_form(await sent_by(request), shape)
+
+
 class FormRequest(api.TypedRequest):
     """A request whose body is a form, read into the handler's struct."""
 
@@ -309,7 +334,7 @@ class FormRequest(api.TypedRequest):
         field = self.route_handler.parsed_data_field
         if kind != "application/x-www-form-urlencoded" or field is None:
             return await super().json()
-        return from_form(await sent_by(self), cast("type[Any]", field.annotation))
+        return await form_of(self, cast("type[Any]", field.annotation))
 
 
 # --- pages -------------------------------------------------------------------------------------------------------------------
@@ -339,9 +364,8 @@ async def _note(request: Asked) -> None:
     caller = caller_of(request)
     if caller.session_id is None or caller.id is None:
         return
-    door: api.Door = request.app.state.door
     try:
-        async with door.database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+        async with writing(request) as tx:
             await note_seen(tx, caller.id, request.path_params["id"])
     except Exception as error:
         log.warning("look_not_noted", cause=repr(error))
@@ -368,8 +392,7 @@ def _same_site(request: Asked) -> None:
 async def refused(request: Asked, error: Exception) -> ASGIApp:
     """What is told in place of a page."""
     if isinstance(error, Instead):
-        raw = error.page
-        return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
+        return error.page.sent()
     problem = edge.as_problem(error)
     if problem.status >= 500:
         log.error("page_failed", path=request.url.path, exc_info=error)
@@ -418,7 +441,7 @@ def nowhere(request: Asked, error: Exception) -> edge.Answered:
     title = rendering.words(_language(request)).gettext(problem.title())
     told: dict[str, object] = {"title": title, "detail": "", "errors": []}
     raw = html(request, "problem.html", None, problem.status, problem=told, status_code=problem.status)
-    return edge.Answered(api.Sent(raw.body, raw.status, raw.headers, raw.media_type))
+    return edge.Answered(raw.sent())
 
 
 _FIELDS: Final[Mapping[type[Problem], str]] = {
@@ -469,18 +492,23 @@ class Pages:
     ) -> Callable[[F], F]:
         def register(fn: F) -> F:
             act = api.acting(fn, path, of, method, 200, search=search, keyed=False)
-            self.handlers.append(
-                PageHandler(
-                    path,
-                    http_method=method,
-                    status_code=200,
-                    include_in_schema=False,
-                    opt={"operation": of, "noted": noted},
-                )(act)
-            )
+            self._add(method, path, act, opt={"operation": of, "noted": noted})
             return fn
 
         return register
+
+    def alone(self, method: api.Method, path: str, of: str, **more: Any) -> Callable[[F], F]:
+        """A page that opens its transactions by itself, if any, and returns what is `sent`."""
+
+        def register(fn: F) -> F:
+            self._add(method, path, fn, opt={"operation": of}, **more)
+            return fn
+
+        return register
+
+    def _add(self, method: api.Method, path: str, act: Callable[..., Awaitable[Any]], **more: Any) -> None:
+        handler = PageHandler(path, http_method=method, status_code=200, include_in_schema=False, **more)
+        self.handlers.append(handler(act))
 
 
 class Instead(Exception):

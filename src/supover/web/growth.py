@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Final
 
 import msgspec
+from markupsafe import Markup
 
 from supover.web import charts
-
-SPARK: Final = (88, 24)
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -19,16 +17,13 @@ class Chart(msgspec.Struct, frozen=True):
     axis: charts.Scale
 
 
-def spark(days: Sequence[tuple[date, int]], since: date, today: date) -> str:
-    """A small line of the members day by day, as an SVG path; a day without a count has that of the one before."""
+def spark(days: Sequence[tuple[date, int]], since: date, today: date) -> Markup:
+    """A small line of the members day by day; a day without a count has that of the one before."""
     counts = _filled(days, since, today)
-    width, height = SPARK
     low, high = min(counts), max(counts)
-    reach = high - low
-    step = (width - 4) / max(len(counts) - 1, 1)
     # Who did not grow has a line in the middle.
-    heights = [height / 2 if not reach else height - 3 - (count - low) / reach * (height - 6) for count in counts]
-    return _path([(2 + n * step, y) for n, y in enumerate(heights)])
+    axis = charts.Scale(low, high, ()) if high > low else charts.Scale(low - 1, low + 1, ())
+    return charts.spark(counts, axis=axis)
 
 
 def chart(days: Sequence[tuple[date, int]]) -> Chart:
@@ -47,9 +42,3 @@ def _filled(days: Sequence[tuple[date, int]], since: date, today: date) -> list[
         count = known.get(since + timedelta(days=n), count)
         filled.append(count)
     return filled
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    if len(points) == 1:
-        points = [points[0], (points[0][0] + 0.1, points[0][1])]
-    return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points)

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, cast
 from uuid import UUID
 
 import msgspec
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from supover.imports import drafts, queries, routes
@@ -19,12 +18,12 @@ from supover.imports.customer_columns import CONSENTS, PLACE, PROFILE
 from supover.imports.customer_model import ConsentMode, CustomerImportOptions, DateOrder, ImportMatch, ImportMode
 from supover.imports.drafts import Draft, Kind, Look, Options
 from supover.imports.model import ImportNotDraft, ImportRun, ImportUnreadable, OrderImportOptions, RowError
-from supover.kit import api, storage, tables, uploads
-from supover.kit.db import Database, Reader, Tx
+from supover.kit import api, storage, tables, text, uploads
+from supover.kit.db import Reader, Tx
 from supover.kit.problems import FieldError, Invalid, Problem
 from supover.orders.rules import STATUSES
 from supover.settings import Settings
-from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, sent_by, show
+from supover.web.frame import Asked, Pages, asked, form_of, reading, see, show, writing
 from supover.web.queries import names_of, people
 from supover.web.rendering import spelled
 
@@ -89,16 +88,8 @@ class Check(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     status_map: Mapping[str, str] = {}
 
 
-def _database(request: Asked) -> Database:
-    return cast("api.Door", request.app.state.door).database
-
-
 def _keep(request: Asked) -> storage.Storage:
     return storage.of(cast("Settings", request.app.state.settings).storage_url)
-
-
-def _sent(raw: api.Raw) -> api.Sent:
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
 
 
 def goes_on(run: ImportRun) -> bool:
@@ -152,19 +143,22 @@ async def sample(db: Reader, request: Asked, kind: Literal["customers", "orders"
     return api.Raw(out.getvalue().encode("utf-8-sig"), "text/csv; charset=utf-8", headers=headers)
 
 
+# These wait for a file, so they open their transactions by themselves; `uploads` counts what comes.
+
+
+@pages.alone("POST", "/imports", "imports.create_customers", request_max_body_size=None)
 async def upload(request: Asked) -> api.Sent:
     """Keeps a file as a draft and leads to it; what is wrong with the file is told where it was chosen."""
-    caller, database = caller_of(request), _database(request)
     texts: dict[str, str] = {}
     try:
         id = await _received(request, texts)
     except Problem as problem:
         if problem.status >= 500:
             raise
-        async with database.reader(caller.workspace_id) as db:
+        async with reading(request) as db:
             raw = await show(request, db, "imports/new.html", problem.status, kind=_kind(texts), refused=problem)
-        return _sent(raw)
-    return _sent(see(request, f"/imports/{id}"))
+        return raw.sent()
+    return see(request, f"/imports/{id}").sent()
 
 
 def _kind(texts: Mapping[str, str]) -> Kind:
@@ -172,20 +166,20 @@ def _kind(texts: Mapping[str, str]) -> Kind:
 
 
 async def _received(request: Asked, texts: dict[str, str]) -> UUID:
-    caller, database, keep = caller_of(request), _database(request), _keep(request)
+    keep = _keep(request)
     most = cast("Settings", request.app.state.settings).upload_max_bytes
     with tempfile.TemporaryDirectory(prefix="supover-upload-") as folder:
         file = Path(folder) / "upload"
         sent = await uploads.receive(request, file, texts=("kind",), max_bytes=most, told=texts)
         kind = _kind(sent.texts)
-        async with database.reader(caller.workspace_id) as db:
+        async with reading(request) as db:
             by = await drafts.known(db)
         facts = await asyncio.to_thread(tables.facts, file)
         seen = await asyncio.to_thread(drafts.look, file, kind, facts, drafts.OPTIONS[kind](), by)
         key = await keep.put("imports", _blocks(file), max_bytes=most)
     is_needed = False
     try:
-        async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+        async with writing(request) as tx:
             id = await drafts.keep(tx, kind, sent.name, facts, seen, key)
             await cast("api.Door", request.app.state.door).audit(tx, f"imports.create_{kind}", id, request)
             # Whether a commit that breaks off has happened nobody knows: then the file stays.
@@ -205,15 +199,15 @@ async def _blocks(file: Path) -> AsyncGenerator[bytes]:
 # --- one import ------------------------------------------------------------------------------------------------------------
 
 
+@pages.alone("GET", "/imports/{id:uuid}", "imports.find")
 async def show_one(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """An import: how its columns are read while it can still be said, how far it is, what became of it."""
-    caller, database = caller_of(request), _database(request)
-    async with database.reader(caller.workspace_id) as db:
+    async with reading(request) as db:
         run = await queries.find(db, id)
         draft = await drafts.find(db, id)
         by = await drafts.known(db)
     seen = None if draft is None else await _looked(request, draft, draft.options, by)
-    async with database.reader(caller.workspace_id) as db:
+    async with reading(request) as db:
         raw = await show(
             request,
             db,
@@ -226,7 +220,7 @@ async def show_one(request: Asked, id: FromPath[UUID]) -> api.Sent:
             statuses_told=[(one, spelled(one)) for one in STATUSES],
             **await _told(db, run),
         )
-    return _sent(raw)
+    return raw.sent()
 
 
 async def _told(db: Reader, run: ImportRun) -> dict[str, Any]:
@@ -275,9 +269,10 @@ async def show_customers(db: Reader, request: Asked, id: UUID) -> api.Raw:
 # --- what is done with it --------------------------------------------------------------------------------------------------
 
 
+@pages.alone("POST", "/imports/{id:uuid}/check", "imports.create_customers")
 async def check(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Tries a file with other columns."""
-    given = from_form(await sent_by(request), Check)
+    given = await form_of(request, Check)
     draft, by = await _draft(request, id)
     plain = _options(draft.kind, given, {})
     seen = await _looked(request, draft, plain, by)
@@ -287,11 +282,10 @@ async def check(request: Asked, id: FromPath[UUID]) -> api.Sent:
     seen = await _looked(request, draft, options, by)
     assert seen is not None
     _must_fit(seen)
-    caller = caller_of(request)
-    async with _database(request).tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+    async with writing(request) as tx:
         await drafts.check(tx, draft, options, seen)
         await cast("api.Door", request.app.state.door).audit(tx, f"imports.create_{draft.kind}", id, request)
-    return _sent(see(request, f"/imports/{id}"))
+    return see(request, f"/imports/{id}").sent()
 
 
 def _must_fit(seen: Look) -> None:
@@ -315,7 +309,6 @@ def _options(kind: Kind, given: Check, chosen: Mapping[str, str]) -> Options:
         fixed = {"currency": given.currency} if given.currency else {}
         statuses = {cell: status for cell, status in given.status_map.items() if status}
         return OrderImportOptions(source=given.source or "IMPORT", map=chosen, status_map=statuses, set=fixed)
-    tags = [tag.strip() for tag in (given.tags or "").split(",") if tag.strip()]
     return CustomerImportOptions(
         mode=given.mode,
         match=given.match,
@@ -323,13 +316,13 @@ def _options(kind: Kind, given: Check, chosen: Mapping[str, str]) -> Options:
         source=given.source,
         country=given.country,
         date_order=given.date_order,
-        tags=tags,
+        tags=text.listed(given.tags or ""),
         consents=given.consents,
     )
 
 
 async def _draft(request: Asked, id: UUID) -> tuple[Draft, drafts.Known]:
-    async with _database(request).reader(caller_of(request).workspace_id) as db:
+    async with reading(request) as db:
         await queries.find(db, id)
         draft = await drafts.find(db, id)
         if draft is None:
@@ -337,45 +330,28 @@ async def _draft(request: Asked, id: UUID) -> tuple[Draft, drafts.Known]:
         return draft, await drafts.known(db)
 
 
+@pages.alone("POST", "/imports/{id:uuid}/start", "imports.create_customers")
 async def start(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Takes a file in as it was last tried."""
     draft, by = await _draft(request, id)
     seen = await _looked(request, draft, draft.options, by)
     if seen is None:
         raise ImportNotDraft("Its file is kept no more.")
-    caller = caller_of(request)
-    async with _database(request).tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+    async with writing(request) as tx:
         await drafts.start(tx, draft, seen)
         await cast("api.Door", request.app.state.door).audit(tx, f"imports.create_{draft.kind}", id, request)
-    return _sent(see(request, f"/imports/{id}"))
+    return see(request, f"/imports/{id}").sent()
 
 
+@pages.alone("POST", "/imports/{id:uuid}/discard", "imports.cancel")
 async def discard(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Forgets a file that nobody wants to take in."""
-    caller = caller_of(request)
-    async with _database(request).tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
+    async with writing(request) as tx:
         await queries.find(tx, id)
         key = await drafts.discard(tx, id)
         await cast("api.Door", request.app.state.door).audit(tx, "imports.cancel", id, request)
     await _keep(request).delete(key)
-    return _sent(see(request, "/imports", "The file was discarded."))
-
-
-def _handler(method: api.Method, path: str, of: str, function: Any, **more: Any) -> HTTPRouteHandler:
-    return PageHandler(
-        path, http_method=method, status_code=200, include_in_schema=False, opt={"operation": of}, **more
-    )(function)
-
-
-# These wait for a file, so they open their transactions by themselves.
-pages.handlers += [
-    # `uploads` counts what comes.
-    _handler("POST", "/imports", "imports.create_customers", upload, request_max_body_size=None),
-    _handler("GET", "/imports/{id:uuid}", "imports.find", show_one),
-    _handler("POST", "/imports/{id:uuid}/check", "imports.create_customers", check),
-    _handler("POST", "/imports/{id:uuid}/start", "imports.create_customers", start),
-    _handler("POST", "/imports/{id:uuid}/discard", "imports.cancel", discard),
-]
+    return see(request, "/imports", "The file was discarded.").sent()
 
 
 @pages.post("/imports/{id:uuid}/cancel", of="imports.cancel")

@@ -1,15 +1,14 @@
 """Who may be the same person: the queue, two side by side, merging, and taking it back."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, cast
-from urllib.parse import parse_qsl, urlencode
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from supover.addresses import queries as addresses
@@ -30,7 +29,7 @@ from supover.merging import splitting, undoing
 from supover.merging.model import ChosenValue, FieldChoice, MergeAnswer, NewSplit
 from supover.notes import queries as notes
 from supover.orders import queries as orders
-from supover.web.frame import Asked, PageHandler, Pages, asked, caller_of, from_form, see, show
+from supover.web.frame import Asked, Pages, asked, caller_of, from_form, parameters, reading, see, show, writing
 from supover.web.queries import people
 
 pages = Pages()
@@ -139,17 +138,9 @@ READ: Final[Mapping[str, str]] = {
 }
 
 
-@asynccontextmanager
-async def _opened(request: Asked) -> AsyncGenerator[Reader]:
+def _opened(request: Asked) -> AbstractAsyncContextManager[Reader]:
     """A transaction for who may merge, in which a merge is tried and taken back; a reader for others."""
-    database = cast("api.Door", request.app.state.door).database
-    caller = caller_of(request)
-    if caller.may(MERGE):
-        async with database.tx(caller.workspace_id, actor=caller.actor, actor_name=caller.name) as tx:
-            yield tx
-    else:
-        async with database.reader(caller.workspace_id) as db:
-            yield db
+    return writing(request) if caller_of(request).may(MERGE) else reading(request)
 
 
 async def _side_by_side(db: Reader, ids: Sequence[UUID], given: Choice, *, is_open: bool) -> dict[str, Any]:
@@ -210,11 +201,14 @@ def _value(one: Customer, name: str) -> Any:
 
 
 def _given(request: Asked) -> Choice:
-    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"))
     # The list of customers names those who are chosen one by one.
-    return from_form([("ids" if name == "id" else name, value) for name, value in pairs], Choice)
+    return from_form([("ids" if name == "id" else name, value) for name, value in parameters(request)], Choice)
 
 
+# What these two show is tried in a transaction, which the pages that only read do not have.
+
+
+@pages.alone("GET", "/merges/pairs/{id:uuid}", "duplicates.find")
 async def show_pair(request: Asked, id: FromPath[UUID]) -> api.Sent:
     """Two customers side by side, why they may be one, and what merging them would do."""
     given = _given(request)
@@ -229,9 +223,10 @@ async def show_pair(request: Asked, id: FromPath[UUID]) -> api.Sent:
             following=await queries.following(db, id, pair.score, given.level),
             **await _side_by_side(db, [pair.a.id, pair.b.id], given, is_open=pair.status == "open"),
         )
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
+    return raw.sent()
 
 
+@pages.alone("GET", "/merges/new", "merges.create")
 async def show_new(request: Asked) -> api.Sent:
     """Some chosen customers side by side, to be made one."""
     given = _given(request)
@@ -244,13 +239,13 @@ async def show_new(request: Asked) -> api.Sent:
         if len(await customers.some(db, ids)) < len(ids):
             raise customers.CustomerNotFound
         raw = await show(request, db, "merges/new.html", **await _side_by_side(db, ids, given, is_open=True))
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
+    return raw.sent()
 
 
 async def _choose_other(request: Asked, id: UUID) -> api.Sent:
     """A search for who is the same person as this customer."""
     wanted = request.query_params.get("search", "").strip()
-    async with request.app.state.door.database.reader(caller_of(request).workspace_id, search=True) as db:
+    async with reading(request, search=True) as db:
         customer = await customers.find(db, id)
         found: list[Customer] = []
         if wanted:
@@ -258,20 +253,7 @@ async def _choose_other(request: Asked, id: UUID) -> api.Sent:
             found, _, _ = await customers.search(db, customers.Filters(terms=rules.terms(wanted)), first)
         others = [one for one in found if one.id != id]
         raw = await show(request, db, "merges/choose.html", c=customer, found=others, wanted=wanted)
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
-
-
-def _handler(path: str, of: str, function: Any) -> HTTPRouteHandler:
-    return PageHandler(path, http_method="GET", status_code=200, include_in_schema=False, opt={"operation": of})(
-        function
-    )
-
-
-# What they show is tried in a transaction, which the pages that only read do not have.
-pages.handlers += [
-    _handler("/merges/pairs/{id:uuid}", "duplicates.find", show_pair),
-    _handler("/merges/new", "merges.create", show_new),
-]
+    return raw.sent()
 
 
 # --- decided ---------------------------------------------------------------------------------------------------------------

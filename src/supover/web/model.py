@@ -38,6 +38,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     id: UUID
     name: str | None
+    email: str | None
+    phone: str | None
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ from supover.orders.rates import Rate
 from supover.web.frame import Asked, Pages, asked, caller_of, say, see, show
 from supover.web.model import Said
 from supover.web.queries import people
-from supover.web.rendering import SOURCES, spelled
+from supover.web.rendering import spelled
 
 pages = Pages()
 
@@ -117,7 +117,6 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         whose=found.whose,
         is_cut=len(found.whose) == MEANT,
         people=known,
-        sources=SOURCES,
         statuses=rules.STATUSES,
         without_rate=await db.value(WITHOUT_RATE),
     )

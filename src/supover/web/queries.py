@@ -35,7 +35,7 @@ FIND_ME: Final = """
 
 
 RECENT: Final = """
-    select c.id, coalesce(c.name, c.email, c.phone)
+    select c.id, c.name, c.email, c.phone
       from web_recent r
       join customer c on c.workspace_id = $1 and c.id = r.customer_id and c.deleted_at is null
      where r.workspace_id = $1 and r.staff_id = $2
@@ -62,7 +62,7 @@ async def find_me(db: Reader, caller: Caller, wanted: Language) -> Me:
         language=language or wanted,
         timezone=timezone or here.timezone,
         columns=columns,
-        recent=[Seen(*row) for row in await db.rows(RECENT, caller.id)],
+        recent=await db.all(Seen, RECENT, caller.id),
         seen_at=seen_at,
         duplicates=duplicates,
         reviews=reviews,
@@ -155,11 +155,6 @@ class Person(msgspec.Struct, frozen=True):
     email: str | None
     phone: str | None
     is_gone: bool
-
-    @property
-    def called(self) -> str:
-        """What they are called, "" where nothing is known."""
-        return self.name or self.email or self.phone or ""
 
 
 PEOPLE: Final = """

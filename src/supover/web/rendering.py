@@ -232,15 +232,17 @@ def dated(context: Context, day: date, skeleton: str) -> str:
     return dates.format_skeleton(skeleton, day, locale=_locale(context))
 
 
-SOURCES: Final = {
+CHANNELS: Final[Mapping[str, str]] = {
     "TIKTOK_SHOP": "TikTok Shop",
     "SHOPIFY": "Shopify",
     "ETSY": "Etsy",
     "WOOCOMMERCE": "WooCommerce",
     "AMAZON": "Amazon",
     "EBAY": "eBay",
-    "API": "API",
 }
+"""Where customers buy, as people know it."""
+SOURCES: Final = {**CHANNELS, "MANUAL": "Manual", "IMPORT": "Import", "API": "API"}
+"""Where customers and orders come from."""
 
 
 def source_name(source: str | None) -> str:
@@ -248,6 +250,19 @@ def source_name(source: str | None) -> str:
     if not source:
         return NOTHING
     return SOURCES.get(source, source.replace("_", " ").capitalize() if source.isupper() else source)
+
+
+def called(who: object) -> str:
+    """What a customer is called by the first that is known of name, email and phone; "" where a list tells of none of them."""
+    return next((known for known in (getattr(who, part, None) for part in ("name", "email", "phone")) if known), "")
+
+
+@pass_context
+def called_or(context: Context, who: object, otherwise: object = None) -> object:
+    """What a customer is called; `otherwise`, or words that say so, where nothing is known."""
+    if otherwise is None:
+        return called(who) or cast("Words", context["catalogue"]).gettext("No name")
+    return called(who) or otherwise
 
 
 def initials(name: str | None, email: str | None = None) -> str:
@@ -343,7 +358,7 @@ def attributes(given: Mapping[str, object]) -> Markup:
         for name, value in given.items()
         if value is not None and value is not False and value is not UNSET
     ]
-    return Markup("".join(parts))  # noqa: S704 - each name and value was escaped
+    return Markup("".join(parts))  # noqa: S704 - names are ours, values are escaped
 
 
 def lines(value: str | None) -> Markup:
@@ -395,6 +410,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "duration": in_duration,
     "country": country_name,
     "source": source_name,
+    "called": called_or,
     "initials": initials,
     "words": in_words,
     "sentences": sentences,
@@ -423,7 +439,8 @@ def environment(language: Language) -> Environment:
     cast("dict[str, Any]", env.filters).update(FILTERS)
     cast("dict[str, Any]", env.tests)["set"] = is_set
     cast("dict[str, Any]", env.globals).update(
-        _=said.written, gettext=said.written, icon=icon, asset=asset, attributes=attributes, LANGUAGES=LANGUAGES, UNSET=UNSET,
+        _=said.written, gettext=said.written, icon=icon, asset=asset, attributes=attributes, LANGUAGES=LANGUAGES, CHANNELS=CHANNELS,
+        SOURCES=SOURCES, UNSET=UNSET,
         now=clock.now, language=language, catalogue=said, locale=Locale.parse(language),
     )  # fmt: skip
     return env

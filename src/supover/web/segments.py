@@ -85,7 +85,6 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         living=await how_many.living(db),
         sparks={id: growth.spark(own, since, today) for id, own in days.items()},
         changes={id: own[-1][1] - own[0][1] for id, own in days.items()},
-        spark=growth.SPARK,
         missing=[one for one in rules.BUILT_IN if one.key not in here],
     )
 

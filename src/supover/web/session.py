@@ -6,7 +6,6 @@ from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
-from litestar.handlers import HTTPRouteHandler
 
 from supover.access import second_step, sessions
 from supover.access.model import SecondStepNeeded, SecondStepRefused, SignIn, SignInRefused, StaffOnly
@@ -16,7 +15,7 @@ from supover.kit.crypto import NotOpened
 from supover.kit.db import Tx
 from supover.kit.problems import Invalid, Problem
 from supover.web import static
-from supover.web.frame import Asked, PageHandler, Pages, caller_of, door_of, from_form, html, see, sent_by
+from supover.web.frame import Asked, Pages, caller_of, door_of, from_form, html, see, sent_by
 
 pages = Pages()
 PERMISSIONS: Final = {
@@ -31,10 +30,6 @@ TICKET_S: Final = 300
 """So long somebody has to look up a code, once the password was right."""
 
 
-def _sent(raw: api.Raw) -> api.Sent:
-    return api.Sent(raw.body, raw.status, raw.headers, raw.media_type)
-
-
 def _inside(path: str) -> str:
     """Where to go on; only a place of ours."""
     # A browser drops what cannot be printed before it reads an address, and takes \ for /.
@@ -45,17 +40,17 @@ def _inside(path: str) -> str:
 # Nobody is known yet, so these two open no transaction and answer by themselves.
 
 
+@pages.alone("GET", "/sign-in", "web.show_sign_in")
 async def show_sign_in(request: Asked) -> api.Sent:
     """The sign-in, or where to who is signed in already."""
     given = request.query_params
-    return _sent(
-        html(
-            request, "sign_in.html", None, refused=("", ""), email=given.get("email", ""), next=_inside(given.get("next", "/")),
-            invited=given.get("invitation", ""), step=False,
-        )
-    )  # fmt: skip
+    return html(
+        request, "sign_in.html", None, refused=("", ""), email=given.get("email", ""), next=_inside(given.get("next", "/")),
+        invited=given.get("invitation", ""), step=False,
+    ).sent()  # fmt: skip
 
 
+@pages.alone("POST", "/sign-in", "web.sign_in")
 async def sign_in(request: Asked) -> api.Sent:
     """Opens a session and goes on to where somebody wanted to.
 
@@ -74,13 +69,11 @@ async def sign_in(request: Asked) -> api.Sent:
         if problem.status >= 500:
             raise
         asks_code = isinstance(problem, SecondStepNeeded | SecondStepRefused)
-        page = _sent(
-            html(
-                request, "sign_in.html", None, 200 if isinstance(problem, SecondStepNeeded) else problem.status,
-                refused=_why_not(problem), email=given.get("email", ""),
-                next=_inside(given.get("next", "/")), invited=given.get("invitationCode", ""), step=asks_code,
-            )
-        )  # fmt: skip
+        page = html(
+            request, "sign_in.html", None, 200 if isinstance(problem, SecondStepNeeded) else problem.status,
+            refused=_why_not(problem), email=given.get("email", ""),
+            next=_inside(given.get("next", "/")), invited=given.get("invitationCode", ""), step=asks_code,
+        ).sent()  # fmt: skip
         if isinstance(problem, SecondStepNeeded):
             page.headers.append(_ticket(request, _sealed(request, given), TICKET_S))
         return page
@@ -132,16 +125,6 @@ def _typed(request: Asked) -> dict[str, Any]:
 
 class TooLate(SignInRefused):
     """It took too long: begin again."""
-
-
-handlers: Final[list[HTTPRouteHandler]] = [
-    PageHandler("/sign-in", http_method="GET", include_in_schema=False, opt={"operation": "web.show_sign_in"})(
-        show_sign_in
-    ),
-    PageHandler(
-        "/sign-in", http_method="POST", status_code=200, include_in_schema=False, opt={"operation": "web.sign_in"}
-    )(sign_in),
-]
 
 
 @pages.post("/workspaces/{id:uuid}", of="access.switch_workspace")

@@ -449,11 +449,6 @@ for (const kind of ["focusin", "pointerover"])
     $("[data-grid-told]", cell.closest(".grid-box")).textContent = `${where.join(", ")}: ${cell.textContent}`;
   });
 
-// On a phone tabs are wider than the window: the one that is open comes into sight.
-document.addEventListener("DOMContentLoaded", () => {
-  for (const tab of $$(".views > [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft - 48;
-});
-
 // --- lists that are put in order, and forms that open in place --------------------------------------------------------------
 
 function move(item, way) {
@@ -558,10 +553,10 @@ document.addEventListener("htmx:after:swap", () => {
 });
 document.addEventListener("DOMContentLoaded", () => settle(document));
 
-// --- settings: on a phone the list of sections is a row, in which one's own is to be seen -------------------------------------
+// --- on a phone tabs and the sections of the settings are wider than the window: what is open comes into sight -----------------
 
 document.addEventListener("DOMContentLoaded", () => {
-  for (const row of $$(".sections")) {
+  for (const row of $$(".views, .sections")) {
     const at = $("[aria-current]", row)?.getBoundingClientRect();
     if (at) row.scrollLeft += at.left - (innerWidth - at.width) / 2;
   }
