@@ -1,23 +1,27 @@
 """Every sentence of the screens in every language."""
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
-from datetime import date
-from typing import Any, Final
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 import httpx
+import msgspec
+import pytest
 from jinja2 import nodes
 
-from supover.analytics.prediction_rules import Seen, missing, reasons
-from supover.duplicates import scoring
+from supover.analytics.prediction_rules import reasons
 from supover.kit import ids
+from supover.kit.problems import from_library
 from supover.web import wordings
 from supover.web.model import LANGUAGES
 from supover.web.rendering import environment
-from tests.makers import make_customer
-from tests.web import crawl, words
+from supover.web.rendering import words as said_in
+from tests.makers import Json, make_customer, make_order
+from tests.web import crawl, sentences, words
 from tests.web.test_frame import told_by
 
 
@@ -97,46 +101,129 @@ async def test_what_is_wrong_is_told_in_vietnamese(web: httpx.AsyncClient) -> No
     assert "Số đơn hàng</option>" in (await web.get("/segments/new")).text
 
 
-def test_what_predictions_say_is_told_by_sentences_of_the_catalogue() -> None:
-    day = date(2026, 11, 22)
-    said = [
-        text
-        for seen in (Seen(0, None, None, 0), Seen(499, date(2026, 6, 1), date(2026, 9, 30), 0))
-        for text in missing(seen, day)
+async def test_values_stand_in_what_is_wrong_and_programs_are_told_in_english(
+    web: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    web.headers.update({"Accept-Language": "vi", "HX-Request": "true"})
+    ann = await make_customer(api)
+    order = await make_order(api, ann, total="50.00", currency="USD")
+    place = {"type": "SHIPPING", "line1": "1 A St", "city": "Austin", "state": "TX", "country": "US"}
+
+    async def wrong(path: str, form: Json) -> list[tuple[str, str]]:
+        answer = await web.post(path, data=form)
+        assert answer.status_code == 422, answer.text
+        return [(one["name"], one["text"]) for one in answer.json()["errors"]]
+
+    assert await wrong(f"/customers/{ann['id']}/addresses", place | {"postalCode": "94043"}) == [
+        ("postalCode", "không thuộc TX, Hoa Kỳ, nơi mã bưu chính có dạng 75000")
     ]
-    for days, first, last in ((1, 22, 22), (1, 21, 21), (1, 2, 2), (2, 1, 22), (2, 19, 21), (3, 1, 5)):
-        said += reasons(days, date(2026, 11, first), date(2026, 11, last), day, [(7, 2)])
-    assert {wordings.found(text).text for text in said} <= {*wordings.PREDICTED}
-    for text in said:
-        assert wordings.found(text).text % wordings.found(text).values == text
+    assert await wrong("/customers/new", {"email": "a@x.org", "name": "A" * 1_000}) == [("name", "có tối đa 200 ký tự")]
+    assert await wrong("/segments", {"name": "x" * 300, "kind": "manual"}) == [("name", "có tối đa 200 ký tự")]
+    assert await wrong(f"/orders/{order['id']}/refund", {"amount": "much"}) == [("amount", "số thập phân không hợp lệ")]
+    assert await wrong(f"/orders/{order['id']}/refund", {"amount": "60.00"}) == [
+        ("amount", "Chỉ còn 50.00 USD để hoàn tiền.")
+    ]
+    told = (await api.post(f"/api/customers/{ann['id']}/addresses", json=place | {"postalCode": "94043"})).json()
+    assert [one["message"] for one in told["errors"]] == [
+        "does not belong to TX, United States, whose postal codes are like 75000"
+    ]
 
 
 def test_a_day_that_a_prediction_names_is_written_as_the_reader_writes_days() -> None:
     [reason] = [
         one for one in reasons(3, date(2026, 11, 1), date(2026, 11, 5), date(2026, 11, 22), []) if "days since" in one
     ]
-    told = {one: environment(one).from_string("{{ said|told }}").render(said=reason) for one in LANGUAGES}
+    told = {one: environment(one).from_string("{{ said|told|with_days }}").render(said=reason) for one in LANGUAGES}
     assert told == {"en": "Ordered on 3 days since Nov 1, 2026.", "vi": "Đã đặt hàng vào 3 ngày kể từ 1 thg 11, 2026."}
 
 
-def test_why_two_may_be_one_is_told_by_sentences_of_the_catalogue() -> None:
-    told = {re.sub(r"%\(\w+\)s", "X", one) for one in wordings.SUSPECTED}
-    for node in ast.walk(ast.parse(inspect.getsource(scoring))):
-        if (
-            isinstance(node, ast.Call)
-            and ast.unparse(node.func) == "Reason"
-            and isinstance(node.args[1], ast.Constant | ast.JoinedStr)
-        ):
-            text = _written(node.args[1])
-            assert text in told or "any two of" in text, text
-    assert {scoring.FIRST_NAMES, scoring.GENERATIONS, scoring.SAME_EMAIL, scoring.SAME_PHONE} <= told
-    found = wordings.found("same last name, Lee (a family at one address)")
-    assert (found.text, found.values) == ("same last name, %(name)s (a family at one address)", {"name": "Lee"})
+async def test_what_rooms_have_kept_in_english_is_told_in_vietnamese(
+    web: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    web.headers["Accept-Language"] = "vi"
+    ann = await make_customer(api, email="ann@x.org")
+    order = await make_order(api, email="ann@x.org")
+    await api.patch(f"/api/orders/{order['id']}", json={"onHold": True})
+    page = (await web.get(f"/orders/{order['id']}")).text
+    assert "Được giữ lại thủ công." in page
+    assert "Email ann@x.org là của khách hàng này." in page
+    audit = (await web.get(f"/settings/audit?subjectId={ann['id']}")).text.partition("<tbody")[2]
+    assert "Tạo khách hàng" in audit
+    asked = await web.post("/segments/builder", data={"as": "text", "filter": "amountspent > 5"})
+    assert "amountspent không phải là trường; ý là" in asked.text
 
 
-def _written(node: ast.Constant | ast.JoinedStr) -> str:
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    return "".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in parts)
+def test_what_rooms_say_can_be_told_in_every_language() -> None:
+    """Where people read a sentence stands one that the catalogues find: no part of it is put in by a condition."""
+    assert [f"{one.at}: {one.text}" for one in sentences.found() if one.is_lost] == []
+
+
+def test_a_sentence_that_is_made_past_the_catalogue_is_found() -> None:
+    said = {
+        'Invalid.at("/x", "length", f"can have at most {MOST} tags")': ["can have at most %(1)s tags"],
+        'Invalid.at("/x", "length", "one" if few else f"{n} of {m} are left")': ["%(1)s of %(2)s are left"],
+        'FieldError("/x", "unknown", f"is not of {countries.name(code)}")': ["is not of %(country)s"],
+        'Conflict(f"It has {n:.0%} and 5 %.")': ["It has %(1)s and 5 %%."],
+        'Conflict("It is " + name)': None,
+        "Conflict(f\"It {'has' if n else 'has not'} gone.\")": None,
+        'Conflict("It is {}.".format(name))': None,
+        "FieldError('/x', 'unknown', made(name))": None,
+    }
+    for source, texts in said.items():
+        found = sentences.said_by(f"def said(name, n, m, few):\n    raise {source}\n")
+        if texts is None:
+            assert [one.is_lost for one in found if one.is_lost], source
+        else:
+            assert [one.text for one in found if not one.is_lost and "%" in one.text] == texts
+            assert not [one for one in found if one.is_lost], source
+
+
+def test_every_form_is_found_again_with_its_values() -> None:
+    told = said_in("vi")
+    forms = wordings.forms([one.text for one in sentences.found() if not one.is_lost])
+    for sentence, _ in forms:
+        hung = re.sub(r"(?<=[\w).])%\(\d+\)s", "", sentence)
+        text = re.sub(r"%\((\w+)\)s", lambda place: "Peru" if place[1] == "country" else f"X{place[1]}Y", hung).replace(
+            "%%", "%"
+        )
+        found = wordings.found(text, forms)
+        assert found is not None and found[0] == sentence, (text, found)
+        assert told.told(text) != text, text
+
+
+def test_parts_of_a_sentence_are_told_too() -> None:
+    tell = said_in("vi").told
+    assert tell("the file has no column 'Mail' (did you mean E-Mail?)") == "tệp không có cột 'Mail' (ý là E-Mail?)"
+    assert tell("is not a field of an order") == "không phải là trường của đơn hàng"
+    assert tell("The email with customer 7 did not count: relay contacts never match.") == (
+        "email của khách hàng 7 không được tính: liên hệ loại relay không bao giờ được dùng để ghép."
+    )
+    several = "'GOLD' is not one of ACTIVE, VIP; tags: can be at most 250 tags; name: is required"
+    assert tell(several) == "'GOLD' không thuộc ACTIVE, VIP; tags: tối đa là 250 thẻ; name: là bắt buộc"
+    assert tell("has more than 1,000,000 bytes") == "có hơn 1.000.000 byte"
+    assert tell("Last ordered 3 days ago; until then every 7.5 days on average.") == (
+        "Đặt hàng lần cuối 3 ngày trước; trước đó trung bình 7.5 ngày một lần."
+    )
+    assert tell("Ann; Lee: of no sentence of ours") == "Ann; Lee: of no sentence of ours"
+    assert said_in("en").told(several) == several
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        (int, "x", "cần `int`, nhưng nhận được `str`"),
+        (Literal["a"], "x", "giá trị 'x' không có trong danh sách"),
+        (datetime, "x", "thời điểm không đúng dạng RFC3339"),
+        (UUID, "x", "UUID không hợp lệ"),
+        (Decimal, "x", "số thập phân không hợp lệ"),
+        (Annotated[str, msgspec.Meta(max_length=2)], "long", "cần `str` có độ dài <= 2"),
+        (Annotated[int, msgspec.Meta(ge=2)], 1, "cần `int` >= 2"),
+    ],
+)
+def test_what_the_decoder_says_is_told_in_vietnamese(kind: Any, value: object, told: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(value, kind)
+    assert said_in("vi").told(from_library(str(refused.value))) == told
 
 
 def test_only_sentences_of_ours_are_told_as_html() -> None:

@@ -1,6 +1,5 @@
 """What the screens say, as it stands in templates and modules, and the catalogue of each other language."""
 
-import ast
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -11,10 +10,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from supover import wiring
-from supover.analytics import predictions, rules
+from supover.analytics import rules
 from supover.kit import filters
 from supover.web import operations, wordings
 from tests.house import walk
+from tests.web import sentences
 
 WEB: Final = Path(__file__).parents[2] / "src/supover/web"
 LANGUAGES: Final = WEB / "languages"
@@ -47,31 +47,16 @@ def of_rooms() -> Iterator[str]:
     walk.modules()
     wiring.load_fields()
     of_pages = (kind for kind in walk.problems() if kind.__module__.startswith("supover."))
-    yield from (kind.title() for kind in of_pages if not kind.__module__.endswith(OF_A_TERMINAL))
+    yield from (kind.title() for kind in of_pages if not kind.__module__.endswith(sentences.OF_A_TERMINAL))
     yield from rules.GROUPS.values()
-    yield predictions.NO_MODEL
-    yield from (*wordings.PREDICTED, *wordings.SUSPECTED)
+    yield from wordings.DECODED
+    yield from (one.text for one in sentences.found() if not one.is_lost)
     yield from operations.JOBS.values()
+    yield from operations.changes(wiring.handlers()).values()
     for asked in filters.registered().values():
         yield asked.words
         if isinstance(asked, filters.Function):
             yield from (field.words for field in (*asked.fields, *asked.sums))
-    for source in walk.sources():
-        if not source.name.endswith(OF_A_TERMINAL):
-            yield from _wrong_fields(source.tree)
-
-
-OF_A_TERMINAL: Final = ("cli", ".up", ".terminal")
-# Where the sentence stands that says what is wrong with a field.
-_WRONG: Final = {"FieldError": 2, "Invalid.at": 2, "_Wrong": 1}
-
-
-def _wrong_fields(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) > (at := _WRONG.get(ast.unparse(node.func), 9)):
-            text = node.args[at]
-            if isinstance(text, ast.Constant) and isinstance(text.value, str) and " " in text.value:
-                yield text.value
 
 
 def catalogue(language: str) -> Catalog:

@@ -110,7 +110,7 @@ def fit(address: NewAddress) -> tuple[NewAddress, list[FieldError]]:
             state = found[1]
             rules = _rules(code, found[0])
         elif "state" in rules.required:
-            errors.append(FieldError("/state", "unknown", f"is not one of {countries.name(code)}"))
+            errors.append(FieldError("/state", "unknown", f"is not a state or province of {countries.name(code)}"))
     postal_code = address.postal_code.upper()
     for field, value, pointer in (
         ("city", address.city, "city"),
@@ -120,13 +120,20 @@ def fit(address: NewAddress) -> tuple[NewAddress, list[FieldError]]:
         if field in rules.required and not value:
             errors.append(FieldError(f"/{pointer}", "required", "is required"))
     if address.city and rules.cities and text.fold(address.city) not in rules.cities:
-        errors.append(FieldError("/city", "unknown", f"is not one of {state}, {countries.name(code)}"))
+        errors.append(FieldError("/city", "unknown", f"is not a city of {state}, {countries.name(code)}"))
     if postal_code and not all(pattern.match(postal_code) for pattern in rules.postal_codes):
-        example = f" such as {rules.example}" if rules.example else ""
-        where = f"{state}, {countries.name(code)}" if len(rules.postal_codes) > 1 else countries.name(code)
-        errors.append(FieldError("/postalCode", "invalid", f"is not one of {where}{example}"))
+        errors.append(FieldError("/postalCode", "invalid", _misfit(postal_code, rules, state, code)))
     fitted = msgspec.structs.replace(address, country=code, state=state, postal_code=postal_code)
     return fitted, errors
+
+
+def _misfit(postal_code: str, rules: _Rules, state: str, code: str) -> str:
+    """What is wrong with a postal code: nobody in the country has one like it, or nobody in the state."""
+    if rules.postal_codes[0].match(postal_code):
+        return f"does not belong to {state}, {countries.name(code)}, whose postal codes are like {rules.example}"
+    if rules.example:
+        return f"is not a postal code of {countries.name(code)}, such as {rules.example}"
+    return f"is not a postal code of {countries.name(code)}"
 
 
 def fits(place: PostalAddress) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from supover.analytics.prediction_model import RepeatRate, Risk
+from supover.kit.problems import worded
 
 HORIZON_DAYS: Final = 90
 CUSTOMERS: Final = 500
@@ -31,15 +32,15 @@ def missing(seen: Seen, as_of: date) -> list[str]:
     """What a workspace lacks for predictions, in words; nothing where they can be made. The gate is Klaviyo's."""
     found: list[str] = []
     if seen.customers < CUSTOMERS:
-        found.append(f"At least {CUSTOMERS} customers with an order: there are {seen.customers}.")
+        found.append(worded(f"At least {CUSTOMERS} customers with an order: there are {seen.customers}."))
     days = 0 if seen.first is None else (as_of - seen.first).days
     if days < HISTORY_DAYS:
-        found.append(f"At least {HISTORY_DAYS} days of orders: there are {days}.")
+        found.append(worded(f"At least {HISTORY_DAYS} days of orders: there are {days}."))
     if seen.last is None or (as_of - seen.last).days > RECENT_DAYS:
-        last = "there is none" if seen.last is None else f"the last one came on {seen.last}"
-        found.append(f"An order within the last {RECENT_DAYS} days: {last}.")
+        last = worded("there is none") if seen.last is None else worded(f"the last one came on {seen.last}")
+        found.append(worded(f"An order within the last {RECENT_DAYS} days: {last}."))
     if not seen.with_three:
-        found.append(f"Some customers with {ORDERS} or more orders: there are none.")
+        found.append(worded(f"Some customers with {ORDERS} or more orders: there are none."))
     return found
 
 
@@ -62,25 +63,21 @@ def repeat_rate(repeats: Sequence[Sequence[int]], orders: int) -> RepeatRate | N
 def reasons(days: int, first: date, last: date, today: date, repeats: Sequence[Sequence[int]]) -> list[str]:
     """What drives a prediction, the strongest first, of a customer who ordered on so many days."""
     silent = max((today - last).days, 0)
-    ago = "today" if silent == 0 else f"{silent} {_plural(silent, 'day')} ago"
+    ago = worded("today" if silent == 0 else "1 day ago" if silent == 1 else f"{silent} days ago")
     if days <= 1:
-        found = [f"Ordered once, {ago}."]
+        found = [worded(f"Ordered once, {ago}.")]
         if (rate := repeat_rate(repeats, 1)) is not None and rate.customers:
-            found.append(f"Of all who ordered once, {rate.share:.0%} came again.")
+            found.append(worded(f"Of all who ordered once, {rate.share:.0%} came again."))
         return found
     usual = max((last - first).days / (days - 1), 1.0)
-    found = [f"Last ordered {ago}; until then every {_number(usual)} days on average."]
+    found = [worded(f"Last ordered {ago}; until then every {_number(usual)} days on average.")]
     if silent > 2 * usual:
-        found.append(f"Silent for {_number(silent / usual)} times as long as usual.")
+        found.append(worded(f"Silent for {_number(silent / usual)} times as long as usual."))
     elif silent <= usual:
-        found.append("Within the usual time between orders.")
-    found.append(f"Ordered on {days} days since {first}.")
+        found.append(worded("Within the usual time between orders."))
+    found.append(worded(f"Ordered on {days} days since {first}."))
     return found
 
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:.0f}"
-
-
-def _plural(n: int, word: str) -> str:
-    return word if n == 1 else f"{word}s"

@@ -22,11 +22,12 @@ from supover.analytics.prediction_model import (
 )
 from supover.kit import clock
 from supover.kit.db import Reader, Tx, json_bytes
+from supover.kit.problems import worded
 from supover.kit.sql import Page, Sort, Where
 
 KEPT: Final = 400
 """So many versions of a workspace's model are kept: more than a year of nights."""
-NO_MODEL: Final = "A first fit: one is made every night, and by `supover analytics refresh`."
+NO_MODEL: Final = worded("A first fit: one is made every night, and by `supover analytics refresh`.")
 
 # --- kept ----------------------------------------------------------------------------------------------------------------
 
@@ -156,9 +157,10 @@ async def of(db: Reader, customer_id: UUID) -> Prediction | InsufficientData:
         if version is None:
             lacking = [NO_MODEL]
         elif not days:
-            lacking.append("An order of this customer that counts.")
+            lacking.append(worded("An order of this customer that counts."))
         elif not lacking:
-            lacking = [f"A fit since this customer's first order: the last one knew the orders up to {as_of}."]
+            since = worded(f"A fit since this customer's first order: the last one knew the orders up to {as_of}.")
+            lacking = [since]
         return InsufficientData(missing=lacking, repeat_rate=rules.repeat_rate(repeats, days), model_version=version)
     return Prediction(
         churn_probability=churn,

@@ -16,7 +16,7 @@ from supover.exports.model import CustomerExport
 from supover.kit import sql
 from supover.kit.api import Answer, Caller, Cursor, Limit, Listing, NotAllowed, Routes
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import FieldError, Invalid, Malformed
+from supover.kit.problems import FieldError, Invalid, Malformed, from_library
 from supover.segments import rules as views
 
 routes = Routes("bulk")
@@ -62,7 +62,7 @@ def _exported(data: NewBulk) -> CustomerExport:
         what, _, name = str(error).partition(" - at `$.")
         where = name.rstrip("`").partition("[")[0]
         pointer = f"/{where}" if where in (*parts, "filter", "segment", "search") else "/query"
-        raise Invalid.at(pointer, "type", f"{what[:1].lower()}{what[1:]}") from None
+        raise Invalid.at(pointer, "type", from_library(what)) from None
 
 
 def _narrowing(data: NewBulk) -> dict[str, Any]:
@@ -93,7 +93,7 @@ async def _filters(tx: Tx, request: AnyRequest, data: NewBulk) -> Filters:
         filters, _, _ = await understood(tx, request, msgspec.convert(given, Asked, strict=False))
     except msgspec.ValidationError as error:
         what, _, name = str(error).partition(" - at `$.")
-        raise Invalid.at("/query", "type", f"{name.rstrip('`')}: {what[:1].lower()}{what[1:]}") from None
+        raise Invalid.at("/query", "type", f"{name.rstrip('`')}: {from_library(what)}") from None
     except Invalid as error:
         raise Invalid(
             [

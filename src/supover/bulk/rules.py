@@ -108,4 +108,4 @@ def refusal(customer_id: Any, why: Problem | Clash) -> BulkResult:
     if isinstance(why, Invalid):
         first = why.errors[0]
         return BulkResult(customer_id, "failed", first.pointer.removeprefix("/"), first.code, first.message)
-    return BulkResult(customer_id, "failed", None, why.type_uri().rpartition("/")[2], str(why))
+    return BulkResult(customer_id, "failed", None, why.type_uri().rpartition("/")[2], why.detail or why.title())

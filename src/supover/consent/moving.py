@@ -18,6 +18,7 @@ from supover.consent.model import ConsentChannel, ConsentTopic, Entry
 from supover.consent.rules import Standing
 from supover.customers import hashing, merge_rows
 from supover.kit.db import Reader, Tx
+from supover.kit.problems import worded
 
 ENTRY: Final = "consent_entry"
 SETTINGS: Final = "communication_preference"
@@ -261,7 +262,7 @@ async def _unfill_settings(tx: Tx, merge_id: UUID, primary_id: UUID) -> None:
         return
     now = await tx.rows(OF_ALL, [primary_id])
     if not now or list(now[0][1:]) != list(filled["now"]):
-        await merge_rows.stayed(tx, merge_id, SETTINGS, [(primary_id, "changed since, and stays as it is")])
+        await merge_rows.stayed(tx, merge_id, SETTINGS, [(primary_id, worded("changed since, and stays as it is"))])
     elif filled["was"] is None:
         await tx.run(REMOVE_SETTINGS, primary_id)
     else:

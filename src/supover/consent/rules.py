@@ -339,7 +339,6 @@ _WORDS: Final = {
     "blocked": "The customer is blocked.",
     "no_contact": "The customer has no contact on this channel.",
     "contact_not_real": "The contact leads to nobody, or not to the customer alone.",
-    "suppressed": "The contact is on the suppression list",
     "not_subscribed": "The customer was not asked.",
     "contact_changed": "The customer said yes for another contact than the one of now.",
     "pending": "The customer has not confirmed yet.",
@@ -373,7 +372,8 @@ def against(known: Known, topic: ConsentTopic) -> list[Reason]:
     elif known.quality is not Quality.REAL and not (is_needed and known.quality is Quality.RELAY):
         found.append(reason("contact_not_real"))
     if known.suppressed:
-        found.append(reason("suppressed", f": {', '.join(sorted(set(known.suppressed)))}."))
+        by = ", ".join(sorted(set(known.suppressed)))
+        found.append(Reason("suppressed", f"The contact is on the suppression list: {by}."))
     if known.state != "SUBSCRIBED" and not (is_needed and known.state in ("NOT_SUBSCRIBED", "PENDING")):
         found.append(reason(known.state.lower()))
     elif not is_needed and known.contact and not known.is_of_contact:
@@ -381,6 +381,6 @@ def against(known: Known, topic: ConsentTopic) -> list[Reason]:
     return found
 
 
-def reason(code: str, more: str = "") -> Reason:
+def reason(code: str) -> Reason:
     """A code with its words."""
-    return Reason(code, _WORDS[code] + more)
+    return Reason(code, _WORDS[code])

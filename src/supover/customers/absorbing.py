@@ -18,6 +18,7 @@ from supover.customers.many import Held, Pair
 from supover.customers.model import Profile
 from supover.kit.db import Tx, by_column
 from supover.kit.events import Event
+from supover.kit.problems import worded
 
 CONTACT: Final = "customer_identity"
 CUSTOMER: Final = "customer"
@@ -292,7 +293,7 @@ async def give_back(tx: Tx, merge_id: UUID, primary: Party, others: Sequence[Par
         tx,
         merge_id,
         CONTACT,
-        [(id, "it is another customer's now" if has else "it was removed since") for id, has in lost],
+        [(id, worded("it is another customer's now" if has else "it was removed since")) for id, has in lost],
     )
     await tx.run(UNLEARN, merge_id)
     await tx.run(MOVE_BACK, merge_id, primary.id)
@@ -353,7 +354,7 @@ async def _undress(tx: Tx, merge_id: UUID, primary: Party) -> list[Event]:
     await many.store(tx, [(primary.held, back)], definitions, later=facts)
     kept += more
     if kept:
-        why = f"{', '.join(kept)}: changed since, and stays as it is"
+        why = worded(f"{', '.join(kept)}: changed since, and stays as it is")
         await merge_rows.kept(tx, merge_id, CUSTOMER, [(primary.id, primary.id, why)])
     tx.changed(
         "customer", primary.id, primary.held.profile, back.profile, ("email", "phone", "name", "external_id", "tags")

@@ -19,7 +19,7 @@ from supover.customers.events import CustomersRemoved, DuplicateSuspected
 from supover.kit import clock, ids, text
 from supover.kit.db import Reader, Tx
 from supover.kit.events import Event, publish
-from supover.kit.problems import FieldError
+from supover.kit.problems import FieldError, worded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -317,9 +317,10 @@ def suspicion(one: UUID, name: str | None, other: UUID, other_name: str | None, 
     """That two customers may be one person, because a file gave the one a contact that is the other's."""
     a, b = sorted((one, other))
     verdict = text.name_compatible(name or "", other_name or "")
-    reasons = [f"a file gave the one the other's {what}"]
+    reasons = [worded(f"a file gave the one the other's {what}")]
     if verdict is not text.Compatibility.UNKNOWN:
-        reasons.append(f"first names {'go' if verdict is text.Compatibility.COMPATIBLE else 'do not go'} together")
+        alike = verdict is text.Compatibility.COMPATIBLE
+        reasons.append(worded("first names go together" if alike else "first names do not go together"))
     level = "review" if verdict is text.Compatibility.INCOMPATIBLE else "suggested"
     by = "channel" if what == _WHAT["externalId"] else what
     return DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level=level, reasons=reasons, by=by)

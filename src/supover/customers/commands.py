@@ -35,7 +35,7 @@ from supover.customers.model import (
 from supover.kit import clock, ids, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
-from supover.kit.problems import FieldError, Invalid
+from supover.kit.problems import FieldError, Invalid, worded
 
 _CONTACTS: Final = frozenset({"source", "externalId", "email", "phone", "country"})
 """What of a profile leads from orders to it."""
@@ -118,13 +118,17 @@ async def suspicion(
     verdict = text.name_compatible(one[1] or "", other[1] or "")
     if verdict is text.Compatibility.INCOMPATIBLE or await tx.value(SUSPECTED, a, b) is not None:
         return []
-    reasons = [f"somebody gave the one the other's {_KINDS[kind]}"]
+    reasons = [_SAID[kind]]
     if verdict is text.Compatibility.COMPATIBLE:
-        reasons.append("first names go together")
+        reasons.append(worded("first names go together"))
     return [DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level="suggested", reasons=reasons, by=kind)]
 
 
-_KINDS: Final = {"channel": "buyer id", "email": "email", "phone": "phone"}
+_SAID: Final = {
+    "channel": worded("somebody gave the one the other's buyer id"),
+    "email": worded("somebody gave the one the other's email"),
+    "phone": worded("somebody gave the one the other's phone"),
+}
 
 
 async def _keep_contacts(tx: Tx, id: UUID, profile: Profile, *, is_new: bool = False) -> None:

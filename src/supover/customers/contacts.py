@@ -20,6 +20,7 @@ from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import ids, text
 from supover.kit.db import Tx
 from supover.kit.events import publish
+from supover.kit.problems import worded
 
 HUB_CUSTOMERS: Final = 20
 """A key that more customers than this hold says nothing about who somebody is."""
@@ -139,9 +140,9 @@ def decide(contact: Contact, identities: Sequence[Identity], book: Book) -> Deci
         candidates = book.find(identity)
         if not candidates:
             if identity.quality != "real":
-                against.append({"kind": identity.kind, "why": f"{identity.quality} contacts never match"})
+                against.append({"kind": identity.kind, "why": worded(f"{identity.quality} contacts never match")})
             elif identity.handle() in book.by_handle and book.by_handle[identity.handle()]:  # pyright: ignore[reportArgumentType]
-                against.append({"kind": identity.kind, "why": f"shared by more than {HUB_CUSTOMERS} customers"})
+                against.append({"kind": identity.kind, "why": worded(f"shared by more than {HUB_CUSTOMERS} customers")})
             continue
         matched = {"kind": identity.kind, "key": identity.key}
         if identity.kind == "channel":
@@ -155,7 +156,11 @@ def decide(contact: Contact, identities: Sequence[Identity], book: Book) -> Deci
             if verdict == text.Compatibility.COMPATIBLE:
                 return _found(candidate, "phone", matched, against)
         against.append(
-            {"kind": "phone", "customerId": str(candidates[0].customer_id), "why": "the first names do not go together"}
+            {
+                "kind": "phone",
+                "customerId": str(candidates[0].customer_id),
+                "why": worded("the first names do not go together"),
+            }
         )
     if not is_somebody(contact, identities):
         return Decision(None, "none", {"against": [*against, {"why": "nothing to know the buyer by"}]})
@@ -426,8 +431,10 @@ def _suspect(batch: _Batch, known: Known, other: Known, identity: Identity, cont
     alike = text.name_compatible(known.name or contact.name or "", other.name or "")
     level = "automatic" if alike == text.Compatibility.COMPATIBLE else "review"
     reasons = [
-        f"same {identity.kind}",
-        "first names go together" if alike == text.Compatibility.COMPATIBLE else "first names do not go together",
+        worded("same email" if identity.kind == "email" else "same phone"),
+        worded(
+            "first names go together" if alike == text.Compatibility.COMPATIBLE else "first names do not go together"
+        ),
     ]
     batch.pairs.setdefault(
         (a, b),
@@ -483,7 +490,7 @@ async def _new_rows(tx: Tx, batch: _Batch) -> list[tuple[Any, ...]]:
             other, is_hub = taken[email.lower()]
             if not is_hub:
                 a, b = sorted((customer_id, other))
-                reasons = ["same email, kept with its first holder"]
+                reasons = [worded("same email, kept with its first holder")]
                 batch.pairs.setdefault(
                     (a, b), DuplicateSuspected(customer_id=a, other_id=b, score=17.0, level="review", reasons=reasons)
                 )

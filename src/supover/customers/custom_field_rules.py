@@ -272,7 +272,9 @@ def _choice(value: Any, definition: Definition) -> str:
             if text.lower(choice) == asked:
                 return choice
     shown = ", ".join(definition.choices[:20])
-    raise _Wrong("choice", f"must be one of {shown}{' …' if len(definition.choices) > 20 else ''}")
+    if len(definition.choices) > 20:
+        shown += " …"
+    raise _Wrong("choice", f"must be one of {shown}")
 
 
 def _list(value: Any, definition: Definition) -> list[str]:

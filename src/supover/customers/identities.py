@@ -236,8 +236,10 @@ async def _must_be_free(tx: Tx, customer_id: UUID, name: str | None, identity: I
     for holder, holders_name in rows:
         facts = await commands.suspicion(tx, (customer_id, name), (holder, holders_name), identity.kind)
         raise IdentityTaken(
-            f"Customer {holder} has it. Are they one person? The pair is in /api/duplicates; or move it from there"
-            + (", or say isShared." if identity.kind != "channel" else "."),
+            f"Customer {holder} has it. Are they one person? The pair is in /api/duplicates; or move it from there."
+            if identity.kind == "channel"
+            else f"Customer {holder} has it. Are they one person? The pair is in /api/duplicates; or move it from there, "
+            "or say isShared.",
             extra={"customerId": str(holder)},
             facts=facts,
         )

@@ -18,6 +18,7 @@ from supover.customers.events import DuplicateSuspected
 from supover.kit import ids, text
 from supover.kit.db import Reader, Tx, by_column
 from supover.kit.events import publish
+from supover.kit.problems import worded
 
 JOB: Final = "duplicates.notice"
 AT_ONCE: Final = 500
@@ -95,7 +96,7 @@ def _suspicion(a: UUID, b: UUID, kinds: Sequence[str], name_a: str | None, name_
         other_id=b,
         score=max(SCORES[kind] for kind in kinds),
         level=_LEVELS[verdict],
-        reasons=[*(f"same {kind}" for kind in dict.fromkeys(kinds)), _NAMES[verdict]],
+        reasons=[*(worded(f"same {kind}") for kind in dict.fromkeys(kinds)), _NAMES[verdict]],
         by=kinds[-1],
     )
 
@@ -110,9 +111,9 @@ _LEVELS: Final = {
     text.Compatibility.INCOMPATIBLE: "review",
 }
 _NAMES: Final = {
-    text.Compatibility.COMPATIBLE: "first names go together",
-    text.Compatibility.INCOMPATIBLE: "first names do not go together",
-    text.Compatibility.UNKNOWN: "the names do not say enough",
+    text.Compatibility.COMPATIBLE: worded("first names go together"),
+    text.Compatibility.INCOMPATIBLE: worded("first names do not go together"),
+    text.Compatibility.UNKNOWN: worded("the names do not say enough"),
 }
 
 # --- kept ----------------------------------------------------------------------------------------------------------------

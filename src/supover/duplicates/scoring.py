@@ -20,6 +20,7 @@ from supover.duplicates import profiles
 from supover.duplicates.model import Level
 from supover.duplicates.profiles import Person, Place, Profile
 from supover.kit import text
+from supover.kit.problems import worded
 
 SUGGESTED_BITS: Final = 2.0
 REVIEW_BITS: Final = -10.0
@@ -164,7 +165,7 @@ def score(a: Profile, b: Profile, frequencies: Frequencies) -> Score:
         words, bits = reason.words, reason.bits
         if same_house and reason.field == "lastName" and bits > 0:
             # In a family the surname comes with the house: together they say little more than the house.
-            words, bits = f"{words} (a family at one address)", bits * FAMILY
+            words, bits = worded(f"{words} (a family at one address)"), bits * FAMILY
         bits = round(bits, 2)
         total += bits
         reasons.append(Reason(reason.field, words, bits))
@@ -379,6 +380,7 @@ def compare_names(a: Person, b: Person, frequencies: Frequencies) -> tuple[list[
 
 SAME_EMAIL: Final = "same email"
 SAME_PHONE: Final = "same phone"
+_OF_EMAILS: Final = {17.0: SAME_EMAIL, 14.0: "emails differ by a typo", 8.0: "same mailbox name elsewhere"}
 
 
 def compare_emails(a: Profile, b: Profile, frequencies: Frequencies) -> Reason | None:
@@ -388,8 +390,7 @@ def compare_emails(a: Profile, b: Profile, frequencies: Frequencies) -> Reason |
     if not found:
         return None
     best = max(found)
-    words = {17.0: SAME_EMAIL, 14.0: "emails differ by a typo", 8.0: "same mailbox name elsewhere"}
-    return Reason("email", words.get(best, "other emails"), best)
+    return Reason("email", _OF_EMAILS.get(best, "other emails"), best)
 
 
 @lru_cache(16_384)

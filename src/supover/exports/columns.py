@@ -244,8 +244,14 @@ def chosen(
             names = [*known, *([] if kind == "orders" else [f"{PREFIX}KEY"])]
             near = difflib.get_close_matches(name[:100].lower(), [one.lower() for one in names], 1)
             meant = next((one for one in names if near and one.lower() == near[0]), None)
-            hint = f"; did you mean {meant}?" if meant else "."
-            raise Invalid.at(f"/fields/{n}", "unknown", f"is no field of an export{hint} There are {', '.join(names)}")
+            there = ", ".join(names)
+            raise Invalid.at(
+                f"/fields/{n}",
+                "unknown",
+                f"is no field of an export; did you mean {meant}? There are {there}"
+                if meant
+                else f"is no field of an export. There are {there}",
+            )
         if {column.name for column in more} & {column.name for column in found}:
             raise Invalid.at(f"/fields/{n}", "twice", "is there twice")
         found += more

@@ -27,7 +27,7 @@ from supover.exports.model import (
 from supover.kit import clock, ids, storage
 from supover.kit.db import RACES, Change, Database, Reader, Tx, json_bytes
 from supover.kit.jobs import defer
-from supover.kit.problems import Problem
+from supover.kit.problems import Problem, worded
 
 JOB: Final = "exports.make"
 FORGET_JOB: Final = "exports.forget"
@@ -177,11 +177,11 @@ def said(error: Exception) -> str:
         case Problem():
             return error.detail or error.title()
         case asyncpg.QueryCanceledError():
-            return "It took longer than an export may."
+            return worded("It took longer than an export may.")
         case asyncpg.PostgresError():
-            return f"The database ended it: {type(error).__name__} ({error.sqlstate})."
+            return worded(f"The database ended it: {type(error).__name__} ({error.sqlstate}).")
         case _:
-            return f"Something went wrong on our side: {type(error).__name__}."
+            return worded(f"Something went wrong on our side: {type(error).__name__}.")
 
 
 # --- the file ------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ _DIGITS: Final = 15
 class CellTooLong(Exception):
     """A spreadsheet's cell cannot hold this."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
 
 class Stopped(Exception):
     """Somebody asked to stop."""
@@ -118,9 +121,13 @@ def _rows(reader: Iterator[list[str]], columns: Sequence[Column]) -> Iterator[li
 
 
 def _too_long(row: int, column: str | None) -> CellTooLong:
-    where = "" if column is None else f", column {column},"
+    if column is None:
+        return CellTooLong(
+            f"Row {row} has more than {SHEET_CELL:,} characters, which no cell of a spreadsheet can hold: take CSV, or "
+            "leave the column out."
+        )
     return CellTooLong(
-        f"Row {row}{where} has more than {SHEET_CELL:,} characters, which no cell of a spreadsheet can hold: take CSV, or "
+        f"Row {row}, column {column}, has more than {SHEET_CELL:,} characters, which no cell of a spreadsheet can hold: take CSV, or "
         "leave the column out."
     )
 

@@ -26,7 +26,7 @@ from supover.imports.model import (
 from supover.imports.rules import Row, RowRefused
 from supover.kit import clock, ids, tables
 from supover.kit.db import RACES, Database, Tx, json_bytes
-from supover.kit.problems import FieldError, Problem
+from supover.kit.problems import FieldError, Problem, worded
 from supover.orders import commands as orders
 from supover.orders import queries as order_queries
 from supover.orders.commands import Prepared
@@ -257,9 +257,9 @@ def said(error: Exception, row: int) -> str:
         case Problem():
             return error.detail or error.title()
         case asyncpg.PostgresError():
-            return f"The database refused what follows row {row}: {type(error).__name__} ({error.sqlstate})."
+            return worded(f"The database refused what follows row {row}: {type(error).__name__} ({error.sqlstate}).")
         case _:
-            return f"Something went wrong on our side behind row {row}: {type(error).__name__}."
+            return worded(f"Something went wrong on our side behind row {row}: {type(error).__name__}.")
 
 
 async def learn(database: Database) -> None:

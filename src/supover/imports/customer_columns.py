@@ -12,7 +12,7 @@ from supover.customers import rules as customer_rules
 from supover.imports.customer_model import CustomerImportOptions
 from supover.imports.model import ImportUnreadable
 from supover.kit import countries, text
-from supover.kit.problems import FieldError
+from supover.kit.problems import FieldError, worded
 
 PROFILE: Final = (
     "id", "externalId", "source", "shop", "email", "name", "firstName", "lastName", "phone", "dateOfBirth", "gender", "status",
@@ -619,4 +619,4 @@ def _nearest(name: str, among: Sequence[str]) -> str:
     # It costs their lengths' product each, and both come from whoever sent the file.
     short = {squeezed(a): a for a in reversed(among[:200]) if 0 < len(a) <= 100}
     near = difflib.get_close_matches(squeezed(name), list(short), 1, 0.6) if len(name) <= 100 else []
-    return f" (did you mean {short[near[0]]}?)" if near else ""
+    return worded(f" (did you mean {short[near[0]]}?)") if near else ""

@@ -26,6 +26,7 @@ from supover.imports.customer_columns import CUSTOM, Plan
 from supover.imports.customer_dates import birth_date
 from supover.imports.customer_model import CustomerImportOptions
 from supover.kit import countries, tables, text
+from supover.kit.problems import worded
 from supover.notes.commands import LENGTH as NOTE_LENGTH
 
 COMMANDS: Final = ("NEW", "MERGE", "UPDATE", "REPLACE", "DELETE", "IGNORE")
@@ -151,7 +152,7 @@ class _Batch:
         for row, wrong in sorted(self._wrong.items()):
             (field, code, message), *others = wrong
             more = "".join(f"; {other}: {why}" for other, _, why in others)
-            found.append(Refused(row, field, code, message + more))
+            found.append(Refused(row, field, code, f"{message}{more}"))
         return found
 
     def fit(self, field: str, cells: pl.Series, most: int) -> pl.Series:
@@ -412,7 +413,7 @@ class _Batch:
                         said.str.starts_with(_WRONG + cast("str", code) + _WRONG),
                         field,
                         cast("str", code),
-                        lambda cell: cell.rpartition(_WRONG)[2],
+                        lambda cell: f"{cell.rpartition(_WRONG)[2]}",
                         said,
                     )
                 said = columns.only(~wrong, said)
@@ -453,7 +454,7 @@ class _Batch:
         if columns.is_silent(said):
             return said
         wrong = said.str.starts_with(_WRONG).fill_null(False)
-        self.refuse(wrong, "tags", "length", lambda cell: cell[1:], said)
+        self.refuse(wrong, "tags", "length", lambda cell: f"{cell[1:]}", said)
         return columns.told(columns.only(~wrong, said) if wrong.any() else said)
 
     def _address(
@@ -584,9 +585,9 @@ def all_tags(cells: pl.Series, added: Sequence[str]) -> pl.Series:
 def _tags_of(cell: str, added: Sequence[str]) -> str | None:
     tags = customer_rules.distinct([*tags_in(cell), *added])
     if len(tags) > customer_rules.MAX_TAGS:
-        return f"{_WRONG}can be at most {customer_rules.MAX_TAGS} tags"
+        return _WRONG + worded(f"can be at most {customer_rules.MAX_TAGS} tags")
     if any(len(tag) > customer_rules.TAG_LENGTH for tag in tags):
-        return f"{_WRONG}can have at most {customer_rules.TAG_LENGTH} characters each"
+        return _WRONG + worded(f"can have at most {customer_rules.TAG_LENGTH} characters each")
     return TAG_SEPARATOR.join(tags) or None
 
 

@@ -36,7 +36,7 @@ from supover.kit import clock, tables, text
 from supover.kit.api import Answer, Caller, Cursor, Door, Handler, IdempotencyKey, Limit, Listing, Raw, Routes
 from supover.kit.db import Database, Reader, Tx
 from supover.kit.jobs import defer
-from supover.kit.problems import Invalid, Malformed
+from supover.kit.problems import Invalid, Malformed, from_library
 from supover.kit.sql import DEFAULT_LIMIT, MAX_LIMIT
 
 routes = Routes("imports")
@@ -123,7 +123,7 @@ def _customer_options(given: Mapping[str, str], dry_run: bool) -> CustomerImport
         return msgspec.convert({**values, "dryRun": dry_run}, CustomerImportOptions)
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at `$.")
-        raise Invalid.at(f"/{at.rstrip('`')}", "choice", message[:1].lower() + message[1:]) from None
+        raise Invalid.at(f"/{at.rstrip('`')}", "choice", from_library(message)) from None
 
 
 class CustomerRows(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -152,7 +152,7 @@ def _customer_rows(body: bytes, file: Path) -> Mapping[str, str]:
             said = msgspec.json.decode(body, type=CustomerRows)
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at `$.")
-        raise Invalid.at(f"/{at.rstrip('`').replace('.', '/')}", "type", message[:1].lower() + message[1:]) from None
+        raise Invalid.at(f"/{at.rstrip('`').replace('.', '/')}", "type", from_library(message)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Malformed("The body is no JSON.") from None
     file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in said.rows))

@@ -12,7 +12,7 @@ import msgspec
 from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
 from supover.imports.model import ImportUnreadable, OrderImportOptions
 from supover.kit import countries, money
-from supover.kit.problems import FieldError
+from supover.kit.problems import FieldError, worded
 from supover.kit.text import clean, listed
 from supover.orders.rules import MAX_LINES, STATUSES, errors_of
 
@@ -107,7 +107,10 @@ def _nearest(name: str, among: Sequence[str]) -> str:
     # It costs their lengths' product each, and both come from whoever sent the file.
     short = [a for a in among[:200] if len(a) <= 100]
     found = difflib.get_close_matches(name.lower(), [a.lower() for a in short], 1, 0.6) if len(name) <= 100 else []
-    return f" (did you mean {next(a for a in short if a.lower() == found[0])}?)" if found else ""
+    if not found:
+        return ""
+    meant = next(a for a in short if a.lower() == found[0])
+    return worded(f" (did you mean {meant}?)")
 
 
 Reader = Callable[[Sequence[Row], datetime], ChannelOrder]

@@ -28,7 +28,7 @@ from litestar.types import ASGIApp, Empty, Receive, Scope, Send
 from supover.kit import clock, problems
 from supover.kit.db import RACES, Database, Tx, json_bytes
 from supover.kit.events import Event, publish
-from supover.kit.problems import FieldError, Invalid, Malformed, Problem
+from supover.kit.problems import FieldError, Invalid, Malformed, Problem, from_library
 from supover.kit.sql import Listing, known
 
 MAX_DEPTH: Final = 32
@@ -259,7 +259,7 @@ def _field_error(error: msgspec.ValidationError, under: str = "") -> FieldError:
     if code in ("unknown", "required") and (named := _NAMED.search(what)):
         pointer += f"/{_escaped(named[1])}"
         what = "is not a field here" if code == "unknown" else "is required"
-    return FieldError(pointer, code, what[:1].lower() + what[1:])
+    return FieldError(pointer, code, from_library(what))
 
 
 def _escaped(name: str) -> str:
@@ -277,7 +277,7 @@ class TypedRequest(Request[Any, Any, Any]):
             return None
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
-            raise NotJson(f"It came as {kind or 'nothing that was named'}.")
+            raise NotJson(f"It came as {kind}." if kind else "It came as nothing that was named.")
         if (coding := self.headers.get("content-encoding", "identity").strip().lower()) != "identity":
             raise BodyEncoded(f"It came as {coding}.", headers={"Accept-Encoding": "identity"})
         return decode(await self.body(), cast("type[Any]", field.annotation))

@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from litestar.utils import normalize_path
 
 from supover.kit import api, clock, ids, problems, telemetry
-from supover.kit.problems import FieldError, Invalid, Malformed, Problem
+from supover.kit.problems import FieldError, Invalid, Malformed, Problem, from_library
 from supover.kit.requests import Requests
 
 log = structlog.get_logger("supover.http")
@@ -365,7 +365,7 @@ def _parameter_errors(error: ValidationException, names: Mapping[str, str]) -> l
             # Litestar names the function's parameter; one of the path is written in camel case.
             head, *rest = key.split("_")
             name = names.get(key) or head + "".join(part.capitalize() for part in rest)
-            found.append(FieldError(name, "type", message[:1].lower() + message[1:]))
+            found.append(FieldError(name, "type", from_library(message)))
     return found or [FieldError("", "invalid", error.detail)]
 
 

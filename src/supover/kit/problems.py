@@ -12,6 +12,19 @@ import msgspec
 TYPE_BASE = "https://supover.dev/problems/"
 
 
+def worded(text: str) -> str:
+    """A sentence that people will read, made where nothing else says so.
+
+    Catalogues have it with numbers in place of its values, by which the screens find it again to tell it in another language.
+    """
+    return text
+
+
+def from_library(said: str) -> str:
+    """What a decoder says of a value, as a message of ours begins."""
+    return said[:1].lower() + said[1:]
+
+
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     """One field that cannot be taken: where (a JSON pointer), a code for programs, a sentence for people."""
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from supover.kit import money
-from supover.kit.problems import Invalid, Malformed
+from supover.kit.problems import Invalid, Malformed, worded
 
 T = TypeVar("T")
 
@@ -199,7 +199,7 @@ def known(asked: Iterable[str], parameters: Iterable[str]) -> None:
     names = set(parameters)
     if unknown := sorted(set(asked) - names):
         near = difflib.get_close_matches(unknown[0], names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = worded(f"; did you mean {near[0]!r}?") if near else ""
         raise Invalid.at(unknown[0], "unknown", f"is not a parameter here{hint}")
 
 

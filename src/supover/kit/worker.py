@@ -23,6 +23,7 @@ import msgspec
 from supover.kit import clock, ids, jobs, telemetry, tether
 from supover.kit.db import Database, OverCapacity
 from supover.kit.jobs import DrainKind, GiveUp, JobContext, JobKind, LeaseLost, luck, reason
+from supover.kit.problems import worded
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -539,7 +540,7 @@ async def _call(kind: JobKind, context: JobContext, args: object) -> None:
             await kind.call(context, args)
     except SystemExit as error:
         # It would end the worker, and with it everybody else's jobs.
-        raise RuntimeError(f"It tried to end the process with status {error.code!r}.") from None
+        raise RuntimeError(worded(f"It tried to end the process with status {error.code!r}.")) from None
 
 
 async def _call_alone(command: Sequence[str], id: UUID, worker: str) -> None:
@@ -556,8 +557,8 @@ async def _call_alone(command: Sequence[str], id: UUID, worker: str) -> None:
                 await asyncio.sleep(0.05)
             child.force()
     if status:
-        how = f"signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"status {status}"
-        raise ProcessLost(f"Its process ended with {how}.")
+        how = worded(f"signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"status {status}")
+        raise ProcessLost(worded(f"Its process ended with {how}."))
 
 
 def _judged(running: _Running, timeout_s: float | None) -> tuple[Outcome | None, str | None]:
@@ -568,16 +569,16 @@ def _judged(running: _Running, timeout_s: float | None) -> tuple[Outcome | None,
         return ("cancelled", None) if running.context.heeded else ("done", None)
     match running.stopped:
         case "lost":
-            return None, "Its lease was lost."
+            return None, worded("Its lease was lost.")
         case "stopping":
             return "released", None
         case "timeout":
-            return "failed", f"It took longer than {timeout_s:g} s."
+            return "failed", worded(f"It took longer than {timeout_s:g} s.")
         case _:
             pass
     match error:
         case None:
-            return "failed", "It cancelled itself."
+            return "failed", worded("It cancelled itself.")
         case LeaseLost():
             return None, reason(error)
         case GiveUp():

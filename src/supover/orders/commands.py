@@ -19,7 +19,7 @@ from supover.customers.events import DuplicateSuspected
 from supover.kit import clock, countries, ids, money, text
 from supover.kit.db import Tx, json_bytes
 from supover.kit.events import Event, publish
-from supover.kit.problems import FieldError, Invalid, Stale
+from supover.kit.problems import FieldError, Invalid, Stale, worded
 from supover.orders import queries, rules
 from supover.orders.events import (
     OrderCancelled,
@@ -513,7 +513,7 @@ async def _keep_decisions(tx: Tx, batch: _Batch) -> list[Event]:
     ):
         if text.name_compatible(name, other_name or "") == text.Compatibility.COMPATIBLE:
             a, b = sorted((new_id, other_id))
-            reasons = ["same address", "first names go together"]
+            reasons = [worded("same address"), worded("first names go together")]
             found[a, b] = DuplicateSuspected(customer_id=a, other_id=b, score=16.0, level="suggested", reasons=reasons)
     return list(found.values())
 
@@ -688,7 +688,7 @@ async def change(tx: Tx, id: UUID, given: OrderChange, expected: int | None = No
     if asked.get("on_hold") is False:
         asked["hold_reason"] = None
     elif asked.get("on_hold") is True and not asked.get("hold_reason"):
-        asked["hold_reason"] = old.hold_reason or "Held by hand."
+        asked["hold_reason"] = old.hold_reason or worded("Held by hand.")
     if customer_id is not None:
         asked.setdefault("needs_review", False)
     status: OrderStatus = asked.pop("status", old.status)

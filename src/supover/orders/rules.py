@@ -12,7 +12,7 @@ import msgspec
 from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
 from supover.customers.rules import NUMBER_MARKS
 from supover.kit import money
-from supover.kit.problems import FieldError
+from supover.kit.problems import FieldError, worded
 from supover.orders.model import OrderStatus
 
 STATUSES: Final[Sequence[OrderStatus]] = (
@@ -56,33 +56,47 @@ def later(now: OrderStatus, told: OrderStatus) -> OrderStatus:
 
 _BECAUSE: Final[Mapping[str, str]] = {
     "customer_id": "The order said whose it is.",
-    "channel_identity": "The channel's buyer id {key} is this customer's.",
-    "email": "The email {key} is this customer's.",
-    "phone": "The phone {key} is this customer's, and the first names go together.",
     "new": "Nothing it came with led to a customer, so a new one was made.",
     "none": "Nothing it came with says whose it is, so it waits for review.",
     "merged": "Its customer was merged into this one.",
     "unmerged": "It belongs to this customer, who was merged into another one and is by itself again.",
     "split": "It went along when this customer was split from another one.",
-    "identity_moved": "It went along when the {kind} {key}, which had brought it, was moved to this customer.",
 }
+_KINDS: Final = {"channel": worded("buyer id")}
+_AGAINST: Final = {"nothing to know the buyer by": worded("Nothing to know the buyer by.")}
 
 
 def in_words(method: str, evidence: Mapping[str, Any]) -> list[str]:
     """Why an order went to its customer, in sentences: what decided, then what did not count, and why."""
-    matched: Mapping[str, Any] = evidence.get("matched") or {}
-    kind = {"channel": "buyer id"}.get(str(matched.get("kind")), str(matched.get("kind")))
-    said = [
-        _BECAUSE.get(method, "It was decided by {method}.").format(kind=kind, key=matched.get("key"), method=method)
-    ]
-    if method == "customer_id" and "by" in evidence:
-        said = ["Somebody gave it to this customer."]
+    said = [_because(method, evidence)]
     for one in evidence.get("against") or ():
-        what = {"channel": "buyer id"}.get(str(one.get("kind")), one.get("kind"))
+        what = _KINDS.get(str(one.get("kind")), one.get("kind"))
         why = str(one.get("why", ""))
-        who = f" with customer {one['customerId']}" if "customerId" in one else ""
-        said.append(f"The {what}{who} did not count: {why}." if what else f"{why[:1].upper()}{why[1:]}.")
+        who = worded(f" with customer {one['customerId']}") if "customerId" in one else ""
+        if what:
+            said.append(worded(f"The {what}{who} did not count: {why}."))
+        else:
+            said.append(_AGAINST.get(why, f"{why[:1].upper()}{why[1:]}."))
     return said
+
+
+def _because(method: str, evidence: Mapping[str, Any]) -> str:
+    matched: Mapping[str, Any] = evidence.get("matched") or {}
+    kind, key = str(matched.get("kind")), matched.get("key")
+    match method:
+        case "customer_id" if "by" in evidence:
+            return worded("Somebody gave it to this customer.")
+        case "channel_identity":
+            return worded(f"The channel's buyer id {key} is this customer's.")
+        case "email":
+            return worded(f"The email {key} is this customer's.")
+        case "phone":
+            return worded(f"The phone {key} is this customer's, and the first names go together.")
+        case "identity_moved":
+            what = _KINDS.get(kind, kind)
+            return worded(f"It went along when the {what} {key}, which had brought it, was moved to this customer.")
+        case _:
+            return worded(_BECAUSE.get(method, f"It was decided by {method}."))
 
 
 def spellings(number: str) -> list[str]:

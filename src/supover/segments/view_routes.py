@@ -23,7 +23,7 @@ from supover.kit.api import (
     version_of,
 )
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import FieldError, Invalid, Malformed
+from supover.kit.problems import FieldError, Invalid, Malformed, from_library
 from supover.segments import rules, views
 from supover.segments.model import NewView, View, ViewChange, ViewReplacement
 
@@ -66,7 +66,7 @@ async def _checked(tx: Tx, request: AnyRequest, query: str) -> str:
         await understood(tx, request, msgspec.convert(given, Asked, strict=False))
     except msgspec.ValidationError as error:
         what, _, name = str(error).partition(" - at `$.")
-        raise Invalid.at("/query", "type", f"{name.rstrip('`')}: {what[:1].lower()}{what[1:]}") from None
+        raise Invalid.at("/query", "type", f"{name.rstrip('`')}: {from_library(what)}") from None
     except Malformed as error:
         raise Invalid.at("/query", "query", error.detail) from None
     except Invalid as error:

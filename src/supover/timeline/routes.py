@@ -12,7 +12,7 @@ from supover.customers import queries as customers
 from supover.kit import events, sql
 from supover.kit.api import Cursor, Limit, Listing, Routes
 from supover.kit.db import Reader
-from supover.kit.problems import Invalid
+from supover.kit.problems import Invalid, worded
 from supover.kit.sql import CursorBroken
 from supover.timeline import queries
 from supover.timeline.model import Entry
@@ -66,7 +66,7 @@ def _known(types: Sequence[str] | None) -> Sequence[str] | None:
     for type in types or ():
         if type not in kinds:
             near = difflib.get_close_matches(type, kinds, 1, cutoff=0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = worded(f"; did you mean {near[0]}?") if near else ""
             raise Invalid.at("type", "unknown", f"cannot be {type!r}{hint}")
     return types
 

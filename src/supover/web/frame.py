@@ -29,7 +29,7 @@ from supover.customers.model import EmailTaken, ExternalIdTaken
 from supover.kit import api, clock, edge
 from supover.kit.crypto import NotOpened
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import FieldError, Invalid, Malformed, Problem, Unauthorized
+from supover.kit.problems import FieldError, Invalid, Malformed, Problem, Unauthorized, from_library
 from supover.segments.model import SegmentNameTaken, ViewNameTaken
 from supover.web import rendering
 from supover.web.commands import note_seen
@@ -303,7 +303,7 @@ def converted(given: Mapping[str, Any], shape: type[S]) -> S:
                 what, _, path = str(error).partition(" - at `$")
                 below = re.sub(r"[.\[]", "/", path.rstrip("`")).replace("]", "")
                 pointer = f"/{field.encode_name}{below}"
-                errors.append(FieldError(pointer, "type", f"{what[:1].lower()}{what[1:]}"))
+                errors.append(FieldError(pointer, "type", from_library(what)))
         elif field.required:
             errors.append(FieldError(f"/{field.encode_name}", "required", "is required"))
     if errors:
@@ -400,7 +400,7 @@ async def refused(request: Asked, error: Exception) -> ASGIApp:
         return _to_sign_in(request)
     # Where something is wrong with us, nothing more is asked of the database.
     me = None if problem.status >= 500 else await _reader_of(request)
-    tell = rendering.words(me.language if me else _language(request)).gettext
+    tell = rendering.words(me.language if me else _language(request)).told
     errors = _errors(problem)
     told: dict[str, object] = {
         "title": tell(problem.title()),

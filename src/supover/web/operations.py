@@ -1,6 +1,6 @@
 """What was done here, by whom: the audit log, jobs, webhooks that were received, and requests of programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, cast
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from litestar import Litestar
 
 from supover.access import queries
-from supover.access.permissions import PERMISSIONS
+from supover.access.authenticate import SAFE
 from supover.channels import queries as channels
 from supover.channels import sealing
 from supover.inbox import commands as inbox
@@ -56,15 +56,18 @@ class AuditAsked(msgspec.Struct, frozen=True, rename="camel"):
     at_to: str | None = None
 
 
-@lru_cache(maxsize=4)
-def summaries(app: Litestar) -> Mapping[str, str]:
-    """What each operation of the API does, in words."""
-    return {
+def changes(handlers: Iterable[Any]) -> Mapping[str, str]:
+    """What each operation of the API that changes something does, in words, and what else is done here."""
+    return BY_NOBODY | {
         str(handler.opt["operation"]): str(handler.summary).partition(". ")[0]
-        for route in app.routes
-        for handler in cast("list[Any]", getattr(route, "route_handlers", []))
-        if "operation" in handler.opt and getattr(handler, "summary", None)
+        for handler in handlers
+        if "operation" in handler.opt and getattr(handler, "summary", None) and not handler.http_methods & SAFE
     }
+
+
+@lru_cache(maxsize=4)
+def _changes(app: Litestar) -> Mapping[str, str]:
+    return changes(one for route in app.routes for one in cast("list[Any]", getattr(route, "route_handlers", [])))
 
 
 BY_NOBODY: Final = {
@@ -96,23 +99,13 @@ async def show_audit(db: Reader, request: Asked) -> api.Raw:
     found = await queries.search_audit(db, filters, page)
     keys = await queries.search_keys(db, sql.page(queries.KEY_SORTS, limit=100, sort=None, cursor=None), revoked=True)
     people = await queries.search_staff(db)
-    told = {**BY_NOBODY, **summaries(request.app)}
+    told = _changes(request.app)
     actors = [(f"staff:{one.id}", one.name) for one in people if one.accepted_at]
     return await section(
         request, db, "settings/audit.html", found=found.data, following=found.next_cursor, given=given, told=told, links=LINKS,
         actors=actors + [(f"key:{one.id}", one.name) for one in keys.data],
-        actions=sorted(
-            ((name, told[name]) for name in {*PERMISSIONS, *BY_NOBODY} if name in told and _writes(name)),
-            key=lambda one: one[1],
-        ),
+        actions=sorted(told.items(), key=lambda one: one[1]),
     )  # fmt: skip
-
-
-_READS: Final = ("find", "search", "show", "misfits", "conflicts", "history", "body", "results", "kept")
-
-
-def _writes(operation: str) -> bool:
-    return not operation.partition(".")[2].startswith(_READS)
 
 
 JOBS: Final = {

@@ -1,6 +1,5 @@
 """Orders and exchange rates: the list, an order with all that can be done with it, orders that wait for somebody."""
 
-import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -32,7 +31,7 @@ from supover.orders.rates import Rate
 from supover.web.frame import Asked, Pages, asked, caller_of, say, see, show
 from supover.web.model import Said
 from supover.web.queries import people
-from supover.web.rendering import spelled
+from supover.web.rendering import IDS, spelled
 
 pages = Pages()
 
@@ -125,7 +124,6 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
 # --- one of them ---------------------------------------------------------------------------------------------------------
 
 STEPS: Final[Sequence[OrderStatus]] = ("pending", "confirmed", "processing", "shipped", "delivered")
-UUIDS: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,10 +133,10 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """A decision in sentences, each split at the customers whom it names."""
+    """A decision in sentences."""
 
     decided_at: datetime
-    sentences: Sequence[Sequence[str]]
+    sentences: Sequence[str]
 
 
 def refusal(now: OrderStatus, to: OrderStatus) -> str:
@@ -158,8 +156,8 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
     given = asked(request, Looked)
     order = await queries.find(db, id)
     decisions = await queries.decisions(db, id)
-    why = [Why(one.decided_at, [UUIDS.split(said) for said in one.explanation]) for one in decisions]
-    named = [UUID(part) for one in why for said in one.sentences for part in said[1::2]]
+    why = [Why(one.decided_at, one.explanation) for one in decisions]
+    named = [UUID(id) for one in why for said in one.sentences for id in IDS.findall(said)]
     moves = [status for status in rules.STATUSES if rules.may_move(order.status, status)]
     refused = [
         (status, refusal(order.status, status))

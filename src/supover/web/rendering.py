@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from msgspec import UNSET
 
-from supover.kit import clock, money
+from supover.kit import clock, countries, money
 from supover.web import wordings
 from supover.web.model import LANGUAGES, Language, Said
 
@@ -29,9 +29,10 @@ STATIC: Final = HERE.parent / "static"
 
 
 class Words:
-    """What is said in a language, from its catalogue; English is what the templates say."""
+    """What is said in a language, from its catalogue; English is what the templates and rooms say."""
 
     def __init__(self, language: Language) -> None:
+        self._locale = Locale.parse(language)
         self._said: dict[str, tuple[str, ...]] = {}
         self._written: dict[str, Markup] = {}
         file = HERE / "languages" / f"{language}.po"
@@ -42,11 +43,29 @@ class Words:
                         ids, said = message.id, message.string
                         key = ids if isinstance(ids, str) else ids[0]
                         self._said[key] = (said,) if isinstance(said, str) else tuple(said)
+        self._forms = wordings.forms(self._said)
 
     def gettext(self, text: str) -> str:
         """A sentence in this language."""
         found = self._said.get(text)
         return found[0] if found else text
+
+    def told(self, text: str) -> str:
+        """What a room says in English, such as what is wrong with a field, in this language; the rest as it is."""
+        if text in self._said or not self._forms:
+            return self.gettext(text)
+        found = wordings.found(text, self._forms)
+        if found is None:
+            return wordings.part_by_part(text, self.told)
+        sentence, values = found
+        return self.gettext(sentence) % {name: self._value(name, value) for name, value in values.items()}
+
+    def _value(self, name: str, value: str) -> str:
+        if name == wordings.COUNTRY:
+            return cast("Mapping[str, str]", self._locale.territories).get(countries.code(value) or "", value)
+        if wordings.NUMBER.fullmatch(value):
+            return numbers.format_decimal(int(value.replace(",", "")), locale=self._locale)
+        return self.told(value)
 
     def written(self, text: str, /, **values: object) -> Markup:
         """A sentence of a template, with values at its places; it is HTML, they are not.
@@ -288,10 +307,24 @@ def spelled(value: str | None) -> str:
 @pass_context
 def told(context: Context, text: str) -> str:
     """What a room says in English, such as what is wrong with a field, in the reader's language; text, whoever wrote it."""
-    said = wordings.found(text)
-    if isinstance(day := said.values.get("day"), str):
-        said = msgspec.structs.replace(said, values={**said.values, "day": on_day(context, date.fromisoformat(day))})
-    return _sentence(context, said)
+    return cast("Words", context["catalogue"]).told(text)
+
+
+DAY: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+
+
+@pass_context
+def with_days(context: Context, text: str) -> str:
+    """Text whose days are written as the reader writes them."""
+    return DAY.sub(lambda day: on_day(context, date.fromisoformat(day[0])), text)
+
+
+IDS: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def parted(text: str) -> Sequence[str]:
+    """Text parted at the ids that it names, which stand at the odd places."""
+    return IDS.split(text)
 
 
 WEIGHT: Final = re.compile(r" \([+-][0-9.]+\)$")
@@ -415,6 +448,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "words": in_words,
     "sentences": sentences,
     "told": told,
+    "with_days": with_days,
+    "parted": parted,
     "reason": reason,
     "tone": tone,
     "lines": lines,

@@ -1,95 +1,85 @@
-"""Sentences that rooms keep in English with values in them, found again by their form, to be told in any language."""
+"""Sentences that rooms say in English with their values in them, found again by their form, to be told in any language.
+
+The catalogue has each with numbered places: what a room says as `can have at most 10 tags` is its `can have at most %(1)s tags`.
+So nothing has to travel with a sentence: not through errors and events, and not through the database, which keeps some for years.
+"""
 
 import re
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
-from supover.web.model import Said
+COUNTRY: Final = "country"
+"""The place where a country's English name stands."""
+NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})+")
+_PLACE: Final = re.compile(r"%\((\d+|country)\)s")
+_NEXT: Final = re.compile(r"; (?=[\w.]+: )")
+"""What parts the errors of several fields of a row."""
+_SPLIT: Final = re.compile(r"(%\((?:\d+|country)\)s)")
+_VALUE: Final = r"(?:(?!; [\w.]+: ).)+?"
+_FIELD: Final = re.compile(r"([\w.]+: )(.+)", re.DOTALL)
 
-PREDICTED: Final = (
-    "At least %(least)s customers with an order: there are %(there)s.",
-    "At least %(least)s days of orders: there are %(there)s.",
-    "An order within the last %(days)s days: there is none.",
-    "An order within the last %(days)s days: the last one came on %(day)s.",
-    "Some customers with %(orders)s or more orders: there are none.",
-    "An order of this customer that counts.",
-    "A fit since this customer's first order: the last one knew the orders up to %(day)s.",
-    "Ordered once, today.",
-    "Ordered once, %(days)s day ago.",
-    "Ordered once, %(days)s days ago.",
-    "Of all who ordered once, %(share)s came again.",
-    "Last ordered today; until then every %(usual)s days on average.",
-    "Last ordered %(days)s day ago; until then every %(usual)s days on average.",
-    "Last ordered %(days)s days ago; until then every %(usual)s days on average.",
-    "Silent for %(times)s times as long as usual.",
-    "Within the usual time between orders.",
-    "Ordered on %(days)s days since %(day)s.",
+DECODED: Final = (
+    "expected `%(1)s`, got `%(2)s`",
+    "expected `%(1)s`",
+    "expected `%(1)s` %(2)s",
+    "expected `%(1)s` of length %(2)s",
+    "expected `%(1)s` matching regex %(2)s",
+    "invalid enum value %(1)s",
+    "invalid UUID",
+    "invalid RFC3339 encoded date",
+    "invalid RFC3339 encoded datetime",
+    "invalid decimal string",
+    "integer value out of range",
+    "number out of range",
 )
-"""What predictions lack, and what drives them, as `analytics.predictions` and `prediction_rules` word it."""
+"""What the decoder says of values, as `from_library` tells it."""
 
-SUSPECTED: Final = (
-    "same email",
-    "same phone",
-    "same email, kept with its first holder",
-    "emails differ by a typo",
-    "same mailbox name elsewhere",
-    "other emails",
-    "phones differ by a digit",
-    "same as far as the masked phone shows",
-    "other phones",
-    "somebody gave the one the other's email",
-    "somebody gave the one the other's phone",
-    "somebody gave the one the other's buyer id",
-    "a file gave the one the other's email",
-    "a file gave the one the other's buyer id",
-    "first names go together",
-    "first names do not go together",
-    "the first names do not go together",
-    "the names do not say enough",
-    "first and last name the other way round",
-    "same first name, %(name)s",
-    "first names are forms of one",
-    "first names differ by a typo",
-    "one goes by the other's middle name",
-    "same initial",
-    "same middle name or initial",
-    "other middle names",
-    "same last name, %(name)s (a family at one address)",
-    "same last name, %(name)s",
-    "last names differ by a typo (a family at one address)",
-    "last names differ by a typo",
-    "one last name is part of the other (a family at one address)",
-    "one last name is part of the other",
-    "other last names",
-    "father and son: Jr or Sr differs",
-    "same address",
-    "same address, a unit is told once",
-    "same house, other units",
-    "same address but for a typo",
-    "same street, house numbers nearly",
-    "same street, other houses",
-    "same town",
-    "same town, other streets",
-    "other addresses",
-    "same birth date",
-    "birth dates differ by a digit, or day and month stand the other way round",
-    "other birth dates",
-)
-"""Why two customers may be one person or not, as `duplicates.scoring`, `customers` and `orders` word it."""
+Forms = tuple[tuple[str, re.Pattern[str]], ...]
+Found = tuple[str, Mapping[str, str]]
 
 
-def _form(sentence: str) -> re.Pattern[str]:
-    dated = re.escape(sentence).replace(r"%\(day\)s", r"(?P<day>\d{4}-\d\d-\d\d)")
-    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", dated))
+def forms(sentences: Collection[str]) -> Forms:
+    """The forms of those sentences that have numbered places, the plainest first: of two that fit it says more."""
+    found = sorted((one for one in sentences if _PLACE.search(one)), key=lambda one: (-len(_PLACE.sub("", one)), one))
+    # What another sentence may go on with: `; did you mean %(1)s?`.
+    tails = "|".join(_PLACE.sub(".+", _escaped(one)) for one in found if not one[0].isalnum() and one[0] != "%")
+    return tuple((one, _form(one, tails)) for one in found)
 
 
-FORMS: Final = [(one, _form(one)) for one in (*PREDICTED, *SUSPECTED) if "%(" in one]
+def _form(sentence: str, tails: str) -> re.Pattern[str]:
+    parts = _PLACE.split(sentence)
+    form = _escaped(parts[0])
+    before = parts[0]
+    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        # A value stands by itself, and holds no error of another field; what is hung on may be missing.
+        value = f"(?:{tails})?" if before[-1:].isalnum() or before[-1:] == "." or (form and not before) else _VALUE
+        form += f"(?P<{_group(name)}>{value})" + _escaped(text)
+        before = text
+    return re.compile(form, re.DOTALL)
+
+
+def _escaped(text: str) -> str:
+    return "".join(part if n % 2 else re.escape(part.replace("%%", "%")) for n, part in enumerate(_SPLIT.split(text)))
+
+
+def _group(name: str) -> str:
+    return f"n{name}" if name.isdigit() else name
 
 
 @lru_cache(maxsize=4096)
-def found(text: str) -> Said:
-    """What was said with which values; what has no form here stands as it is."""
-    for sentence, form in FORMS:
+def found(text: str, known: Forms) -> Found | None:
+    """The sentence that a text is, and its values by their places."""
+    for sentence, form in known:
         if match := form.fullmatch(text):
-            return Said(sentence, match.groupdict())
-    return Said(text)
+            return sentence, {name.removeprefix("n"): value for name, value in match.groupdict().items()}
+    return None
+
+
+def part_by_part(text: str, tell: Callable[[str], str]) -> str:
+    """What is said of several fields, or of one that is named before it: `name: is required; tags: can be at most 250`."""
+    parts = _NEXT.split(text)
+    if len(parts) > 1:
+        return "; ".join(tell(part) for part in parts)
+    named = _FIELD.fullmatch(text)
+    return named[1] + tell(named[2]) if named else text

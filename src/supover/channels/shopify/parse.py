@@ -32,6 +32,7 @@ from supover.channels.model import (
 )
 from supover.channels.shopify import consent
 from supover.kit import money, text
+from supover.kit.problems import from_library
 
 SOURCE: Final = "SHOPIFY"
 T = TypeVar("T")
@@ -206,7 +207,7 @@ def _decoded(shape: type[T]) -> Callable[[bytes], T]:
             if "missing required field" in what:
                 name = what.rpartition("`")[0].rpartition("`")[2]
                 raise Unreadable(f"{pointer}/{name}", "is required") from None
-            raise Unreadable(pointer, what[:1].lower() + what[1:]) from None
+            raise Unreadable(pointer, from_library(what)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable("", f"is not JSON that can be read ({error})") from None
 

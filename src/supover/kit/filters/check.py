@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from supover.kit.filters import grammar
 from supover.kit.filters.grammar import Compared, Joined, Unreadable, Written
@@ -30,9 +30,17 @@ from supover.kit.filters.model import (
     Tree,
     Value,
 )
+from supover.kit.problems import worded
 from supover.kit.text import lower
 
-Error = tuple[int, str, str]
+
+class Error(NamedTuple):
+    """Something that is wrong: where (characters from the start), a code, a sentence."""
+
+    position: int
+    code: str
+    message: str
+
 
 YEARS: Final = (1000, 9000)
 """Between them a day has a next one, and moments in every zone."""
@@ -84,9 +92,9 @@ def parse(text: str, scope: Scope, pointer: str = "/filter") -> Tree:
 class _Wrong(Exception):
     """A value that its field cannot be compared with."""
 
-    def __init__(self, position: int, code: str, why: str) -> None:
-        super().__init__(why)
-        self.error: Error = (position, code, why)
+    def __init__(self, position: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.error = Error(position, code, message)
 
 
 class _Binder:
@@ -119,18 +127,18 @@ class _Binder:
         found = asked.get(read.name)
         if found is None:
             near = _nearest(read.name, asked) if len(self.errors) < MAX_HINTS else None
-            hint = f"; did you mean {near}?" if near else ""
-            self.errors.append((read.start, "unknown", f"{_short(read.name)} is not a field{of}{hint}"))
+            hint = worded(f"; did you mean {near}?") if near else ""
+            self.errors.append(Error(read.start, "unknown", f"{_short(read.name)} is not a field{of}{hint}"))
         return found
 
     def _matches(self, read: Compared, function: Function) -> Matches | None:
         if read.op != "matches":
-            self.errors.append((read.op_at, "operator", f"{function.name} is asked with MATCHES ( … )"))
+            self.errors.append(Error(read.op_at, "operator", f"{function.name} is asked with MATCHES ( … )"))
             return None
         fields: dict[str, Asked] = {field.name: field for field in (*function.fields, *function.sums)}
         conditions: list[Condition | None] = []
         for inner in read.inner:
-            field = self._named(inner, fields, f" of {function.name}")
+            field = self._named(inner, fields, worded(f" of {function.name}"))
             conditions.append(self._condition(inner, field) if isinstance(field, Field) else None)
         if None in conditions:
             return None
@@ -145,12 +153,12 @@ class _Binder:
     def _condition(self, read: Compared, field: Field) -> Condition | None:
         if read.op == "matches" or read.op not in _OPS[field.kind]:
             ways = ", ".join(shown for op, shown in _SHOWN.items() if op in _OPS[field.kind])
-            such = f", as in {field.example}" if field.example else ""
-            self.errors.append((read.op_at, "operator", f"{field.name} is asked with {ways}{such}"))
+            such = worded(f", as in {field.example}") if field.example else ""
+            self.errors.append(Error(read.op_at, "operator", f"{field.name} is asked with {ways}{such}"))
             return None
         if read.op == "null" and field.absent is not None:
             self.errors.append(
-                (read.op_at, "operator", f"{field.name} is never missing: who has none has {field.absent}")
+                Error(read.op_at, "operator", f"{field.name} is never missing: who has none has {field.absent}")
             )
             return None
         values: list[Value] = []
@@ -162,10 +170,10 @@ class _Binder:
         if len(values) < len(read.values):
             return None
         if read.op == "contains" and values[0] == "":
-            self.errors.append((read.values[0].position, "empty", "every text contains the empty one"))
+            self.errors.append(Error(read.values[0].position, "empty", "every text contains the empty one"))
             return None
         if read.op == "between" and _is_reversed(values[0], values[1]):
-            self.errors.append((read.values[0].position, "range", "BETWEEN begins with the smaller one"))
+            self.errors.append(Error(read.values[0].position, "range", "BETWEEN begins with the smaller one"))
             return None
         return Condition(
             field=field,
@@ -237,7 +245,7 @@ def _choice(written: Written, field: Field, *, with_hint: bool) -> str:
     if (found := folded.get(lower(asked))) is not None:
         return found
     near = difflib.get_close_matches(lower(asked), folded, 1, 0.5) if with_hint and len(asked) <= LONGEST_HINTED else []
-    hint = f"; did you mean '{folded[near[0]]}'?" if near else ""
+    hint = worded(f"; did you mean '{folded[near[0]]}'?") if near else ""
     known = ", ".join(_short(choice) for choice in field.choices[:20])
     raise _Wrong(written.position, "choice", f"{field.name} is never '{_short(asked)}', but one of {known}{hint}")
 

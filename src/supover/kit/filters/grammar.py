@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 
+from supover.kit.problems import worded
+
 if TYPE_CHECKING:
     from lark import Lark, Token
 
@@ -142,7 +144,7 @@ def _odd(text: str, at: int) -> Unreadable:
             "value",
             "this is neither a number such as 1999.50, nor a date such as 2026-01-31, nor days such as -90d",
         )
-    shown = text[at] if text[at].isprintable() else f"character {ord(text[at])}"
+    shown = text[at] if text[at].isprintable() else worded(f"character {ord(text[at])}")
     return Unreadable(at, "syntax", f"{shown} cannot stand here")
 
 
@@ -150,18 +152,18 @@ def _misplaced(text: str, token: "Token", expected: "set[str]") -> Unreadable:
     wanted = {"a value"} if expected >= _VALUES - {"NULL"} else {_WORDS.get(t, t.strip("_")) for t in expected}
     hint = ""
     if len(wanted) <= _MOST_WORDS:
-        hint = f": {' or '.join(sorted(wanted))} is expected"
+        hint = worded(f": {' or '.join(sorted(wanted))} is expected")
     elif "OP" in expected:
-        hint = ": a comparison such as =, >=, IN, BETWEEN, CONTAINS, IS NULL or MATCHES is expected"
+        hint = worded(": a comparison such as =, >=, IN, BETWEEN, CONTAINS, IS NULL or MATCHES is expected")
     if token.type == "$END":
         return Unreadable(len(text.rstrip()), "incomplete", f"something is missing at the end{hint}")
     before = text[: token.start_pos].rstrip() if token.start_pos else ""
     if token.type == "OP" and before.endswith(("=", "<", ">", "!")):
-        hint = ": one sign is enough, as in ="
+        hint = worded(": one sign is enough, as in =")
     elif token.type == "NAME" and "TEXT" in expected:
-        hint = f": texts stand in quotes, as in '{token[:_ECHO]}'"
+        hint = worded(f": texts stand in quotes, as in '{token[:_ECHO]}'")
     elif token.type == "_COMMA" and before[-1:].isdigit():
-        hint = ": numbers are written without commas"
+        hint = worded(": numbers are written without commas")
     found = str(token) if len(token) <= _ECHO else f"{token[:_ECHO]}…"
     return Unreadable(token.start_pos or 0, "syntax", f"{found} cannot stand here{hint}")
 

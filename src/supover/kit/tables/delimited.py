@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Final
 
+from supover.kit.problems import worded
 from supover.kit.tables.cells import cell, cells
 from supover.kit.tables.model import MAX_CELL, MAX_COLUMNS, MAX_ROW, OddRow, Piece, TableUnreadable
 from supover.kit.tables.rows import NAMES, delimiter_of
@@ -179,7 +180,9 @@ class Delimited:
         if lines.ended_inside:
             said = "opens a quote that nothing closes"
             if lines.taken > 1:
-                said += f", so that the {lines.taken - 1:,} lines below it are part of it"
+                said = (
+                    f"opens a quote that nothing closes, so that the {lines.taken - 1:,} lines below it are part of it"
+                )
             return [], OddRow(number, "quote", said, _shown([c[:200] for c in row]))
         return row, None
 
@@ -192,7 +195,7 @@ def _proof(delimiter: str) -> re.Pattern[bytes]:
 
 
 def _said(error: csv.Error) -> str:
-    return f"has a cell of more than {MAX_CELL:,} characters" if "field limit" in str(error) else str(error)
+    return worded(f"has a cell of more than {MAX_CELL:,} characters") if "field limit" in str(error) else str(error)
 
 
 def _ragged(number: int, row: Sequence[str], width: int) -> OddRow:

@@ -7,6 +7,7 @@ from typing import IO, Any, Final, cast
 
 import msgspec
 
+from supover.kit.problems import worded
 from supover.kit.tables.cells import shown, typed_cell
 from supover.kit.tables.delimited import Source, frame_of
 from supover.kit.tables.model import MAX_CELL, MAX_COLUMNS, MAX_ROW, OddRow, Piece, TableUnreadable
@@ -49,7 +50,10 @@ _GAP: Final = re.compile(rb"[\s]*+")
 
 
 class OddObject(ValueError):
-    """An object that is no row; says why."""
+    """An object that is no row: a code, and why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
 
 
 class Objects:
@@ -104,7 +108,7 @@ class Objects:
                 if len(names) > MAX_COLUMNS:
                     raise TableUnreadable(f"Its objects have more than {MAX_COLUMNS:,} different keys.")
         if not names:
-            said = f" Row {wrong.row_number} {wrong.message}." if wrong else ""
+            said = worded(f" Row {wrong.row_number} {wrong.message}.") if wrong else ""
             raise TableUnreadable(f"It has no JSON object with a value: one a line, or one array of them.{said}")
         return tuple(names)
 
@@ -208,7 +212,8 @@ def _decoded(raw: bytes) -> dict[str, Any]:
         raise OddObject("encoding", "has bytes that are no UTF-8") from None
     except msgspec.DecodeError as error:
         said = str(error).partition(" - at ")[0]
-        said = "a text is cut off, or half of a surrogate pair" if "truncated" in said else said
+        if "truncated" in said:
+            said = worded("a text is cut off, or half of a surrogate pair")
         raise OddObject("json", f"is no JSON: {said}") from None
     if not isinstance(value, dict):
         raise OddObject("json", "is no JSON object")
@@ -250,9 +255,9 @@ def _cell(value: object, written: Callable[[object], str] = shown) -> str:
     try:
         text = written(value) if written is typed_cell else written(value).strip()
     except (ValueError, RecursionError) as error:
-        said = (
-            "a value is no text in UTF-8" if isinstance(error, UnicodeError) else str(error) or "is nested too deeply"
-        )
+        said = str(error) or worded("is nested too deeply")
+        if isinstance(error, UnicodeError):
+            said = worded("a value is no text in UTF-8")
         raise OddObject("json", f"has a value that fits in no cell: {said}") from None
     if "\0" in text or _ESCAPED_NUL.search(text):
         raise OddObject("nul", "has a NUL character")

@@ -8,33 +8,34 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Final, Protocol
 
+from supover.kit.problems import worded
 from supover.kit.tables import objects, parquet, sheets
 from supover.kit.tables.model import Format, TableFacts, TableUnreadable
 from supover.kit.tables.opening import BLOCK, GZIP, opened, seekable
 from supover.kit.tables.rows import Guess
 
-SAVE: Final = "Save the table as CSV or XLSX and send that."
+SAVE: Final = worded("Save the table as CSV or XLSX and send that.")
 
 _MAGIC: Final = (
-    (b"\x89PNG", "a picture (PNG)"),
-    (b"\xff\xd8\xff", "a picture (JPEG)"),
-    (b"GIF8", "a picture (GIF)"),
-    (b"RIFF", "a picture, sound or film"),
-    (b"II*\x00", "a picture (TIFF)"),
-    (b"MM\x00*", "a picture (TIFF)"),
-    (b"%PDF", "a PDF"),
-    (b"{\\rtf", "a text document (RTF)"),
-    (b"MZ", "a program"),
-    (b"\x7fELF", "a program"),
-    (b"\xcf\xfa\xed\xfe", "a program"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"SQLite format 3\x00", "a database (SQLite)"),
-    (b"ARROW1", "an Arrow file"),
-    (b"Obj\x01", "an Avro file"),
+    (b"\x89PNG", worded("a picture (PNG)")),
+    (b"\xff\xd8\xff", worded("a picture (JPEG)")),
+    (b"GIF8", worded("a picture (GIF)")),
+    (b"RIFF", worded("a picture, sound or film")),
+    (b"II*\x00", worded("a picture (TIFF)")),
+    (b"MM\x00*", worded("a picture (TIFF)")),
+    (b"%PDF", worded("a PDF")),
+    (b"{\\rtf", worded("a text document (RTF)")),
+    (b"MZ", worded("a program")),
+    (b"\x7fELF", worded("a program")),
+    (b"\xcf\xfa\xed\xfe", worded("a program")),
+    (b"Rar!", worded("a RAR archive")),
+    (b"7z\xbc\xaf\x27\x1c", worded("a 7-Zip archive")),
+    (b"BZh", worded("a bzip2 archive")),
+    (b"\xfd7zXZ", worded("an xz archive")),
+    (b"\x28\xb5\x2f\xfd", worded("a Zstandard archive")),
+    (b"SQLite format 3\x00", worded("a database (SQLite)")),
+    (b"ARROW1", worded("an Arrow file")),
+    (b"Obj\x01", worded("an Avro file")),
 )
 """How files begin that people send by mistake."""
 

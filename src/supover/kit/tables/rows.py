@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from supover.kit.problems import worded
 from supover.kit.tables.cells import cell
 from supover.kit.tables.model import MAX_CELL, MAX_COLUMNS, MAX_ROW, Table, TableUnreadable
 from supover.kit.tables.opening import BLOCK, opened
@@ -102,7 +103,7 @@ class _Lines:
             raise StopIteration
         self.left -= len(line)
         if self.left < 0:
-            raise csv.Error(f"it has more than {MAX_ROW:,} characters")
+            raise csv.Error(worded(f"it has more than {MAX_ROW:,} characters"))
         return line
 
 

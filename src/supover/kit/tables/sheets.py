@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, cast
 from xml.parsers import expat
 
+from supover.kit.problems import worded
 from supover.kit.tables.cells import cells, number
 from supover.kit.tables.delimited import frame_of
 from supover.kit.tables.model import MAX_CELL, MAX_COLUMNS, MAX_ROW, OddRow, Piece, TableUnreadable
@@ -31,14 +32,14 @@ MAX_GROWTH: Final = 256
 MAX_PARTS: Final = 10_000
 MAX_TEXTS: Final = 300 << 20
 MAX_SHEET_ROW: Final = 1 << 31
-SAVE: Final = "open it and save it again as .xlsx or .csv."
+SAVE: Final = worded("open it and save it again as .xlsx or .csv.")
 
 _PARTS: Final = (
-    ("mimetype", "an OpenDocument file (ODS)"),
-    ("xl/workbook.bin", "a binary Excel file (XLSB)"),
-    ("word/document.xml", "a Word document"),
-    ("ppt/presentation.xml", "a presentation"),
-    ("Index/Document.iwa", "a Numbers or Pages file"),
+    ("mimetype", worded("an OpenDocument file (ODS)")),
+    ("xl/workbook.bin", worded("a binary Excel file (XLSB)")),
+    ("word/document.xml", worded("a Word document")),
+    ("ppt/presentation.xml", worded("a presentation")),
+    ("Index/Document.iwa", worded("a Numbers or Pages file")),
 )
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 _NOT_FORMAT: Final = re.compile(r'"[^"]*"|\\.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|_.|\*.', re.IGNORECASE)
@@ -103,7 +104,7 @@ class Sheet:
         for at, row, wrong in self._rows:
             shown = at - self._above
             if wrong is None and len(row) > width and any(c.strip() for c in row[width:]):
-                wrong = ("ragged", f"has {len(row):,} cells, the header has {width:,}")
+                wrong = ("ragged", worded(f"has {len(row):,} cells, the header has {width:,}"))
             if wrong is not None:
                 given = tuple(c.strip().replace("\0", "\ufffd") for c in row[:MAX_COLUMNS])
                 odd.append(OddRow(shown, *wrong, cells=() if wrong[0] == "too_long" else given))
@@ -425,7 +426,7 @@ class _Rows:
 
     def _end_row(self) -> None:
         if self._size > MAX_ROW:
-            self._wrong = ("too_long", f"has more than {MAX_ROW:,} characters")
+            self._wrong = ("too_long", worded(f"has more than {MAX_ROW:,} characters"))
         if self._wrong or any(c.strip() for c in self._cells):
             self.found.append((self._number, self._cells, self._wrong))
 
@@ -483,9 +484,9 @@ class _Rows:
         if self._kind == "s":
             self._size += len(text)
         if len(text) > MAX_CELL or self._size > MAX_ROW:
-            self._wrong = ("too_long", f"has a cell of more than {MAX_CELL:,} characters")
+            self._wrong = ("too_long", worded(f"has a cell of more than {MAX_CELL:,} characters"))
         elif "\0" in text and not self._wrong:
-            self._wrong = ("nul", "has a NUL character")
+            self._wrong = ("nul", worded("has a NUL character"))
         cells = self._cells
         if text.strip():
             cells.extend([""] * (self._at + 1 - len(cells)))
@@ -500,7 +501,7 @@ class _Rows:
             case "b":
                 return "true" if value.strip() in ("1", "true") else "false"
             case "e":
-                self._wrong = self._wrong or ("formula", f"has a cell with the error {value.strip()[:20]}")
+                self._wrong = self._wrong or ("formula", worded(f"has a cell with the error {value.strip()[:20]}"))
                 return value
             case "inlineStr" | "str":
                 return _unescaped(value)
