@@ -19,6 +19,10 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
+# Style and script follow what they are made of; `supover up` in a checkout makes them anew by itself.
+STYLE   := src/supover/static/app.css
+SCREENS := $(shell find src/supover/web -name '*.css' -o -name '*.js' -o -name '*.html' -o -name '*.py')
+
 .PHONY: serve test browser coverage lint format bench soak docs text lock clean force
 .DELETE_ON_ERROR:
 
@@ -105,9 +109,6 @@ $(VENV)/.run: $(VENV)/.uv requirements/run.txt requirements/build.txt requiremen
 	@touch $@
 
 ASSETS := hatch_build.py package.json package-lock.json .npmrc
-# Style and script follow what they are made of; `supover up` in a checkout makes them anew by itself.
-STYLE   := src/supover/static/app.css
-SCREENS := $(shell find src/supover/web -name '*.css' -o -name '*.js' -o -name '*.html' -o -name '*.py')
 MISSING := $(if $(SUPOVER_SKIP_ASSETS),,$(if $(wildcard $(SWAGGER)),,force))
 $(VENV)/.app: $(VENV)/.run pyproject.toml $(ASSETS) $(MISSING)
 	@echo "Installing supover and its assets"

@@ -85,8 +85,12 @@ async def shop(db: Database) -> AsyncGenerator[Workspace]:
     """A workspace of the test's own, in dollars and UTC."""
     found = await make_workspace(db)
     yield found
-    # A worker of a later test waits for every job that somebody holds: those that a test took in hand are let go.
-    async with db.tx(found.id) as tx:
+    await let_go(db, found)
+
+
+async def let_go(db: Database, shop: Workspace) -> None:
+    """Lets go of the jobs that a test took in hand: a worker of a later test would wait for whatever somebody holds."""
+    async with db.tx(shop.id) as tx:
         await tx.run(LET_GO)
 
 

@@ -20,6 +20,7 @@ from tests.makers import (
     Json,
     Workspace,
     client,
+    let_go,
     make_address,
     make_customer,
     make_order,
@@ -128,6 +129,7 @@ def export(db: Database, owner: "Connection") -> Export:
             return answer.content
         run = told(await api.post("/api/customers/export", json={"format": format, **asked}), 202)
         await jobs.make(await claim(db, owner, shop, run), UUID(run["id"]))
+        await let_go(db, shop)
         found = told(await api.get(f"/api/exports/{run['id']}"))
         assert (found["status"], found["error"]) == ("completed", None)
         return (await api.get(found["url"], headers={"Authorization": ""})).content

@@ -29,8 +29,10 @@ from supover.merging import splitting, undoing
 from supover.merging.model import ChosenValue, FieldChoice, MergeAnswer, NewSplit
 from supover.notes import queries as notes
 from supover.orders import queries as orders
-from supover.web.frame import Asked, Pages, asked, caller_of, from_form, parameters, reading, see, show, writing
+from supover.web.frame import Asked, Pages, asked, caller_of, from_form, parameters, reading, say, see, show, writing
+from supover.web.model import Said
 from supover.web.queries import people
+from supover.web.rendering import called
 
 pages = Pages()
 
@@ -271,15 +273,30 @@ async def accept(tx: Tx, request: Asked, id: UUID, data: Choice) -> api.Raw:
     """Makes the two one, and opens the next pair."""
     fields = {name: FieldChoice(customer_id=whose) for name, whose in data.fields.items()}
     pair = await duplicates.accept(tx, id, Acceptance(primary_id=data.primary_id, fields=fields))
-    return see(request, await _next(tx, pair, data.level), "The two are one now.", undo=f"/merges/pairs/{id}/undo")
+    said = _of_two(pair, say("The two are one now."), say("%(one)s and %(other)s are one now.", **_names(pair)))
+    return see(request, await _next(tx, pair, data.level), said, undo=f"/merges/pairs/{id}/undo")
+
+
+def _names(pair: PairDetail) -> dict[str, str]:
+    return {"one": called(pair.a), "other": called(pair.b)}
+
+
+def _of_two(pair: PairDetail, plain: Said, named: Said) -> Said:
+    """What is told of a pair: the page shows the next one by then, so it names them where they have names that differ."""
+    names = _names(pair)
+    return named if all(names.values()) and names["one"] != names["other"] else plain
 
 
 @pages.post("/merges/pairs/{id:uuid}/dismiss", of="duplicates.dismiss")
 async def dismiss(tx: Tx, request: Asked, id: UUID, data: Dismissed) -> api.Raw:
     """Says that the two are not one, and opens the next pair."""
     pair = await duplicates.dismiss(tx, id, data.note)
-    to = await _next(tx, pair, data.level)
-    return see(request, to, "They stay two, and are not suggested again.", undo=f"/merges/pairs/{id}/reopen")
+    said = _of_two(
+        pair,
+        say("They stay two, and are not suggested again."),
+        say("%(one)s and %(other)s stay two, and are not suggested again.", **_names(pair)),
+    )
+    return see(request, await _next(tx, pair, data.level), said, undo=f"/merges/pairs/{id}/reopen")
 
 
 @pages.post("/merges/pairs/{id:uuid}/reopen", of="duplicates.reopen")

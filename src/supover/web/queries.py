@@ -125,7 +125,8 @@ DONE: Final = """
            exists (select 1 from channel_connection n where n.workspace_id = $1),
            (select count(*) > 1 from (select 1 from membership m where m.workspace_id = $1 limit 2) as m),
            exists (select 1 from segment g where g.workspace_id = $1 and g.built_in is null),
-           exists (select 1 from duplicate_scan s where s.workspace_id = $1)"""
+           exists (select 1 from duplicate_scan s where s.workspace_id = $1)
+           or exists (select 1 from duplicate_pair d where d.workspace_id = $1)"""
 
 
 async def done_so_far(db: Reader) -> Done:
