@@ -144,8 +144,10 @@ async def test_the_first_run_makes_an_empty_workspace_with_an_owner_and_a_key(em
 
 
 async def test_a_second_run_finds_what_the_first_one_made(empty: str, configured: Settings) -> None:
-    first = await commands.first_run(empty, configured)
-    assert await commands.first_run(empty, configured) == first
+    told: list[str] = []
+    first = await commands.first_run(empty, configured, told.append)
+    assert await commands.first_run(empty, configured, told.append) == first
+    assert told == []
     assert await ask(empty, "select count(*) from data.api_key") == 1
 
 
@@ -209,7 +211,9 @@ async def test_a_first_run_that_fails_leaves_nothing_behind(
 
 
 async def test_the_demo_is_there_whole_and_its_figures_right(empty: str, tmp_path: Path) -> None:
-    first = await commands.first_run(empty, settings.load({}, tmp_path))
+    told: list[str] = []
+    first = await commands.first_run(empty, settings.load({}, tmp_path), told.append)
+    assert told == [commands.FILLING]
     db = await Database.open(empty, size=1)
     async with db.snapshot(first.workspace_id) as reader:
         checked, differences = await analytics.reconcile(reader)

@@ -96,7 +96,7 @@ async def test_every_call_of_a_guide_is_answered(db: Database, name: str) -> Non
     assert asked >= 4
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", (*NAMES, "exporting"))
 def test_every_command_of_a_guide_has_its_options(name: str) -> None:
     seen = 0
     for words in commands(name):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -10,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import pytest
@@ -107,6 +108,24 @@ def house(data_dir: Path, port: int) -> Generator[House]:
             process.kill()
 
 
+README: Final = Path(__file__).parents[1] / "README.md"
+
+
+def pasted(house: House, folder: Path) -> dict[str, Any]:
+    """What the README's "Five minutes with curl" answer to somebody who pastes them whole."""
+    [script] = re.findall(r"## Five minutes with curl\n\n```bash\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    script = script.replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(["bash", "-e"], input=script, env=house.env, cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    answers: list[Any] = []
+    rest = done.stdout
+    while rest:
+        answer, end = json.JSONDecoder().raw_decode(rest)
+        answers.append(answer)
+        rest = rest[end:].lstrip()
+    return dict(zip(("best", "order", "why", "found"), answers, strict=True))
+
+
 async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> None:
     port = free_port()
     with house(data_dir, port) as killed:
@@ -135,6 +154,11 @@ async def test_the_house_stands_up_again_heals_and_goes_down(data_dir: Path) -> 
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await con.execute(refused)
         await con.close()
+
+        told = pasted(up, data_dir.parent)
+        assert (told["order"]["number"], told["order"]["deliveredAt"]) == ("#1001", "2026-03-04T16:20:00Z")
+        assert told["why"]["explanation"] == ["The email grace@hopper.example is this customer's."]
+        assert [one["id"] for one in told["found"]["data"]] == [told["order"]["customerId"]]
 
         second = subprocess.run([*COMMAND, "up"], env=up.env, cwd=data_dir.parent, capture_output=True, text=True)  # noqa: ASYNC221
         assert second.returncode == 1

@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -49,7 +50,13 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. `load` makes one; its paths are absolute and its derived values filled in."""
 
-    data_dir: Annotated[Path, Meta(description="Folder of the embedded database, stored files and the generated key.")]
+    data_dir: Annotated[
+        Path,
+        Meta(
+            description="Folder of the embedded database, stored files and the generated key. Run as root, the database "
+            "lies in /var/lib/supover, and DATA_DIR/postgres is a link to it."
+        ),
+    ]
     database_url: Annotated[
         str | None,
         Meta(description="PostgreSQL 16 or newer, as the owner. Unset: a database of our own starts.", extra=SECRET),
@@ -120,6 +127,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 600
     upload_max_bytes: Annotated[int, Meta(description="Largest file taken for an import, in bytes.", ge=1)] = 2 << 30
     body_max_bytes: Annotated[int, Meta(description="Largest JSON body, in bytes.", ge=1024)] = 1 << 20
+    workspace: Annotated[
+        UUID | None,
+        Meta(
+            description="Id of the workspace that a command is for unless `--workspace` says another. "
+            "Unset: the only one there is."
+        ),
+    ] = None
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -460,7 +474,7 @@ def _type_name(bare: object) -> str:
         return " | ".join(str(choice) for choice in get_args(bare))
     if get_origin(bare) is tuple:
         return "list of networks"
-    names: dict[object, str] = {str: "text", int: "integer", bool: "boolean", Path: "path"}
+    names: dict[object, str] = {str: "text", int: "integer", bool: "boolean", Path: "path", UUID: "id"}
     return next(names[kind] for kind in (get_args(bare) or (bare,)) if kind in names)
 
 

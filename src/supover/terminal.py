@@ -97,7 +97,11 @@ WORKSPACES: Final = "select workspace_id, name from workspace_list()"
 
 
 async def workspace(database: Database, wanted: UUID | str | None) -> UUID:
-    """The workspace that is wanted, or the only one. Raises Invalid, NoSuchWorkspace, WhichWorkspace."""
+    """The workspace that is wanted, else that of the settings, else the only one.
+
+    Raises Invalid, NoSuchWorkspace, WhichWorkspace.
+    """
+    wanted = wanted or load().workspace
     try:
         id = UUID(wanted) if isinstance(wanted, str) else wanted
     except ValueError:
@@ -112,7 +116,9 @@ async def workspace(database: Database, wanted: UUID | str | None) -> UUID:
         raise NoSuchWorkspace("There is none yet: make one with `supover workspaces create`.")
     if len(found) > 1:
         shown = ", ".join(f"{known} ({name})" for known, name in list(found.items())[:5])
-        raise WhichWorkspace(f"Choose one by --workspace ID: {shown}{', …' if len(found) > 5 else ''}.")
+        raise WhichWorkspace(
+            f"Choose one by --workspace ID or SUPOVER_WORKSPACE=ID: {shown}{', …' if len(found) > 5 else ''}."
+        )
     return next(iter(found))
 
 

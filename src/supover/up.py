@@ -176,11 +176,11 @@ class _House:
         from supover.demo import commands as demo
 
         if applied := asyncio.run(migrate.run(owner_url)):
-            _say(f"Applied {len(applied)} migrations, up to {applied[-1]}.")
+            _say(f"The database schema is up to date ({applied[-1]}).")
         if self._postgres is not None:
             app_url = asyncio.run(embedded.let_app_in(self._postgres.place))
             self._settings = msgspec.structs.replace(self._settings, database_url=owner_url, app_database_url=app_url)
-        first = asyncio.run(demo.first_run(owner_url, self._settings))
+        first = asyncio.run(demo.first_run(owner_url, self._settings, tell=_say))
         return Local(
             url=local_url(self._settings),
             api_key=first.api_key,

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def routes() -> "Sequence[api.Routes]":
-    """Every room's routes. Only here is the web framework imported: workers and the command line start without it."""
+    """Every room's routes, in the order in which the reference of the API tells them.
+
+    Only here is the web framework imported: workers and the command line start without it.
+    """
     from supover.access import routes as access
     from supover.addresses import routes as addresses
     from supover.analytics import churn_routes as churn
@@ -47,6 +50,7 @@ def routes() -> "Sequence[api.Routes]":
 
     return (
         customers.routes,
+        orders.routes,
         identities.routes,
         tags.routes,
         custom_fields.routes,
@@ -56,7 +60,6 @@ def routes() -> "Sequence[api.Routes]":
         consent.routes,
         suppressions.routes,
         timeline.routes,
-        orders.routes,
         analytics.routes,
         duplicates.routes,
         merging.routes,
@@ -208,7 +211,7 @@ def application(database: Database, settings: Settings) -> Any:
         door,
         [*handlers(), *front.handlers(), *pages()],
         body_max_bytes=settings.body_max_bytes,
-        openapi=openapi.CONFIG,
+        openapi=openapi.config(list(dict.fromkeys(room.tag for room in routes()))),
         nowhere=frame.nowhere,
         on_shutdown=[authenticator.close],
     )

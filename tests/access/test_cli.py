@@ -165,6 +165,19 @@ async def test_among_several_workspaces_one_must_be_named(supover: Cli, place: P
     del place
 
 
+async def test_the_environment_names_a_workspace_and_an_option_another(
+    supover: Cli, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = (await supover.json("workspaces", "create", "--name", "Another", "--currency", "EUR"))["id"]
+    monkeypatch.setenv("SUPOVER_WORKSPACE", str(place.workspace.id))
+    await supover.json("keys", "create", "--name", "Till", "--scope", "orders:read")
+    assert [key["name"] for key in await supover.json("keys", "list")] == ["Till", "First key"]
+    assert [key["name"] for key in await supover.json("keys", "list", "--workspace", other)] == ["First key"]
+    monkeypatch.setenv("SUPOVER_WORKSPACE", "the first")
+    refused = await supover.run("keys", "list", code=2)
+    assert refused.stderr.startswith("supover: SUPOVER_WORKSPACE: ")
+
+
 @pytest.mark.parametrize("command", ["workspaces", "staff", "keys"])
 async def test_help_explains_every_command_and_option(supover: Cli, command: str) -> None:
     for sub in [None, *[c.name for c in getattr(cli, command).registered_commands]]:

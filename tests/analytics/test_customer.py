@@ -93,7 +93,7 @@ async def test_every_figure_is_what_it_is_defined_to_be(db: Database, buyer: tup
         "rfm": {"recency": 2, "frequency": 5, "monetary": 4, "group": "AT_RISK", "formerGroup": None},
         "prediction": {
             "status": "insufficient_data",
-            "missing": ["A first fit: one is made every night, and by `supover analytics refresh`."],
+            "missing": ["A first model: one is trained every night, and by `supover analytics refresh`."],
             "repeatRate": None,
             "modelVersion": None,
         },

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from supover.kit import migrate
@@ -46,6 +47,35 @@ async def test_the_schema_is_fresh(database: str) -> None:
 
 
 SCHEMA: Final = (ROOT / regenerate.SCHEMA).read_text("utf-8") if (ROOT / regenerate.SCHEMA).exists() else ""
+
+
+def test_the_reference_of_the_api_begins_with_customers_and_orders(pages: dict[str, str]) -> None:
+    document = msgspec.json.decode(pages[regenerate.SNAPSHOT])
+    tags = [tag["name"] for tag in document["tags"]]
+    assert tags[:2] == ["Customers", "Orders"]
+    used = {tag for methods in document["paths"].values() for one in methods.values() for tag in one["tags"]}
+    assert used == {*tags, "Health"}
+
+
+def test_every_figure_of_a_customer_says_what_it_is(pages: dict[str, str]) -> None:
+    fields = msgspec.json.decode(pages[regenerate.SNAPSHOT])["components"]["schemas"]["Customer"]["properties"]
+    for name in (*FIGURES, "byCurrency", "currency", "rfmGroup", "churnRisk"):
+        assert fields[name]["description"], name
+    guide = (ROOT / "docs/guide/first-orders.md").read_text("utf-8")
+    assert [name for name in FIGURES if f"`{name}`" not in guide] == []
+
+
+FIGURES: Final = (
+    *(
+        "totalSpent",
+        "orderCount",
+        "averageOrderValue",
+        "lifetimeValue",
+        "totalOrders",
+        "isRepeatCustomer",
+        "ordersCount",
+    ),
+)
 
 
 # --- links -----------------------------------------------------------------------------------------------------------

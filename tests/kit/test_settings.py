@@ -4,6 +4,7 @@ import threading
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -83,6 +84,7 @@ def test_every_setting_is_taken_from_every_source(tmp_path: Path) -> None:
         "upload_max_bytes": ("5", "5", 5),
         "max_in_flight": ("50", "50", 50),
         "body_max_bytes": ("5000", "5000", 5000),
+        "workspace": (str(UUID(int=7)), f'"{UUID(int=7)}"', UUID(int=7)),
     }
     assert set(values) == set(settings.FIELDS)
     expected = {name: value for name, (_, _, value) in values.items()}

@@ -329,5 +329,5 @@ async def test_why_is_told_in_the_readers_language(
     for page in (f"/customers/{ann['id']}", "/merges", f"/merges/pairs/{pair['id']}"):
         assert "cùng số điện thoại" in (await web.get(page)).text, page
     profile = (await web.get(f"/customers/{ann['id']}")).text
-    assert ("same phone" in profile, "A first fit" in profile) == (False, False)
+    assert ("same phone" in profile, "A first model" in profile) == (False, False)
     assert f'href="/merges/pairs/{pair["id"]}"' in profile

@@ -35,6 +35,10 @@ async def test_what_the_list_was_narrowed_to_comes_along(web: httpx.AsyncClient,
     assert ">2</strong>" in (await web.get("/exports/new?kind=customers&tag=fair")).text
     assert ">2</strong>" in (await web.get("/exports/new?kind=addresses&tag=fair&type=SHIPPING")).text
     assert (await web.get("/exports/new?kind=customers&filter=nonsense(")).status_code == 422
+    assert (
+        "Delivered orders only" in page,
+        "Delivered orders only" in (await web.get("/exports/new?kind=orders")).text,
+    ) == (True, False)
 
 
 async def test_the_list_names_the_segment_of_an_export(web: httpx.AsyncClient, api: httpx.AsyncClient) -> None:

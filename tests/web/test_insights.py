@@ -298,7 +298,7 @@ async def test_each_group_has_its_size_and_leads_to_its_customers(
 async def test_below_the_gate_the_page_says_what_is_missing(
     web: httpx.AsyncClient, api: httpx.AsyncClient, db: Database, shop: Workspace
 ) -> None:
-    assert "A first fit" in plain(await page(web, "/churn"))
+    assert "A first model" in plain(await page(web, "/churn"))
     await insight_shops.fit(db, shop)
     text = await page(web, "/churn")
     report = told(await api.get("/api/analytics/churn"))
@@ -470,7 +470,7 @@ def test_places_are_coloured_in_steps_that_differ() -> None:
 async def test_an_empty_shop_is_told_what_will_be_there(web: httpx.AsyncClient) -> None:
     for path in PAGES:
         text = await page(web, path)
-        assert "will stand here" in text, path
+        assert "will appear here" in text, path
         assert 'href="/imports/new?kind=orders"' in text, path
         assert "plot-svg" not in text, path
         assert "format=csv" not in text, path
@@ -480,7 +480,7 @@ async def test_an_empty_shop_is_told_what_will_be_there(web: httpx.AsyncClient) 
 async def test_viewers_see_every_page_and_strangers_none(db: Database, shop: Workspace) -> None:
     async with sites.signed_in(db, shop, "viewer") as viewer, client(db) as stranger:
         for path in PAGES:
-            assert "will stand here" not in await page(viewer, path), path
+            assert "will appear here" not in await page(viewer, path), path
             answer = await stranger.get(f"/insights{path}")
             assert (answer.status_code, urlsplit(answer.headers["location"]).path) == (303, "/sign-in"), path
 
@@ -529,9 +529,9 @@ async def test_what_was_chosen_goes_on_to_the_next_page(web: httpx.AsyncClient) 
 async def test_what_is_not_counted_yet_is_said(db: Database, shop: Workspace, web: httpx.AsyncClient) -> None:
     await take(db, shop, an_order("1", email="a@mail.example"))
     await settle(db, shop)
-    assert "Everything until now is counted" in await page(web, "")
+    assert "Up to date" in await page(web, "")
     await take(db, shop, an_order("2", email="a@mail.example"))
-    assert "Being counted" in await page(web, "")
+    assert "Updating: complete up to" in await page(web, "")
 
 
 async def test_what_orders_say_is_text_in_charts_and_on_maps(

@@ -83,7 +83,7 @@ async def test_duplicates_are_found_merged_and_taken_apart_by_keyboard(
         at = page.url
         await page.keyboard.press("y")
         await page.wait_for_url(lambda url: url != at)
-        await expect(page.get_by_text(re.compile(r"are one now\.$"))).to_be_visible()
+        await expect(page.get_by_text(re.compile(r"were merged\.$"))).to_be_visible()
         now = told(await api.get(f"/api/customers/{first['id']}"))
         assert now["name"] == "Anne Lee"
         await expect(page.locator("#decide")).to_contain_text("Ray")
@@ -94,7 +94,7 @@ async def test_duplicates_are_found_merged_and_taken_apart_by_keyboard(
         assert told(await api.get(f"/api/customers/{second['id']}"))["name"] == "Anne Lee"
         await page.wait_for_load_state("networkidle")
         await page.keyboard.press("n")
-        await expect(page.get_by_text(re.compile("stay two, and are not suggested again"))).to_be_visible()
+        await expect(page.get_by_text(re.compile("stay separate, and are not suggested again"))).to_be_visible()
         await expect(page.locator("#decide")).to_contain_text("Ray")
 
 

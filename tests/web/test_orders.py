@@ -46,7 +46,7 @@ async def test_the_list_is_narrowed_by_its_address(api: httpx.AsyncClient, web: 
         assert "Without the filter" in page.text
     both = await web.get("/orders?status=delivered&source=SHOPIFY")
     assert 'href="/orders?source=SHOPIFY" aria-label="Without the filter Delivered"' in both.text
-    assert "No order fits" in (await web.get("/orders?placedFrom=2100-01-01")).text
+    assert "No orders found" in (await web.get("/orders?placedFrom=2100-01-01")).text
     assert (await web.get("/orders?placedFrom=soon")).status_code == 422
     by_total = await web.get("/orders?sort=total")
     assert by_total.text.index("#1001") < by_total.text.index("#1002")
@@ -68,8 +68,8 @@ async def test_orders_are_found_by_whose_they_are(api: httpx.AsyncClient, web: h
         assert {number for number in ("#1001", "#2002", "Ann-1") if f">{number}<" in page} == found, words
     narrowed = (await web.get("/orders", params={"search": "lee", "minTotal": "50"})).text
     assert (">#2002<" in narrowed, ">#1001<" in narrowed) == (True, False)
-    assert "No order fits" in (await web.get("/orders", params={"search": "nobody"})).text
-    assert "No order fits" in (await web.get("/orders", params={"search": "lee", "customerId": ann["id"]})).text
+    assert "No orders found" in (await web.get("/orders", params={"search": "nobody"})).text
+    assert "No orders found" in (await web.get("/orders", params={"search": "lee", "customerId": ann["id"]})).text
     several = told(await api.get("/api/orders", params={"customerId": [ann["id"], bob["id"]]}))
     assert len(several["data"]) == 3
 
@@ -188,7 +188,7 @@ async def test_an_order_is_cancelled_and_that_is_its_end(api: httpx.AsyncClient,
     assert (await web.post(f"{here}/cancel", data={"reason": "Too late"})).status_code == 303
     assert (await find(api, order))["status"] == "cancelled"
     page = await web.get(here)
-    assert "The order is cancelled, and that is its end." in page.text
+    assert "A cancelled order stays cancelled." in page.text
     assert "Mark as" not in page.text
 
 

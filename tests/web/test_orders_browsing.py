@@ -111,7 +111,7 @@ async def test_filters_of_orders_narrow_as_they_are_chosen(
         await page.keyboard.press("/")
         await page.keyboard.type("101")
         await page.keyboard.press("ArrowLeft")
-        await expect(found).to_contain_text("No order fits")
+        await expect(found).to_contain_text("No orders found")
         await page.keyboard.press("0")
         await expect(found).to_contain_text("1 order")
         await expect(page.get_by_label("Search for orders")).to_have_value("1001")

@@ -20,7 +20,7 @@ from supover.web import wordings
 from supover.web.model import LANGUAGES
 from supover.web.rendering import environment
 from supover.web.rendering import words as said_in
-from tests.makers import Json, make_customer, make_order
+from tests.makers import Json, make_customer, make_order, told
 from tests.web import crawl, sentences, words
 from tests.web.test_frame import told_by
 
@@ -224,6 +224,26 @@ def test_what_the_decoder_says_is_told_in_vietnamese(kind: Any, value: object, t
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert(value, kind)
     assert said_in("vi").told(from_library(str(refused.value))) == told
+
+
+async def test_built_in_segments_and_decisions_are_told_in_vietnamese(
+    web: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    web.headers["Accept-Language"] = "vi"
+    await make_order(api, email="ann@lee.com", phone="+14155552671", name="Ann Lee")
+    order = await make_order(api, email="x7@marketplace.amazon.com", phone="+14155552671", name="Ann")
+    page = (await web.get(f"/orders/{order['id']}")).text
+    assert "Số điện thoại +14155552671 là của khách hàng này, và tên gọi khớp nhau." in page
+    assert "Không xét email: địa chỉ chuyển tiếp không bao giờ được dùng để đối chiếu." in page
+    own = told(
+        await api.post("/api/segments", json={"name": "Friends", "description": "Active", "kind": "manual"}), 201
+    )
+    page = (await web.get("/segments")).text
+    assert ("Chưa từng đặt hàng" in page, "Never ordered" in page, "Friends" in page) == (True, False, True)
+    assert ">Active<" in (await web.get(f"/segments/{own['id']}")).text
+    assert "Chưa từng đặt hàng" in (await web.get("/customers")).text
+    home = (await web.get("/")).text
+    assert ('<th scope="col">Người mua</th>' in home, "tất cả phím tắt" in home) == (True, True)
 
 
 def test_only_sentences_of_ours_are_told_as_html() -> None:

@@ -51,6 +51,7 @@ def of_rooms() -> Iterator[str]:
     yield from rules.GROUPS.values()
     yield from wordings.DECODED
     yield from (one.text for one in sentences.found() if not one.is_lost)
+    yield from wordings.BUILT_IN
     yield from operations.JOBS.values()
     yield from operations.changes(wiring.handlers()).values()
     for asked in filters.registered().values():

@@ -14,7 +14,10 @@ staff: Final = typer.Typer(no_args_is_help=True, help="Staff: who signs in to a 
 keys: Final = typer.Typer(no_args_is_help=True, help="API keys: what programs sign in with.")
 
 WorkspaceOption = Annotated[
-    str | None, typer.Option("--workspace", metavar="ID", help="The workspace; not needed where there is only one.")
+    str | None,
+    typer.Option(
+        "--workspace", metavar="ID", help="The workspace (SUPOVER_WORKSPACE); not needed where there is only one."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL")]

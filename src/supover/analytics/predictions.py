@@ -27,7 +27,7 @@ from supover.kit.sql import Page, Sort, Where
 
 KEPT: Final = 400
 """So many versions of a workspace's model are kept: more than a year of nights."""
-NO_MODEL: Final = worded("A first fit: one is made every night, and by `supover analytics refresh`.")
+NO_MODEL: Final = worded("A first model: one is trained every night, and by `supover analytics refresh`.")
 
 # --- kept ----------------------------------------------------------------------------------------------------------------
 
@@ -159,8 +159,8 @@ async def of(db: Reader, customer_id: UUID) -> Prediction | InsufficientData:
         elif not days:
             lacking.append(worded("An order of this customer that counts."))
         elif not lacking:
-            since = worded(f"A fit since this customer's first order: the last one knew the orders up to {as_of}.")
-            lacking = [since]
+            old = f"A newer model: the last one, trained on orders up to {as_of}, does not know this customer yet."
+            lacking = [worded(old)]
         return InsufficientData(missing=lacking, repeat_rate=rules.repeat_rate(repeats, days), model_version=version)
     return Prediction(
         churn_probability=churn,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from supover.kit.problems import Conflict, NotFound, Problem, Stale, Unavailable
 
@@ -119,48 +119,67 @@ class RecentOrder(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Customer(msgspec.Struct, frozen=True, rename="camel"):
-    """A customer with their figures.
+    """A customer with their figures, which a worker recounts within a moment of a change.
 
-    `totalSpent`, `orderCount`, `averageOrderValue`, `firstOrderDate` and `lastOrderDate` are of the orders that count;
-    `lifetimeValue`, `totalOrders` and `isRepeatCustomer` of delivered ones; `ordersCount` of all. Amounts are in
-    `currency`, the workspace's; `byCurrency` has the counting orders' sums in the currencies they were placed in.
-    `rfmGroup` is PROSPECTS without an order that counts, and null before customers were scored or once they are deleted.
-    What `include` asked for is there too: `addresses`; `identities`, the newest 50; `notes`, the pinned and then the newest,
-    20 in all; `orders`, the newest 5.
+    An order counts once it is in one of the workspace's `countingStatuses` and its exchange rate is known. Amounts are in
+    `currency`, less refunds. What `include` asked for is there too: `addresses`; `identities`, the newest 50; `notes`, the
+    pinned and then the newest, 20 in all; `orders`, the newest 5.
     """
 
     id: UUID
-    external_id: str | None
+    external_id: Annotated[str | None, Meta(description="Who this is at `source`.")]
     email: str | None
     name: str | None
-    phone: str | None
+    phone: Annotated[str | None, Meta(description="As it was given.")]
     date_of_birth: date | None
     gender: str | None
     avatar_url: str | None
-    status: Status
-    is_blocked: bool
-    source: str
-    country: str | None
-    total_spent: Decimal
-    order_count: int
-    average_order_value: Decimal
-    first_order_date: datetime | None
-    last_order_date: datetime | None
-    lifetime_value: Decimal
-    total_orders: int
-    is_repeat_customer: bool
-    orders_count: int
-    currency: str
-    by_currency: Mapping[str, Any]
-    rfm_group: str | None
-    churn_risk: str | None
+    status: Annotated[Status, Meta(description="VIP is a mark; what a BLOCKED customer orders is held.")]
+    is_blocked: Annotated[bool, Meta(description="Whether `status` is BLOCKED.")]
+    source: Annotated[str, Meta(description="Where the customer first came from.")]
+    country: Annotated[str | None, Meta(description="ISO 3166-1 alpha-2.")]
+    total_spent: Annotated[Decimal, Meta(description="Sum of the orders that count, delivered or not, less refunds.")]
+    order_count: Annotated[int, Meta(description="How many orders count; what `totalSpent` is the sum of.")]
+    average_order_value: Annotated[Decimal, Meta(description="`totalSpent` divided by `orderCount`.")]
+    first_order_date: Annotated[datetime | None, Meta(description="When the first order that counts was placed.")]
+    last_order_date: Annotated[datetime | None, Meta(description="When the last order that counts was placed.")]
+    lifetime_value: Annotated[Decimal, Meta(description="Sum of the delivered orders alone, less refunds.")]
+    total_orders: Annotated[
+        int, Meta(description="How many orders are `delivered`; what `lifetimeValue` is the sum of.")
+    ]
+    is_repeat_customer: Annotated[bool, Meta(description="Whether `totalOrders` is 2 or more.")]
+    orders_count: Annotated[
+        int, Meta(description="How many orders there are, whatever became of them: cancelled and returned ones too.")
+    ]
+    currency: Annotated[str, Meta(description="The workspace's, ISO 4217; all amounts above are in it.")]
+    by_currency: Annotated[
+        Mapping[str, Any],
+        Meta(
+            description="The same sums in the currencies the orders were placed in: `orders`, `spent`, `lifetimeValue`."
+        ),
+    ]
+    rfm_group: Annotated[
+        str | None,
+        Meta(
+            description="Group by recency, frequency and spend. PROSPECTS without an order that counts; null before "
+            "customers were scored or once they are deleted."
+        ),
+    ]
+    churn_risk: Annotated[
+        str | None,
+        Meta(
+            description="How likely it is that no order comes any more: low, medium or high; null without a prediction."
+        ),
+    ]
     tags: Sequence[str]
-    custom_fields: Mapping[str, Any]
+    custom_fields: Annotated[Mapping[str, Any], Meta(description="What else the workspace keeps, by its own keys.")]
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
-    merged_into_id: UUID | None
-    version: int
+    merged_into_id: Annotated[
+        UUID | None, Meta(description="Who has everything of this customer since they were merged.")
+    ]
+    version: Annotated[int, Meta(description="Grows with every change of the profile; the number in the `ETag`.")]
     addresses: Sequence[Address] | UnsetType = UNSET
     identities: Sequence[CustomerIdentity] | UnsetType = UNSET
     notes: Sequence[CustomerNote] | UnsetType = UNSET

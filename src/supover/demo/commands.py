@@ -256,6 +256,7 @@ def _rows(order: ChannelOrder) -> list[tuple[object, ...]]:
 # --- the first run -------------------------------------------------------------------------------------------------------
 
 OWNER_EMAIL: Final = "owner@supover.example"
+FILLING: Final = "Filling the demo shop with two years of orders. This happens once, and takes about half a minute …"
 KEEP_OUT: Final = "select pg_advisory_lock(hashtextextended('demo.first_run', 0))"
 IDENTITY: Final = """
     select c.system_identifier::text || '/' || d.oid::text
@@ -275,11 +276,12 @@ class _Kept(msgspec.Struct, frozen=True, rename="camel"):
     password: str
 
 
-async def first_run(owner_dsn: str, settings: Settings) -> FirstRun:
+async def first_run(owner_dsn: str, settings: Settings, tell: Callable[[str], None] = lambda _: None) -> FirstRun:
     """How to get into this installation; on an empty database a workspace with an owner and an API key is made first.
 
     With `settings.demo` that workspace has a story to look at, else it is empty. Kept in DATA_DIR/first_run.json; where
     that is lost or of another database, the oldest workspace gets one more key, called "local", and nothing else changes.
+    `tell` hears what takes long.
     """
     wiring.load()
     file = settings.data_dir / "first_run.json"
@@ -296,6 +298,8 @@ async def first_run(owner_dsn: str, settings: Settings) -> FirstRun:
                 known = [UUID(str(row[0])) for row in await con.fetch(WORKSPACES)]
                 holder = await con.fetchval(KEY, access.digest(kept.api_key)) if kept is not None else None
             if not known:
+                if settings.demo:
+                    tell(FILLING)
                 return await _found(database, settings, file, identity)
             if kept is None or kept.workspace_id not in known or holder != kept.workspace_id:
                 kept = await _new_key(database, kept, known, identity)

@@ -2,14 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
 import msgspec.inspect
 from litestar import Litestar, Router
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
@@ -25,28 +25,32 @@ class _Nowhere(Router):
         return []
 
 
-CONFIG: Final = OpenAPIConfig(
-    title="Supover",
-    version="1",
-    summary="Customers and orders of many shops in one place.",
-    description=(
-        "`/api/v1/…` is the same as `/api/…`. Amounts are decimal strings at the currency's digits; times are RFC 3339 in UTC, and "
-        "one that comes in without a zone is the workspace's; ids are UUID version 7. Errors are problem details (RFC 9457). Lists "
-        "go on with `nextCursor`. Every POST takes an `Idempotency-Key`; every single resource has an `ETag`."
-    ),
-    components=Components(
-        security_schemes={
-            "apiKey": SecurityScheme(type="http", scheme="bearer", description="An API key, `sk_…`."),
-            "session": SecurityScheme(
-                type="apiKey", security_scheme_in="cookie", name="supover_session",
-                description="A signed-in member of staff; writes carry X-CSRF-Token.",
-            ),
-        }
-    ),
-    security=[{"apiKey": []}, {"session": []}],
-    openapi_router=_Nowhere("/schema", route_handlers=[]),
-    render_plugins=(),
-)  # fmt: skip
+def config(tags: Sequence[str]) -> OpenAPIConfig:
+    """How the API describes itself; the tags of operations in this order, whatever their addresses."""
+    return OpenAPIConfig(
+        title="Supover",
+        version="1",
+        summary="Customers and orders of many shops in one place.",
+        description=(
+            "`/api/v1/…` is the same as `/api/…`. Amounts are decimal strings at the currency's digits; times are RFC 3339 in UTC, and "
+            "one that comes in without a zone is the workspace's; ids are UUID version 7. Errors are problem details (RFC 9457). Lists "
+            "go on with `nextCursor`. Every POST takes an `Idempotency-Key`; every single resource has an `ETag`."
+        ),
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(type="http", scheme="bearer", description="An API key, `sk_…`."),
+                "session": SecurityScheme(
+                    type="apiKey", security_scheme_in="cookie", name="supover_session",
+                    description="A signed-in member of staff; writes carry X-CSRF-Token.",
+                ),
+            }
+        ),
+        security=[{"apiKey": []}, {"session": []}],
+        openapi_router=_Nowhere("/schema", route_handlers=[]),
+        render_plugins=(),
+        tags=[Tag(name) for name in tags],
+    )  # fmt: skip
+
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _PROBLEM: Final = {

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from supover.channels.model import ChannelLine, PostalAddress
 from supover.kit.problems import Conflict, NotFound
@@ -54,7 +55,12 @@ class Order(msgspec.Struct, frozen=True, rename="camel"):
     exchange_rate: Decimal | None
     placed_at: datetime
     cancelled_at: datetime | None
-    delivered_at: datetime | None
+    delivered_at: Annotated[
+        datetime | None,
+        Meta(
+            description="As its source said; else when the source, or we, first heard of it. Null for imports that do not say."
+        ),
+    ]
     email: str | None
     phone: str | None
     name: str | None
@@ -96,7 +102,12 @@ class NewOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
     placed_at: datetime | None = None
     updated_at: datetime | None = None
     cancelled_at: datetime | None = None
-    delivered_at: datetime | None = None
+    delivered_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When it was delivered. A `delivered` order that does not say was so at `updatedAt`, else now."
+        ),
+    ] = None
     shipping_address: PostalAddress | None = None
     billing_address: PostalAddress | None = None
     lines: Sequence[ChannelLine] | None = None

@@ -273,7 +273,9 @@ async def accept(tx: Tx, request: Asked, id: UUID, data: Choice) -> api.Raw:
     """Makes the two one, and opens the next pair."""
     fields = {name: FieldChoice(customer_id=whose) for name, whose in data.fields.items()}
     pair = await duplicates.accept(tx, id, Acceptance(primary_id=data.primary_id, fields=fields))
-    said = _of_two(pair, say("The two are one now."), say("%(one)s and %(other)s are one now.", **_names(pair)))
+    said = _of_two(
+        pair, say("The two customers were merged."), say("%(one)s and %(other)s were merged.", **_names(pair))
+    )
     return see(request, await _next(tx, pair, data.level), said, undo=f"/merges/pairs/{id}/undo")
 
 
@@ -293,8 +295,8 @@ async def dismiss(tx: Tx, request: Asked, id: UUID, data: Dismissed) -> api.Raw:
     pair = await duplicates.dismiss(tx, id, data.note)
     said = _of_two(
         pair,
-        say("They stay two, and are not suggested again."),
-        say("%(one)s and %(other)s stay two, and are not suggested again.", **_names(pair)),
+        say("They stay separate, and are not suggested again."),
+        say("%(one)s and %(other)s stay separate, and are not suggested again.", **_names(pair)),
     )
     return see(request, await _next(tx, pair, data.level), said, undo=f"/merges/pairs/{id}/reopen")
 
@@ -328,7 +330,7 @@ async def merge(tx: Tx, request: Asked, data: Choice) -> api.Raw:
     return see(
         request,
         f"/customers/{data.primary_id}",
-        "The customers are one now.",
+        "The customers were merged.",
         undo=f"/merges/history/{done.merge_id}/undo",
     )
 

@@ -246,7 +246,9 @@ async def replay_many(tx: Tx, request: Asked, data: Replay) -> api.Raw:
     """Works many webhooks off again."""
     zone = ZoneInfo((await queries.find_workspace(tx)).timezone)
     told = await inbox.replay_many(tx, data, zone)
-    said = say("The webhooks are worked off again.") if told.replayed else say("There is none to work off again.")
+    said = (
+        say("The webhooks are being processed again.") if told.replayed else say("There is nothing to process again.")
+    )
     return see(request, back(request, "/settings/inbox"), said)
 
 
@@ -254,7 +256,7 @@ async def replay_many(tx: Tx, request: Asked, data: Replay) -> api.Raw:
 async def replay(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Works a webhook off again."""
     await inbox.replay(tx, id)
-    return see(request, f"/settings/inbox/{id}", "The webhook is worked off again.")
+    return see(request, f"/settings/inbox/{id}", "The webhook is being processed again.")
 
 
 # --- requests of programs --------------------------------------------------------------------------------------------

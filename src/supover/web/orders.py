@@ -133,7 +133,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """A decision in sentences."""
+    """A decision in sentences, in which customers are named by their ids."""
 
     decided_at: datetime
     sentences: Sequence[str]
@@ -233,7 +233,7 @@ async def refund(tx: Tx, request: Asked, id: UUID, data: NewRefund) -> api.Raw:
         await commands.refund(tx, id, data)
     except RefundTooLarge as wrong:
         raise Invalid.at("/amount", "range", wrong.detail) from None
-    return see(request, _at(id), "The refund was noted.")
+    return see(request, _at(id), "The refund was recorded.")
 
 
 class Hold(msgspec.Struct, frozen=True, rename="camel"):
@@ -253,7 +253,7 @@ async def hold(tx: Tx, request: Asked, id: UUID, data: Hold) -> api.Raw:
 async def release(tx: Tx, request: Asked, id: UUID) -> api.Raw:
     """Lets an order go on."""
     await commands.change(tx, id, OrderChange(on_hold=False))
-    return see(request, _at(id), "The order goes on.")
+    return see(request, _at(id), "The order was released.")
 
 
 # --- whose it is ---------------------------------------------------------------------------------------------------------

@@ -327,6 +327,12 @@ def parted(text: str) -> Sequence[str]:
     return IDS.split(text)
 
 
+@pass_context
+def segment(context: Context, text: str | None) -> str:
+    """A segment's name or description: a built-in one's in the reader's language, one that people wrote as it is."""
+    return told(context, text) if text in wordings.BUILT_IN else text or ""
+
+
 WEIGHT: Final = re.compile(r" \([+-][0-9.]+\)$")
 """The bits behind a reason, as `duplicates.scoring.words` tells them."""
 
@@ -451,6 +457,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "with_days": with_days,
     "parted": parted,
     "reason": reason,
+    "segment": segment,
     "tone": tone,
     "lines": lines,
     "json": as_json,

@@ -445,7 +445,7 @@ async def rename_channel(tx: Tx, request: Asked, id: UUID, data: ConnectionChang
 async def rotate(tx: Tx, request: Asked, id: UUID, data: Rotation) -> api.Raw:
     """Gives a shop a new secret."""
     await channel_routes.rotate(tx, request, id, data)
-    return see(request, f"/settings/channels/{id}", "The new secret holds.")
+    return see(request, f"/settings/channels/{id}", "The new secret is in use.")
 
 
 @pages.post("/settings/channels/{id:uuid}/disconnect", of="channels.disconnect")

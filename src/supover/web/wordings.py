@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
+from supover.segments import rules as segments
+
 COUNTRY: Final = "country"
 """The place where a country's English name stands."""
 NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})+")
@@ -34,6 +36,9 @@ DECODED: Final = (
     "number out of range",
 )
 """What the decoder says of values, as `from_library` tells it."""
+
+BUILT_IN: Final = frozenset(text for one in segments.BUILT_IN for text in (one.name, one.description))
+"""What built-in segments are called and say of themselves, as long as nobody has renamed them."""
 
 Forms = tuple[tuple[str, re.Pattern[str]], ...]
 Found = tuple[str, Mapping[str, str]]
