@@ -59,6 +59,26 @@ async def test_a_state_that_is_none_is_refused(api: httpx.AsyncClient) -> None:
     assert "SUBSCRIBED" in told(answer, 422)["errors"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("customer_language = 'German'", "de"),
+        ("customer_countries CONTAINS 'Germany'", "DE"),
+        ("customer_countries NOT IN ('FR', 'germny')", "DE"),
+        # A code of its own, and a country in words that are no country's name.
+        ("customer_language = 'lao'", None),
+        ("customer_countries CONTAINS 'Unspecified'", None),
+    ],
+)
+async def test_a_name_in_place_of_a_code_is_told_the_code(api: httpx.AsyncClient, text: str, meant: str | None) -> None:
+    answer = await api.get("/api/customers", params={"filter": text})
+    if meant is None:
+        assert told(answer)["data"] == []
+        return
+    [error] = told(answer, 422)["errors"]
+    assert (error["code"], error["message"].endswith(f"did you mean '{meant}'?")) == ("choice", True)
+
+
 def test_every_field_has_words_and_an_example() -> None:
     assert [field.name for field in FIELDS] == [
         "email_subscription_status",

@@ -198,7 +198,7 @@ _WRITTEN: Final = {
     "moment": "a date or days from today; whole days in the workspace's zone",
     "day": "a date or days from today",
     "flag": "`true` or `false`",
-    "list": "CONTAINS a text in quotes; case does not matter",
+    "list": "CONTAINS or IN, a text in quotes; case does not matter",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from supover.kit import filters
+from supover.kit import countries, filters
 from supover.kit.filters import Field, FilterInvalid, Function, Scope
 from supover.kit.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH
 from supover.kit.sql import Where
@@ -22,6 +22,7 @@ FIELDS = (
     Field(name="born", kind="day", words="date of birth", sql="c.date_of_birth"),
     Field(name="status", kind="choice", words="status", sql="c.status", choices=("ACTIVE", "VIP")),
     Field(name="source", kind="text", words="source", sql="c.source"),
+    Field(name="lands", kind="list", words="lands", equals="c.lands @> array[{0}]", meant=countries.meant),
     Field(name="happy", kind="flag", words="happiness", sql="x.happy"),
     Field(
         name="tags",
@@ -93,6 +94,8 @@ def refused(text: str) -> list[tuple[int | None, str]]:
         ("happy = true", "x.happy = $2", [True]),
         ("tags CONTAINS 'a'", "c.tags @> array[$2]", ["a"]),
         ("tags NOT CONTAINS 'a'", "(c.tags @> array[$2]) is not true", ["a"]),
+        ("tags IN ('a', 'b')", "(c.tags @> array[$2] or c.tags @> array[$3])", ["a", "b"]),
+        ("tags NOT IN ('a', 'b')", "((c.tags @> array[$2] or c.tags @> array[$3])) is not true", ["a", "b"]),
         ("tags IS NULL", "c.tags = array[]::text[]", []),
         ("tags IS NOT NULL", "(c.tags = array[]::text[]) is not true", []),
         ("last IS NULL", "m.last_order_at is null", []),
@@ -236,6 +239,8 @@ def test_the_nearest_field_is_suggested() -> None:
         filters.parse("ordres = 1", SCOPE)
     with pytest.raises(FilterInvalid, match="did you mean 'VIP'"):
         filters.parse("status = 'VIPP'", SCOPE)
+    with pytest.raises(FilterInvalid, match="asked by codes, not 'Germany'; did you mean 'DE'"):
+        filters.parse("lands CONTAINS 'Germany'", SCOPE)
     with pytest.raises(FilterInvalid, match="did you mean orders"):
         filters.parse("ordercount = 1", SCOPE)
     with pytest.raises(FilterInvalid, match=r"did you mean custom\.colour"):
@@ -248,7 +253,7 @@ def test_the_nearest_field_is_suggested() -> None:
         ("status = VIP", "texts stand in quotes, as in 'VIP'"),
         ("status == 'VIP'", "one sign is enough"),
         ("spent = 1,000", "without commas"),
-        ("tags = 'x'", "CONTAINS, IS NULL, as in tags CONTAINS 'a'"),
+        ("tags = 'x'", "IN, CONTAINS, IS NULL, as in tags CONTAINS 'a'"),
         ("spent = NULL", "write IS NULL"),
         ("orders IS NULL", "who has none has 0"),
     ],

@@ -193,6 +193,8 @@ def compared(value: Any, op: str, values: Sequence[Any]) -> bool:
             return not compared(value, {"!=": "="}.get(op, op.removeprefix("NOT ")), values)
         case _ if value is None:
             return False
+        case "IN" if isinstance(value, set):
+            return not value.isdisjoint(values)
         case "=" | "IN":
             return value in values
         case "BETWEEN":
@@ -256,6 +258,7 @@ def found(name: str, fields: Sequence[tuple[str, str, Sequence[Any]]], c: Json) 
 
 ORDERED: Final = ("=", "!=", "<", "<=", ">", ">=", "BETWEEN", "NOT BETWEEN", "IN", "NOT IN")
 NULLS: Final = ("IS NULL", "IS NOT NULL")
+LISTED: Final = ("CONTAINS", "NOT CONTAINS", "IN", "NOT IN", *NULLS)
 
 
 def values_for(op: str, one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -317,12 +320,12 @@ def fields(today: date) -> st.SearchStrategy[Tree]:
         field(["customer_source"], ("=", "!=", "IN", *NULLS), st.sampled_from(["etsy", "SHOPIFY", "x"])),
         field(["customer_email_domain"], ("=", "!=", "IN", *NULLS), st.sampled_from(["gmail.com", "EXAMPLE.com"])),
         field(["customer_email", "customer_name"], ("CONTAINS", "NOT CONTAINS"), st.sampled_from(["p1", "@g", "on 2", "%"])),
-        field(["customer_tags"], ("CONTAINS", "NOT CONTAINS", *NULLS), st.sampled_from([*TAGS, "VIP", "none"])),
-        field(["customer_countries"], ("CONTAINS", "NOT CONTAINS", *NULLS), st.sampled_from(["US", "de", "FR"])),
-        field(["customer_regions"], ("CONTAINS", "NOT CONTAINS", *NULLS), st.sampled_from(["US-NY", "us-tx", "NY"])),
+        field(["customer_tags"], LISTED, st.sampled_from([*TAGS, "VIP", "none"])),
+        field(["customer_countries"], LISTED, st.sampled_from(["US", "de", "FR"])),
+        field(["customer_regions"], LISTED, st.sampled_from(["US-NY", "us-tx", "NY"])),
         field(
             ["customer_cities"],
-            ("CONTAINS", "NOT CONTAINS", *NULLS),
+            LISTED,
             st.sampled_from(["US-NY-NewYork", "new york", "koln", "DE--Köln", "York"]),
         ),
         st.tuples(st.just("products_purchased"), st.booleans(), inner_lines).map(lambda f: ("matches", *f)),

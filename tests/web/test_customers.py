@@ -1,6 +1,8 @@
 """The list of customers, what is done to many of them, and adding one."""
 
+import html
 import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
@@ -29,6 +31,53 @@ async def test_the_list_is_narrowed_by_its_address_and_shows_each_filter_as_a_ch
     assert chips == ["Status", "Status", "Orders at least", "Country", "Source", "Tag", "Tag", "Repeat customer"]
     wrong = await web.get("/customers?filter=nonsense+here")
     assert (wrong.status_code, "This filter cannot be read" in wrong.text) == (200, True)
+
+
+async def test_a_part_of_the_condition_has_its_own_form_and_chip(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    await make_customer(api, name="Ann Lee", tags=["b2b"])
+
+    async def narrowed(path: str) -> str:
+        answer = await web.get(path)
+        assert answer.status_code == 303
+        return answer.headers["location"]
+
+    def chips(page: str) -> list[str]:
+        return [html.unescape(one) for one in re.findall(r'aria-label="Remove the filter ([^"]*)"', page)]
+
+    to = await narrowed("/customers/narrow/rfmGroup?rfmGroup=AT_RISK&rfmGroup=LOYAL&tag=b2b&cursor=x")
+    assert query(to) == {"tag": "b2b", "filter": "rfm_group IN ('AT_RISK', 'LOYAL')"}
+    to = await narrowed(to.replace("/customers", "/customers/narrow/churnRisk") + "&churnRisk=high")
+    to = await narrowed(to.replace("/customers", "/customers/narrow/lastOrderFrom") + "&lastOrderFrom=2026-01-31")
+    asked = "rfm_group IN ('AT_RISK', 'LOYAL') AND churn_risk IN ('high') AND last_order_date >= 2026-01-31"
+    assert query(to) == {"tag": "b2b", "filter": asked}
+    page = (await web.get(to)).text
+    assert chips(page) == [
+        "Tag: b2b", "RFM group: At risk, Loyal", "Churn risk: High", "Last order since: 2026-01-31",
+    ]  # fmt: skip
+    assert 'name="rfmGroup" value="LOYAL" checked' in page
+    without = html.unescape(re.findall(r'href="([^"]*)" aria-label="Remove the filter RFM', page)[0])
+    assert query(without)["filter"] == "churn_risk IN ('high') AND last_order_date >= 2026-01-31"
+    # What is chosen anew takes the old one's place, nothing takes it away, and the rest of a condition stays as it is meant.
+    written = urlencode({"filter": "churn_risk = 'low' AND (amount_spent > 5 OR status = 'VIP')"})
+    to = await narrowed(f"/customers/narrow/churnRisk?{written}&churnRisk=medium")
+    assert query(to)["filter"] == "(amount_spent > 5 OR status = 'VIP') AND churn_risk IN ('medium')"
+    assert "Condition: amount_spent > 5 OR status = 'VIP'" in chips((await web.get(to)).text)
+    assert await narrowed("/customers/narrow/churnRisk?filter=churn_risk+%3D+%27low%27&churnRisk=") == "/customers"
+    to = await narrowed("/customers/narrow/rfmGroup?filter=nonsense&rfmGroup=LOYAL")
+    assert query(to)["filter"] == "nonsense"
+    assert (await web.get("/customers/narrow/nonsense")).status_code == 404
+
+
+async def test_days_of_being_a_customer_are_called_so(web: httpx.AsyncClient) -> None:
+    page = (await web.get("/customers?createdFrom=2026-01-01&createdTo=2026-02-01")).text
+    assert "Remove the filter Customer since: 2026-01-01" in page
+    assert "Remove the filter Customer until: 2026-02-01" in page
+
+
+def query(path: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(path).query))
 
 
 async def test_a_viewer_sees_no_way_to_change_anything(api: httpx.AsyncClient, db: Database, shop: Workspace) -> None:

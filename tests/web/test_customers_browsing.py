@@ -263,3 +263,30 @@ async def test_a_customer_is_added_by_keys_and_nothing_overflows(
         await keys.press("Enter")
         await expect(page.get_by_role("heading", name="Ann Lee", level=1)).to_be_visible()
         await expect(page.locator(".toast-note")).to_contain_text("Ann Lee was added.")
+
+
+async def test_on_a_phone_all_are_chosen_and_sorted(
+    browser: Browser, site: str, api: httpx.AsyncClient, person: Person
+) -> None:
+    for name in ("Ann Lee", "Cid Fox", "Bob Ray"):
+        await make_customer(api, name=name)
+    async with visiting(browser, site, person, phone=True) as visit:
+        page = visit.page
+        await visit.go("/customers")
+        await expect(page.locator("[data-rows] a").first).to_have_text("Bob Ray")
+        await page.get_by_label("Sort by").select_option(label="Name")
+        await expect(page.locator("[data-rows] a")).to_have_text(["Ann Lee", "Bob Ray", "Cid Fox"])
+        every = page.get_by_label("Choose all", exact=True)
+        await every.check()
+        await expect(page.locator("[data-chosen]")).to_have_text("3 chosen")
+        await page.get_by_label("Choose Bob Ray").uncheck()
+        await expect(every).not_to_be_checked()
+        await expect(page.locator("[data-chosen]")).to_have_text("2 chosen")
+        await visit.check()
+        await page.get_by_role("button", name="Choose nobody").click()
+        await page.get_by_role("button", name="Add filter").click()
+        await page.locator("summary", has_text="Churn risk").click()
+        await page.get_by_label("High").check()
+        await page.get_by_role("button", name="Apply").locator("visible=true").click()
+        await expect(page.get_by_label("Remove the filter Churn risk: High")).to_be_visible()
+        await visit.check()

@@ -70,14 +70,25 @@ def row_sent(row: Row) -> Pairs:
         ("orders_placed NOT MATCHES (amount > 200)", None),
         ("customer_tags IS NULL", None),
         ("customer_name = 'two\nlines'", None),
+        ("customer_countries CONTAINS 'de'", "customer_countries CONTAINS 'DE'"),
+        ("customer_countries NOT IN ('DE', 'Unspecified')", None),
+        (
+            "customer_regions CONTAINS 'US-CA' OR customer_regions IN ('us-ny', 'CA-ON')",
+            "customer_regions CONTAINS 'US-CA' OR customer_regions IN ('US-NY', 'CA-ON')",
+        ),
+        (
+            "customer_source = 'etsy' AND customer_language IN ('de', 'de-AT')",
+            "customer_source = 'ETSY' AND customer_language IN ('de', 'de-AT')",
+        ),
     ],
 )
 def test_a_text_becomes_rows_and_the_same_text_again(written: str, again: str | None) -> None:
     known = scope()
     rows = segment_rows.from_text(written, known.asked)
     said = segment_rows.to_text(rows, known.asked)
-    plain = filters.describe(filters.parse(written, known))
-    assert filters.describe(filters.parse(said, known)) == plain
+    # The case of a code is the only thing that may differ.
+    plain = filters.describe(filters.parse(written, known)).lower()
+    assert filters.describe(filters.parse(said, known)).lower() == plain
     if " (NOT " not in written:
         assert said == (again or written)
     from_form = segment_rows.from_form(sent(rows), known.asked)
@@ -117,6 +128,25 @@ def test_another_field_has_its_own_operators_and_values() -> None:
     assert changed("nonsense", "=", "2") != Row(field="nonsense")
 
 
+def test_what_was_chosen_for_a_field_is_not_taken_for_another() -> None:
+    known = scope()
+
+    def text(was: str, field: str, value: str) -> str:
+        pairs = [
+            ("node", "group"),
+            ("node", "row"),
+            ("was", was),
+            ("field", field),
+            ("op", "CONTAINS"),
+            ("value", value),
+        ]
+        return segment_rows.to_text(segment_rows.from_form(pairs, known.asked), known.asked)
+
+    assert text("customer_countries", "customer_tags", "DE") == ""
+    assert text("customer_email", "customer_name", "lee") == "customer_name CONTAINS 'lee'"
+    assert text("customer_tags", "customer_tags", "vip") == "customer_tags CONTAINS 'vip'"
+
+
 def test_a_date_goes_from_days_ago_to_a_day_and_back() -> None:
     known = scope()
 
@@ -138,6 +168,35 @@ def test_a_date_goes_from_days_ago_to_a_day_and_back() -> None:
     assert shown(("unit", "date"), ("value", "2026-01-31")) == ["2026-01-31"]
     assert shown(("unit", "-m"), ("value", "2026-01-31")) == ["-3m"]
     assert shown(("count", ""), ("unit", "-d")) == ["-d"]
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "chosen", "said"),
+    [
+        ("customer_countries", "CONTAINS", [("value", "Germany")], "customer_countries CONTAINS 'DE'"),
+        # By its name in any of our languages, with or without accents, beside what is chosen already.
+        ("customer_countries", "IN", [("value", "DE"), ("value", "phap"), ("value", "")],
+         "customer_countries IN ('DE', 'FR')"),
+        ("customer_language", "=", [("value", "tiếng Đức")], "customer_language = 'de'"),
+        ("customer_language", "CONTAINS", [("value", "German")], "customer_language CONTAINS 'German'"),
+        ("customer_source", "IN", [("value", "TikTok Shop"), ("value", "MYSHOP")], "customer_source IN ('TIKTOK_SHOP', 'MYSHOP')"),
+        ("customer_regions", "CONTAINS", [("within", "US"), ("value", "US-CA")], "customer_regions CONTAINS 'US-CA'"),
+        ("customer_regions", "IN", [("within", "US"), ("value", "CA-ON"), ("value", "New York")],
+         "customer_regions IN ('CA-ON', 'US-NY')"),
+        # Another country is chosen: its region is still to be told.
+        ("customer_regions", "CONTAINS", [("within", "CA"), ("value", "US-CA")], ""),
+        ("customer_regions", "CONTAINS", [("within", "DE"), ("value", "Bayern")], "customer_regions CONTAINS 'DE-Bayern'"),
+        ("customer_tags", "IN", [("value", "vip"), ("value", " new ")], "customer_tags IN ('vip', 'new')"),
+    ],
+)  # fmt: skip
+def test_what_is_chosen_by_its_name_is_asked_by_its_code(field: str, op: str, chosen: Pairs, said: str) -> None:
+    known = scope()
+    pairs = [("node", "group"), ("by", "and"), ("node", "row"), ("field", field), ("op", op), *chosen, ("node", "end")]
+    rows = segment_rows.from_form(pairs, known.asked)
+    assert segment_rows.to_text(rows, known.asked) == said
+    [row] = rows.parts
+    assert isinstance(row, Row)
+    assert row.within == dict(chosen).get("within", "")
 
 
 def test_rows_and_groups_are_added_and_removed() -> None:

@@ -145,6 +145,26 @@ async def test_an_error_of_a_row_stands_at_the_row(web: httpx.AsyncClient) -> No
     assert 'id="row-1-wrong">BETWEEN begins with the smaller one<' in built.text
 
 
+async def test_what_is_a_closed_set_is_chosen_by_its_name(web: httpx.AsyncClient) -> None:
+    page = await send(web, "/segments/builder", one_row("customer_countries", "CONTAINS", "DE"))
+    assert area(page) == "customer_countries CONTAINS 'DE'"
+    assert '<option value="DE" selected>Germany</option>' in page.text
+    page = await send(web, "/segments/builder", one_row("customer_countries", "IN", "DE", "Austria"))
+    assert area(page) == "customer_countries IN ('DE', 'AT')"
+    assert 'value="AT" checked> Austria</label>' in page.text
+    assert "countries include" in page.text
+    page = await send(web, "/segments/builder", one_row("customer_countries", "IN", "Germny"))
+    assert "did you mean &#39;DE&#39;?" in page.text
+    regions = [("node", "row"), ("field", "customer_regions"), ("op", "CONTAINS"), ("within", "US"), ("value", "US-CA")]
+    page = await send(web, "/segments/builder", [("node", "group"), ("by", "and"), *regions, ("node", "end")])
+    assert '<option value="US-CA" selected>California</option>' in page.text
+    page = await send(web, "/segments/builder", one_row("customer_tags", "CONTAINS", "vip"))
+    assert re.search(r'value="vip" list="known-tags"[^>]* hx-get="/customers/tags"', page.text)
+    page = await web.get("/segments/new?" + urlencode({"filter": "customer_source = 'MYSHOP'"}))
+    assert '<option value="MYSHOP" selected>Myshop</option>' in page.text
+    assert '<option value="TIKTOK_SHOP">TikTok Shop</option>' in page.text
+
+
 async def test_buttons_add_and_remove_rows_without_scripts(web: httpx.AsyncClient) -> None:
     page = await web.get("/segments/new")
     rows = one_row("number_of_orders", ">=", "2")

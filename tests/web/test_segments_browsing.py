@@ -87,6 +87,51 @@ async def test_a_segment_is_built_by_keyboard(
         await expect(page.locator(".toast-note")).to_contain_text("The segment was made.")
 
 
+async def test_countries_regions_and_tags_are_chosen_by_their_names(
+    browser: Browser, site: str, api: httpx.AsyncClient, person: Person
+) -> None:
+    await make_customer(api, name="Ann Lee", country="DE", tags=["wholesale"])
+    await make_customer(api, name="Bob Ray", country="FR")
+    async with visiting(browser, site, person) as visit:
+        page, keys, text = visit.page, visit.page.keyboard, visit.page.locator("#filter")
+        await visit.go("/segments/new")
+        await page.locator("#row-1-field").select_option("customer_countries")
+        await page.locator("select#row-1-value-1").select_option(label="Germany")
+        await expect(text).to_have_value("customer_countries CONTAINS 'DE'")
+        await expect(page.locator("#fit-count")).to_have_text("1")
+        # Several: each name that was typed becomes a tick, and the field is empty for the next.
+        await page.locator("#row-1-op").select_option("IN")
+        adding = page.get_by_label("Add a country…")
+        for name, said in (("France", "('DE', 'FR')"), ("viet nam", "('DE', 'FR', 'VN')")):
+            await adding.focus()
+            await keys.type(name)
+            await keys.press("Enter")
+            await expect(text).to_have_value(f"customer_countries IN {said}")
+            await expect(adding).to_have_value("")
+        await page.get_by_role("checkbox", name="Germany").uncheck()
+        await expect(text).to_have_value("customer_countries IN ('FR', 'VN')")
+        await expect(page.locator("#fits")).to_contain_text("Bob Ray")
+        await visit.check()
+        await adding.fill("Germny")
+        await keys.press("Enter")
+        await expect(page.locator("#row-1-wrong")).to_contain_text("did you mean 'DE'?")
+        await page.get_by_role("checkbox", name="Germny").uncheck()
+        # By text, and the pickers follow.
+        await text.fill("customer_regions CONTAINS 'US-NY'")
+        await expect(page.get_by_label("Value", exact=True)).to_have_value("US-NY")
+        await page.get_by_label("Country", exact=True).focus()
+        await page.get_by_label("Country", exact=True).select_option(label="Canada")
+        await page.get_by_label("Value", exact=True).select_option(label="Ontario")
+        await expect(text).to_have_value("customer_regions CONTAINS 'CA-ON'")
+        await page.locator("#row-1-field").select_option("customer_tags")
+        await page.get_by_label("Tag", exact=True).focus()
+        await keys.type("whole")
+        await expect(page.locator("#known-tags option")).to_have_attribute("value", "wholesale")
+        await keys.type("sale")
+        await expect(page.locator("#fits")).to_contain_text("Ann Lee")
+        await visit.check()
+
+
 @pytest.mark.soak
 async def test_a_group_is_filled_and_emptied_with_undo(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person

@@ -6,6 +6,7 @@ will do, and neither spaces nor accents matter.
 
 from typing import Final
 
+from supover.kit import countries
 from supover.kit.filters import Field
 
 _ADDRESS: Final = "exists (select 1 from address a where a.workspace_id = $1 and a.customer_id = c.id and {})"
@@ -32,6 +33,8 @@ FIELDS: Final = (
                     select c.country) as p
              where {})""",
         equals="lower(p.country) = lower({0})",
+        vocabulary="country",
+        meant=countries.meant,
         aka=("country", "countries", "customer_country"),
         example="customer_countries CONTAINS 'US'",
     ),
@@ -43,6 +46,7 @@ FIELDS: Final = (
         within=_ADDRESS,
         equals="lower(a.country) = lower(split_part({0}, '-', 1)) and a.state <> ''"
         " and lower(a.state) = lower(substr({0}, strpos({0}, '-') + 1)) and strpos({0}, '-') > 0",
+        vocabulary="region",
         aka=("state", "region", "province"),
         example="customer_regions CONTAINS 'US-CA'",
     ),

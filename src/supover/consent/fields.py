@@ -3,6 +3,7 @@
 from typing import Final, get_args
 
 from supover.consent.model import ConsentChannel, State
+from supover.kit import languages
 from supover.kit.filters import Field
 
 
@@ -28,6 +29,8 @@ FIELDS: Final[tuple[Field, ...]] = (
         name="customer_language",
         kind="text",
         words="language",
+        vocabulary="language",
+        meant=languages.meant,
         sql="p.language",
         # Who reads German in Austria reads German: a tag is found by what it has before any of its hyphens.
         equals="(lower(p.language) || '-') ^@ (lower({0}) || '-')",

@@ -12,6 +12,7 @@ FIELDS: Final = (
         words="tags",
         equals="ext.lower_all(c.tags) @> array[lower({0})]",
         empty="c.tags = array[]::text[]",
+        vocabulary="tag",
         aka=("tag", "tags"),
         example="customer_tags CONTAINS 'wholesale'",
     ),
@@ -23,7 +24,14 @@ FIELDS: Final = (
         aka=("createdat", "created_at", "customer_created_date"),
         example="customer_added_date >= -30d",
     ),
-    Field(name="customer_source", kind="text", words="source", sql="c.source", example="customer_source = 'ETSY'"),
+    Field(
+        name="customer_source",
+        kind="text",
+        words="source",
+        sql="c.source",
+        vocabulary="source",
+        example="customer_source = 'ETSY'",
+    ),
     Field(
         name="customer_email_domain",
         kind="text",

@@ -1,5 +1,6 @@
 """Countries: from what people write to ISO 3166-1 alpha-2. The names stand in data/countries.toml."""
 
+import difflib
 import re
 import tomllib
 from functools import lru_cache
@@ -45,6 +46,21 @@ def code(text: str) -> str | None:
     Knows "EIRE", "RSA", "USA", "UK", "Korea"; not "Channel Islands", "European Community" or "Unspecified".
     """
     return _CODES.get(_key(text)) if len(text) <= NAME_LENGTH else None
+
+
+_NEAR: Final = 0.85
+_LONG: Final = 4
+"""Shorter names are too like each other."""
+
+
+@lru_cache(maxsize=4096)
+def meant(text: str) -> str | None:
+    """The code of a country whose name this is, or nearly; None for a code, and for what may stand for no country we know."""
+    if text.strip().upper() in _NAMES or len(text) > NAME_LENGTH:
+        return None
+    key = _key(text)
+    near = difflib.get_close_matches(key, _CODES, 1, _NEAR) if len(key) >= _LONG else []
+    return _CODES.get(key) or (_CODES[near[0]] if near else None)
 
 
 def name(alpha2: str) -> str | None:

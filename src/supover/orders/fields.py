@@ -7,7 +7,9 @@ from supover.kit.filters import Field, Function
 _COUNTS: Final = """o.workspace_id = $1 and o.net_value is not null
            and o.status = any((select w.counting_statuses from workspace w where w.workspace_id = $1)::text[])"""
 _DATE: Final = Field(name="date", kind="moment", words="date", sql="o.placed_at", example="date >= -90d")
-_SOURCE: Final = Field(name="source", kind="text", words="source", sql="o.source", example="source = 'SHOPIFY'")
+_SOURCE: Final = Field(
+    name="source", kind="text", words="source", sql="o.source", vocabulary="source", example="source = 'SHOPIFY'"
+)
 
 FIELDS: Final = (
     Function(

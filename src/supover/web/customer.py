@@ -49,9 +49,10 @@ from supover.segments import queries as segments
 from supover.timeline import queries as timeline
 from supover.timeline.model import Entry
 from supover.web import charts
-from supover.web.customers import country_names, named, some_tags
+from supover.web.customers import named, some_tags
 from supover.web.frame import Asked, Instead, Pages, asked, caller_of, converted, say, see, show
 from supover.web.queries import names_of
+from supover.web.vocabularies import country_names
 
 pages = Pages()
 

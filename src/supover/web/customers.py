@@ -1,7 +1,7 @@
 """The list of customers: what it is narrowed by, its columns, its saved views, and what is done to those who are chosen."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -10,17 +10,19 @@ import msgspec
 
 from supover.bulk import routes as bulk
 from supover.bulk.model import NewBulk
-from supover.customers import queries, tags
+from supover.customers import filtering, queries, tags
 from supover.customers.model import Customer, NewCustomer
 from supover.customers.routes import Asked as List
 from supover.customers.routes import create, narrowed, understood
-from supover.kit import api, countries, sql, text
+from supover.kit import api, filters, sql, text
 from supover.kit.db import Reader, Tx
-from supover.kit.problems import Invalid
+from supover.kit.problems import Invalid, NotFound
 from supover.segments import commands as segments
 from supover.segments import queries as segment_queries
 from supover.segments import view_routes, views
 from supover.segments.model import NewSegment, NewView, View, ViewChange
+from supover.web import conditions
+from supover.web.conditions import Condition
 from supover.web.frame import (
     Asked,
     Pages,
@@ -38,6 +40,7 @@ from supover.web.frame import (
 )
 from supover.web.model import Said
 from supover.web.rendering import called
+from supover.web.vocabularies import country_names
 
 pages = Pages()
 
@@ -67,10 +70,11 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     given, params = List(), parameters(request)
     try:
         given = asked(request, List)
-        filters, page, _ = await understood(db, request, given)
-        found, following, total = await queries.search(db, filters, page, count=True)
+        wanted, page, _ = await understood(db, request, given)
+        found, following, total = await queries.search(db, wanted, page, count=True)
     except Invalid as error:
         wrong = [(one.pointer.strip("/").partition("/")[0], one.message) for one in error.errors]
+    condition = await _condition(db, given.filter)
     kept, _, _ = await views.search(
         db, sql.page(views.SORTS, limit=MOST_VIEWS, sort=None, cursor=None), caller_of(request).actor
     )
@@ -81,20 +85,62 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     return await show(
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
         filters=FILTERS, views=kept, view=_open(kept, here), changeable=changeable, here=here, params=params,
-        chips=_chips(params), segments=groups,
+        chips=_chips(params, condition), narrowed=dict(map(condition.told, condition.parts)), segments=groups,
         columns=COLUMNS, shown=SHOWN, narrowing=narrowing(params), countries=country_names,
         most_merged=MOST_MERGED,
         segment_names={str(one.id): one.name for one in groups},
     )  # fmt: skip
 
 
-def _chips(params: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
-    """Each filter that is on: its name, its value, and the list without it."""
-    return [
-        (name, value, "/customers?" + urlencode([o for o in params if o != (name, value) and o[0] != "cursor"]))
-        for name, value in params
-        if name in FILTERS
-    ]
+class Chip(msgspec.Struct, frozen=True):
+    """A filter that is on: its name, its values, and the list without it."""
+
+    name: str
+    values: Sequence[str]
+    without: str
+
+
+def _chips(params: Sequence[tuple[str, str]], condition: Condition) -> list[Chip]:
+    """Each filter that is on; each part of a condition has a chip of its own."""
+    kept = [one for one in params if one[0] != "cursor"]
+    chips: list[Chip] = []
+    for pair in kept:
+        rest = [one for one in kept if one != pair]
+        if pair[0] == "filter" and condition.parts:
+            chips += [Chip(*condition.told(one), _list(rest, condition.without(one))) for one in condition.parts]
+        elif pair[0] in FILTERS:
+            chips.append(Chip(pair[0], [pair[1]], _list(rest)))
+    return chips
+
+
+def _list(params: Sequence[tuple[str, str]], condition: str = "") -> str:
+    """The address of the list, narrowed so."""
+    pairs = [*params, ("filter", condition)] if condition else params
+    return "/customers" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+async def _condition(db: Reader, written: str | None) -> Condition:
+    """The list's condition; without parts, where there is none, or it cannot be read or not in a moment."""
+    if not written or len(written) > filtering.SHORT:
+        return Condition((), {})
+    scope = await filtering.scope(db)
+    try:
+        return Condition.read(written, scope)
+    except filters.FilterInvalid:
+        return Condition((), scope.asked)
+
+
+@pages.get("/customers/narrow/{key:str}", of="customers.search", search=True)
+async def narrow(db: Reader, request: Asked, key: str) -> api.Raw:
+    """Leads to the list whose condition has this part anew: the values that the address has by the part's name."""
+    if key not in conditions.FORMS:
+        raise NotFound
+    params = parameters(request)
+    values = [value for name, value in params if name == key]
+    kept = [one for one in params if one[0] not in (key, "cursor", "filter")]
+    written = request.query_params.get("filter") or ""
+    scope = await filtering.scope(db)
+    return see(request, _list(kept, await asyncio.to_thread(conditions.replaced, written, scope, key, values)))
 
 
 def narrowing(params: Sequence[tuple[str, str]]) -> str:
@@ -106,21 +152,14 @@ def _open(kept: Sequence[View], here: str) -> View | None:
     return next((one for one in kept if one.query.removeprefix("?") == here), None)
 
 
-@lru_cache
-def country_names(locale: Any) -> list[tuple[str, str]]:
-    """Codes and names of countries, by name in a language."""
-    names: Mapping[str, str] = locale.territories
-    known = [(code, names[code]) for code in names if len(code) == 2 and code.isalpha() and countries.name(code)]
-    return sorted(known, key=lambda one: one[1])
-
-
 # --- tags that are known -----------------------------------------------------------------------------------------------------
 
 
 @pages.get("/customers/tags", of="tags.search", search=True)
 async def suggest_tags(db: Reader, request: Asked) -> api.Raw:
     """The tags that begin like this, for a field that offers them."""
-    begins = request.query_params.get("tag") or request.query_params.get("tags") or ""
+    given = request.query_params
+    begins = given.get("tag") or given.get("tags") or given.get("value") or ""
     page = sql.page(tags.SORTS, limit=MOST_TAGS, sort=None, cursor=None)
     found, _ = await tags.search(db, page, begins.strip()[:100])
     return html(request, "customers/tags.html", None, found=found)

@@ -215,8 +215,8 @@ def writing(request: Asked) -> AbstractAsyncContextManager[Tx]:
 
 
 def parameters(request: Asked) -> list[tuple[str, str]]:
-    """What the address asks for and says something."""
-    return [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+    """What the address asks for and says something, in its order, by which a view is known again."""
+    return [(name, value) for name, value in request.query_params.items() if value.strip()]
 
 
 def asked(request: Asked, shape: type[S]) -> S:

@@ -1,6 +1,7 @@
 """The first page, notifications and the palette."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,7 +13,7 @@ from supover.kit import api, sql
 from supover.kit.db import Reader, Tx
 from supover.orders import queries as orders
 from supover.segments import queries as segments
-from supover.web import commands
+from supover.web import commands, palette
 from supover.web.frame import Asked, Pages, asked, caller_of, see, show
 from supover.web.queries import done_so_far, notices, waiting
 
@@ -73,7 +74,7 @@ class Question(msgspec.Struct, frozen=True):
 
 @pages.get("/palette", of="customers.search", search=True)
 async def find(db: Reader, request: Asked) -> api.Raw:
-    """Pages, actions, customers, orders and segments that fit what was typed."""
+    """What can be done on the page that is open, then customers, orders, segments, pages and actions that fit what was typed."""
     words = asked(request, Question).q.strip()[:100]
     may = caller_of(request).may
     people, numbers, named = [], [], []
@@ -86,6 +87,9 @@ async def find(db: Reader, request: Asked) -> api.Raw:
             first = sql.page(orders.SORTS, limit=3, sort=None, cursor=None)
             numbers, _, _ = await orders.search(db, orders.Filters(number=words), first)
         named, _, _ = await segments.search(db, sql.page(segments.SORTS, limit=3, sort=None, cursor=None), name=words)
+    here = palette.on(urlsplit(request.headers.get("hx-current-url", "")).path)
     return await show(
-        request, db, "palette_found.html", words=words.casefold(), people=people, numbers=numbers, named=named
-    )
+        request, db, "palette_found.html", words=words, people=people, numbers=numbers, named=named,
+        here=palette.fitting(here, words, may), places=palette.fitting(palette.PLACES, words, may),
+        deeds=palette.fitting(palette.DEEDS, words, may),
+    )  # fmt: skip

@@ -35,7 +35,7 @@ FIND_ME: Final = """
 
 
 RECENT: Final = """
-    select c.id, c.name, c.email, c.phone
+    select c.id, c.name, c.email, coalesce(c.phone, c.external_id)
       from web_recent r
       join customer c on c.workspace_id = $1 and c.id = r.customer_id and c.deleted_at is null
      where r.workspace_id = $1 and r.staff_id = $2

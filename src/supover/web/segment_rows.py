@@ -14,6 +14,7 @@ from supover.kit import filters
 from supover.kit.filters import Field, Function, grammar
 from supover.kit.filters.grammar import Compared, Joined, Written
 from supover.kit.filters.model import DATES, NUMBERS, Asked
+from supover.web import vocabularies
 
 By = Literal["and", "or", "none", "nand"]
 """How the parts of a group go together; `none` of them, and not all of them."""
@@ -22,6 +23,7 @@ NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 OFFSET: Final = re.compile(r"([+-]?)(\d+)([dwmy])", re.ASCII)
 PART_OF_DAY: Final = re.compile(r"[+-][dwmy]", re.ASCII)
+COUNTRY: Final = re.compile(r"[A-Za-z]{2}", re.ASCII)
 A_DAY: Final = "day"
 """A day of the calendar that was not chosen yet."""
 USUAL: Final = {"d": "30", "w": "4", "m": "3", "y": "1"}
@@ -32,11 +34,16 @@ MOST: Final = 1_000
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One condition; `wrong` is a code of what keeps it from being asked, `start` and `end` are where the text has it."""
+    """One condition; `wrong` is a code of what keeps it from being asked, `start` and `end` are where the text has it.
+
+    `within` is the country whose regions are chosen from, `was` the field that the values were chosen for.
+    """
 
     field: str
     op: str = ""
     values: list[str] = []
+    within: str = ""
+    was: str = ""
     wrong: str = ""
     start: int = -1
     end: int = -1
@@ -117,6 +124,8 @@ def from_form(pairs: Sequence[tuple[str, str]], asked: Mapping[str, Asked]) -> G
                 of = row or (open_[-1] if open_ else None)
                 if isinstance(of, Row | Looked):
                     setattr(of, name, value)
+            case "within" | "was", _ if row is not None:
+                setattr(row, name, value)
             case "count", _:
                 count = value
             case "unit", _ if count is not None and row is not None:
@@ -173,7 +182,14 @@ def _fitted(row: Row, asked: Mapping[str, Asked]) -> Row:
     ways = operators(field)
     if row.op not in ways:
         return begun(field)
+    before = asked.get(row.was)
+    if isinstance(before, Field) and before.vocabulary != field.vocabulary:
+        # A country is no tag.
+        row = Row(field=row.field, op=row.op)
     values = _split(row, field)
+    within = row.within
+    if vocabularies.is_chosen(field, row.op):
+        within, values = _chosen(row, field, values)
     if many(row.op) is not None or field.choices:
         values = [_fitting_value(value, field) for value in values]
     match many(row.op):
@@ -183,7 +199,31 @@ def _fitted(row: Row, asked: Mapping[str, Asked]) -> Row:
             values = [*values, *[_first(field)] * most][:most]
         case _:
             values = list(dict.fromkeys(values))
-    return Row(field=row.field, op=row.op, values=values)
+    return Row(field=row.field, op=row.op, values=values, within=within)
+
+
+def _chosen(row: Row, field: Field, values: Sequence[str]) -> tuple[str, list[str]]:
+    """The codes that are meant, and the country whose regions are offered."""
+    if field.vocabulary != "region":
+        return "", [_code(value, field) for value in values]
+    within = row.within or _country_of(values)
+    codes = [_code(value, field, within) for value in values]
+    # Of a country without a list of regions only the name is told; who chooses another country begins anew.
+    told = [f"{within}-{code.strip()}" if within and code and not _country_of([code]) else code for code in codes]
+    return within, [one if many(row.op) is None or _country_of([one]) == within else "" for one in told]
+
+
+def _code(value: str, field: Field, within: str = "") -> str:
+    """The code of a value; a region that does not tell its country is one of `within`."""
+    return vocabularies.code(field.vocabulary, value, _country_of([value]) or within)
+
+
+def _country_of(regions: Sequence[str]) -> str:
+    """The country of the last of some regions."""
+    found = [
+        country for country, dash, _ in (one.partition("-") for one in regions) if dash and COUNTRY.fullmatch(country)
+    ]
+    return found[-1].upper() if found else ""
 
 
 def _split(row: Row, field: Field) -> list[str]:
@@ -396,7 +436,11 @@ def _condition(read: Compared, text: str, asked: Mapping[str, Asked]) -> Row | L
             return Looked(field=read.name, op=op, rows=[row for row in rows if isinstance(row, Row)])
     if not isinstance(field, Field) or not all(_is_shown(one.text) for one in read.values):
         return Fixed(text=text[read.start : read.end])
-    return Row(field=field.name.lower(), op=_op(read), values=[_value(one, field) for one in read.values])
+    row = Row(field=field.name.lower(), op=_op(read), values=[_value(one, field) for one in read.values])
+    if vocabularies.is_chosen(field, row.op):
+        row.within = _country_of(row.values) if field.vocabulary == "region" else ""
+        row.values = [_code(value, field, row.within) for value in row.values]
+    return row
 
 
 def _is_shown(value: str) -> bool:

@@ -28,7 +28,7 @@ from supover.segments.model import (
     SegmentNotFound,
     SegmentReplacement,
 )
-from supover.web import charts, growth, segment_rows
+from supover.web import charts, growth, segment_rows, vocabularies
 from supover.web.frame import Asked, Pages, asked, say, say_many, see, sent_by, show
 from supover.web.segment_rows import Group
 
@@ -114,7 +114,10 @@ AREAS: Final = {"orders": ORDERS, "profile": PROFILE, "place": PLACE, "marketing
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A field as the builder offers it; `operators` by kind, and what a function looks for in `fields`."""
+    """A field as the builder offers it; `operators` by kind, and what a function looks for in `fields`.
+
+    By those operators that are `chosen` it is compared with what its `vocabulary` has.
+    """
 
     name: str
     words: str
@@ -122,6 +125,8 @@ class Choice(msgspec.Struct, frozen=True):
     operators: Sequence[str]
     choices: Sequence[str]
     example: str
+    vocabulary: str = ""
+    chosen: frozenset[str] = frozenset()
     fields: Sequence["Choice"] = ()
 
 
@@ -160,10 +165,11 @@ def _choices(known: dict[str, Askable]) -> dict[str, list[Choice]]:
 def _choice(one: Askable) -> Choice:
     if isinstance(one, Field):
         ways = segment_rows.operators(one)
-        return Choice(one.name.lower(), one.words, one.kind, ways, one.choices, one.example)
+        chosen = frozenset(op for op in ways if vocabularies.is_chosen(one, op))
+        return Choice(one.name.lower(), one.words, one.kind, ways, one.choices, one.example, one.vocabulary, chosen)
     fields = [_choice(field) for field in (*one.fields, *one.sums)]
     example = f"{one.name} MATCHES ({one.fields[0].example})"
-    return Choice(one.name, one.words, "matches", ("MATCHES", "NOT MATCHES"), (), example, fields)
+    return Choice(one.name, one.words, "matches", ("MATCHES", "NOT MATCHES"), (), example, fields=fields)
 
 
 async def _pairs(request: Asked) -> list[tuple[str, str]]:
@@ -253,6 +259,8 @@ async def _show_builder(db: Reader, request: Asked, scope: filters.Scope, built:
         functions={one.name: _choice(one) for one in scope.asked.values() if isinstance(one, Function)},
         fields={name: _choice(one) for name, one in scope.asked.items() if isinstance(one, Field)},
         many=segment_rows.many,
+        offered=vocabularies.offered,
+        called=vocabularies.called,
     )
 
 

@@ -54,7 +54,7 @@ _OPS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"=", "in", "contains", "null"}),
     "choice": frozenset({"=", "in", "null"}),
     "flag": frozenset({"=", "null"}),
-    "list": frozenset({"contains", "null"}),
+    "list": frozenset({"in", "contains", "null"}),
     **{kind: frozenset({"=", "<", "<=", ">", ">=", "between", "in", "null"}) for kind in DATES | NUMBERS},
 }
 _SHOWN: Final = {
@@ -187,11 +187,14 @@ class _Binder:
     def _value(self, written: Written, field: Field) -> Value:
         if written.kind == "NULL":
             raise _Wrong(written.position, "null", "nothing is compared with NULL: write IS NULL or IS NOT NULL")
+        with_hint = len(self.errors) < MAX_HINTS
         if field.kind == "choice":
-            return _choice(written, field, with_hint=len(self.errors) < MAX_HINTS)
+            return _choice(written, field, with_hint=with_hint)
         found = _READERS[field.kind](written, field, self._scope.today)
         if isinstance(found, Day) and found.offset is not None:
             self.is_relative = True
+        if field.meant and isinstance(found, str) and with_hint and len(found) <= LONGEST_HINTED:
+            _told_if_another_is_meant(found, written, field.name, field.meant(found))
         return found
 
 
@@ -248,6 +251,11 @@ def _choice(written: Written, field: Field, *, with_hint: bool) -> str:
     hint = worded(f"; did you mean '{folded[near[0]]}'?") if near else ""
     known = ", ".join(_short(choice) for choice in field.choices[:20])
     raise _Wrong(written.position, "choice", f"{field.name} is never '{_short(asked)}', but one of {known}{hint}")
+
+
+def _told_if_another_is_meant(asked: str, written: Written, name: str, meant: str | None) -> None:
+    if meant is not None:
+        raise _Wrong(written.position, "choice", f"{name} is asked by codes, not '{asked}'; did you mean '{meant}'?")
 
 
 def _number(written: Written, field: Field, today: date) -> Decimal:

@@ -116,7 +116,7 @@ class _Compiler:
             case "whole":
                 return self._whole(field.sql, asked.op, values)
             case "list":
-                return self._same(field, values[0])
+                return _either([self._same(field, value) for value in values])
             case _:
                 pass
         if asked.op == "contains":

@@ -1,6 +1,6 @@
 """What the segment language can ask, and what a text asks once it is understood."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
@@ -30,7 +30,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     does where only a few customers are looked at, if another way is quicker then. `absent` is
     the value of a customer of whom `m`, or that table, knows nothing; without it they have none. `equals` is the test of
     equality where it is not plain, with `{0}` for the value; `empty` is the test of having none where it is not `sql is null`.
-    `aka` are other names that people may try.
+    `aka` are other names that people may try. `vocabulary` names what a text is taken from, such as "country", so that forms
+    can offer it; `meant` tells which of it is meant by a text that no customer has, None for all others.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     equals: str = ""
     empty: str = ""
     choices: tuple[str, ...] = ()
+    vocabulary: str = ""
+    meant: Callable[[str], str | None] | None = None
     example: str = ""
     aka: tuple[str, ...] = ()
 

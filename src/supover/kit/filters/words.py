@@ -57,7 +57,10 @@ def _test(asked: Condition) -> str:
         case "between":
             return f"{field.words} is {nay}from {_value(values[0])} to {_value(values[1])}"
         case "in":
-            return f"{field.words} is {nay}{' or '.join(map(_value, values))}"
+            either = " or ".join(map(_value, values))
+            if field.kind == "list":
+                return f"{field.words} {'do not ' if asked.negated else ''}include {either}"
+            return f"{field.words} is {nay}{either}"
         case "=":
             value = _value(values[0])
             return f"{field.words} is {nay}{'on ' if is_date and value != TODAY else ''}{value}"

@@ -199,7 +199,6 @@ function countChosen() {
   for (const bar of $$("[data-bar]")) {
     const boxes = $$("input[name=id]", $(bar.dataset.bar) ?? document);
     const chosen = boxes.filter((box) => box.checked);
-    const all = $("[data-all]");
     const offer = $("[data-offer]", bar);
     const everything = $("input[name=everything]", bar);
     bar.hidden = !chosen.length;
@@ -212,7 +211,7 @@ function countChosen() {
     for (const button of $$("[data-least]", bar))
       button.disabled =
         everything?.checked || chosen.length < button.dataset.least || chosen.length > button.dataset.most;
-    if (all) {
+    for (const all of $$("[data-all]")) {
       all.checked = boxes.length > 0 && chosen.length === boxes.length;
       all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
     }
@@ -226,7 +225,7 @@ function chooseNobody() {
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-all]"))
-    for (const box of $$("input[name=id]", event.target.closest("table"))) box.checked = event.target.checked;
+    for (const box of $$("input[name=id]", event.target.closest("table, section"))) box.checked = event.target.checked;
   if (event.target.matches("[data-all], input[name=id], input[name=everything]")) countChosen();
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
@@ -258,13 +257,36 @@ function pick(index) {
   } else input.removeAttribute("aria-activedescendant");
 }
 
+function settlePalette() {
+  offerWhatIsHere();
+  pick(0);
+  if (!entered || !isFound()) return;
+  entered = false;
+  options()[0]?.click();
+}
+
 function openPalette() {
   if (openDialog()) return;
+  entered = false;
   palette().showModal();
   const input = $("input", palette());
   input.select();
   input.dispatchEvent(new Event("open"));
 }
+
+// What the page has no button for is not offered, nor a kind of which nothing is left.
+function offerWhatIsHere() {
+  for (const option of $$("[data-press]", palette())) if (!$(option.dataset.press)) option.remove();
+  for (const kind of $$(".kind", palette())) if (!kind.nextElementSibling?.matches('[role="option"]')) kind.remove();
+}
+
+// Who types and presses Enter at once means the first of what is found then.
+let entered = false;
+const isFound = () =>
+  $("[data-sought]", palette())?.dataset.sought === $("input", palette()).value.trim().slice(0, 100);
+document.addEventListener("input", ({ target }) => {
+  if (target.closest("#palette")) entered = false;
+});
 
 document.addEventListener("keydown", (event) => {
   if (!event.target.closest?.("#palette") || event.isComposing) return;
@@ -275,7 +297,8 @@ document.addEventListener("keydown", (event) => {
     pick((at + (event.key === "ArrowDown" ? 1 : -1) + all.length) % all.length);
   } else if (event.key === "Enter") {
     event.preventDefault();
-    all[at]?.click();
+    entered = !isFound();
+    if (!entered) all[at]?.click();
   }
 });
 document.addEventListener("click", (event) => {
@@ -283,7 +306,9 @@ document.addEventListener("click", (event) => {
   if (option?.dataset.href) location.assign(option.dataset.href);
   if (option?.dataset.press) {
     palette().close();
-    $(option.dataset.press)?.click();
+    const pressed = $(option.dataset.press);
+    if (pressed && isTyping(pressed)) pressed.focus();
+    else pressed?.click();
   }
   if (event.target.closest("[data-palette]")) openPalette();
   if (event.target === palette()) palette().close();
@@ -525,12 +550,17 @@ htmx.registerExtension("opened", {
 // A morph leaves what somebody chose; where the server writes a form anew, what it says holds, but for what is being typed.
 function freshen(root) {
   for (const field of $$("[data-fresh] input, [data-fresh] select", root)) {
-    if (field === document.activeElement) continue;
+    if (field === document.activeElement && field.value !== field.added) continue;
     if (field.type === "checkbox") field.checked = field.defaultChecked;
     else if (field.matches("select")) for (const option of field.options) option.selected = option.defaultSelected;
     else field.value = field.defaultValue;
   }
 }
+
+// A field that adds to a list is empty again when it has, though one is still in it.
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-add]")) target.added = target.value;
+});
 
 // A day that an earlier page goes on with has its head already.
 function joinDays(root) {
@@ -544,7 +574,7 @@ function settle(root) {
   countChosen();
   const row = lastRow && document.getElementById(lastRow);
   if (row) markRow(row);
-  if ($("#palette[open]")) pick(0);
+  if ($("#palette[open]")) settlePalette();
 }
 document.addEventListener("htmx:after:swap", () => {
   settle(document);
@@ -552,6 +582,14 @@ document.addEventListener("htmx:after:swap", () => {
   onward = undefined;
 });
 document.addEventListener("DOMContentLoaded", () => settle(document));
+
+// An address may name the dialog that is to be open.
+function openNamed() {
+  const named = document.getElementById(location.hash.slice(1));
+  if (named?.matches("dialog.dialog:not([open])")) named.showModal();
+}
+document.addEventListener("DOMContentLoaded", openNamed);
+addEventListener("hashchange", openNamed);
 
 // --- on a phone tabs and the sections of the settings are wider than the window: what is open comes into sight -----------------
 
