@@ -171,3 +171,14 @@ def test_no_registry_stands_in_what_is_locked() -> None:
         ), path.name
         hosts = set(re.findall(r"https?://([^/\s\"]+)", text))
         assert hosts == set(), f"{path.name}: {hosts}"
+
+
+def test_every_picture_of_a_page_is_there() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    shown = {
+        page.parent / source
+        for page in pages
+        for source in re.findall(r'(?:src|srcset)="([^":]+)"', page.read_text("utf-8"))
+    }
+    assert len(shown) > 30
+    assert [str(path.relative_to(ROOT)) for path in sorted(shown) if not path.exists()] == []

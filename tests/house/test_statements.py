@@ -408,7 +408,7 @@ BY_HAND: Final = [
     ),
     (
         "imports are few",
-        "import_run.dry_run import_run.file_key import_run.finished_at import_run.id import_run.kind import_run.options "
+        "import_run.dry_run import_run.file_key import_run.finished_at import_run.header import_run.id import_run.kind import_run.options "
         "import_run.revert_wanted_at import_run.started_at import_run.status",
     ),
     (
@@ -417,7 +417,7 @@ BY_HAND: Final = [
     ),
     ("one job, or the newest ones until a page is full", "job.id job.kind job.singleton job.state job.worker"),
     ("jobs that gave up are few, and those alone are looked at", "job.finished_at"),
-    ("what the index of numbers found is looked at once more", "order.customer_id order.number"),
+    ("what the index of numbers found is looked at once more", "order.customer_id order.external_id order.number"),
     ("walks on where most orders have a rate; those without one stand in an index", "order.exchange_rate"),
     (
         "walks the list until a page is full: most are neither; those that are stand in an index",

@@ -1,12 +1,14 @@
 """The palette in a browser: what is found is done by Enter, here and elsewhere."""
 
 import httpx
+import pytest
 from playwright.async_api import Browser, expect
 
 from tests.makers import make_customer, make_order
 from tests.web.sites import Person, visiting
 
 
+@pytest.mark.soak
 async def test_what_is_found_is_done_by_enter(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:
@@ -37,7 +39,7 @@ async def test_what_is_found_is_done_by_enter(
         await keys.press("Escape")
         await visit.go(f"/orders/{order['id']}")
         await do("refund")
-        await expect(page.get_by_role("heading", name="Note a refund")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Record a refund")).to_be_visible()
         await keys.press("Escape")
         await do("open customer")
         await page.wait_for_url(f"**/customers/{ann['id']}")

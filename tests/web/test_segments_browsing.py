@@ -87,6 +87,7 @@ async def test_a_segment_is_built_by_keyboard(
         await expect(page.locator(".toast-note")).to_contain_text("The segment was made.")
 
 
+@pytest.mark.soak
 async def test_countries_regions_and_tags_are_chosen_by_their_names(
     browser: Browser, site: str, api: httpx.AsyncClient, person: Person
 ) -> None:
