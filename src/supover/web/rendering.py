@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -164,7 +164,12 @@ def in_digits(context: Context, value: Value, digits: int | None = None, *, shor
         return numbers.format_compact_decimal(value, locale=_locale(context), fraction_digits=1)
     if digits is not None:
         value = round(Decimal(str(value)), digits)
-    return numbers.format_decimal(value, locale=_locale(context), decimal_quantization=False)
+    return _digits(value, _locale(context))
+
+
+@lru_cache(maxsize=8192)
+def _digits(value: Decimal | float, locale: Locale) -> str:
+    return numbers.format_decimal(value, locale=locale, decimal_quantization=False)
 
 
 @pass_context
@@ -202,7 +207,12 @@ def on_day(context: Context, moment: datetime | date | None, form: str = "medium
         return NOTHING
     if isinstance(moment, datetime):
         moment = moment.astimezone(_zone(context)).date()
-    return dates.format_date(moment, cast("Any", form), _locale(context))
+    return _day(moment, form, _locale(context))
+
+
+@lru_cache(maxsize=8192)
+def _day(day: date, form: str, locale: Locale) -> str:
+    return dates.format_date(day, cast("Any", form), locale)
 
 
 @pass_context
@@ -351,11 +361,14 @@ def in_words(context: Context, value: str | None) -> str:
 
 TONES: Final[Mapping[str, str]] = {
     "ACTIVE": "good", "VIP": "brand", "BLOCKED": "bad", "low": "good", "medium": "warn", "high": "bad",
+    "CHAMPIONS": "good", "LOYAL": "good", "PROMISING": "brand", "NEW": "brand", "NEEDS_ATTENTION": "warn", "AT_RISK": "warn",
+    "ALMOST_LOST": "warn", "PREVIOUSLY_LOYAL": "bad", "DORMANT": "bad",
+    "confirmed": "brand", "processing": "brand", "shipped": "brand", "delivered": "good", "returned": "warn",
 }  # fmt: skip
 
 
 def tone(code: str | None) -> str:
-    """Which tone a customer's status or a churn risk has; it is always told in words, too."""
+    """Which tone a status, an RFM group or a churn risk has; it is always told in words, too."""
     return TONES.get(code or "", "quiet")
 
 
@@ -370,8 +383,26 @@ def _drawn(sprite: str, name: str, label: str) -> Markup:
     return Markup('<svg class="icon" {}><use href="{}#{}"/></svg>').format(told, sprite, name)
 
 
+@lru_cache(maxsize=8192, typed=True)
+def badge(label: object, tone: str = "quiet", **given: object) -> Markup:
+    """A word or two that stand out, in a tone; what else is given becomes attributes."""
+    also = f" {given.pop('class')}" if "class" in given else ""
+    return Markup('<span class="badge{}" data-tone="{}"{}>{}</span>').format(also, tone, attributes(given), label)
+
+
+def badges(words: Mapping[str, str]) -> Mapping[str, Markup]:
+    """The badges of codes, from what they are called: rows look theirs up."""
+    return {code: badge(label, tone(code)) for code, label in words.items()}
+
+
 def asset(name: str) -> str:
-    """The address of one of our files; it changes with the file."""
+    """The address of one of our files; it changes with the file, within a second."""
+    return _address(name, int(clock.monotonic_s()))
+
+
+@lru_cache(maxsize=64)
+def _address(name: str, second: int) -> str:
+    del second  # a page has dozens of icons in one file
     return f"/assets/{name}?v={_version(name, changed(name))}"
 
 
@@ -398,6 +429,17 @@ def attributes(given: Mapping[str, object]) -> Markup:
         if value is not None and value is not False and value is not UNSET
     ]
     return Markup("".join(parts))  # noqa: S704 - names are ours, values are escaped
+
+
+def select_options(choices: Iterable[tuple[object, object]], chosen: object = None) -> Markup:
+    """The options of a select from (value, label) pairs; a list of countries has 250 of them."""
+    on = str(chosen)
+    return Markup("").join(_option(value, label, is_on=str(value) == on) for value, label in choices)
+
+
+@lru_cache(maxsize=8192, typed=True)
+def _option(value: object, label: object, *, is_on: bool) -> Markup:
+    return Markup('<option value="{}"{}>{}</option>').format(value, " selected" if is_on else "", label)
 
 
 def lines(value: str | None) -> Markup:
@@ -481,8 +523,8 @@ def environment(language: Language) -> Environment:
     cast("dict[str, Any]", env.filters).update(FILTERS)
     cast("dict[str, Any]", env.tests)["set"] = is_set
     cast("dict[str, Any]", env.globals).update(
-        _=said.written, gettext=said.written, icon=icon, asset=asset, attributes=attributes, LANGUAGES=LANGUAGES, CHANNELS=CHANNELS,
-        SOURCES=SOURCES, UNSET=UNSET,
+        _=said.written, gettext=said.written, icon=icon, badge=badge, badges=badges, select_options=select_options, asset=asset,
+        attributes=attributes, LANGUAGES=LANGUAGES, CHANNELS=CHANNELS, SOURCES=SOURCES, UNSET=UNSET,
         now=clock.now, language=language, catalogue=said, locale=Locale.parse(language),
     )  # fmt: skip
     return env
