@@ -23,14 +23,17 @@ endif
 STYLE   := src/supover/static/app.css
 SCREENS := $(shell find src/supover/web -name '*.css' -o -name '*.js' -o -name '*.html' -o -name '*.py')
 
-.PHONY: serve test browser coverage lint format bench soak docs text lock clean force
+.PHONY: serve test browser coverage lint style format bench soak docs text lock clean force
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.app $(if $(SUPOVER_SKIP_ASSETS),,$(STYLE))
 	@exec $(BIN)/supover up
 
-test: lint browser
-	$(BIN)/python -m pytest
+# Types take two minutes of one core, and the tests wait for a database often enough: they go side by side.
+test: style browser
+	@nice $(BIN)/basedpyright --warnings > $(VENV)/types.txt 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest; tests=$$?; \
+	wait $$types; types=$$?; cat $(VENV)/types.txt; exit $$((tests || types))
 
 # What looks at the screens: Debian's Chromium, installed where that may be done; else those tests are skipped and say so.
 BROWSERS := chromium chromium-browser google-chrome
@@ -49,9 +52,11 @@ coverage: $(VENV)/.dev
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-lint: $(VENV)/.dev
-	$(BIN)/ruff check --quiet
+lint: style
 	$(BIN)/basedpyright --warnings
+
+style: $(VENV)/.dev
+	$(BIN)/ruff check --quiet
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev

@@ -497,6 +497,8 @@ async def looks(house: House, report: Report, customers: int) -> None:
             met=found.list_p95_ms < 60,
         )
     )
+    if found.stolen is not None:
+        report.add(Row("  the cores, meanwhile with other machines", f"{found.stolen:.0%}"))
     ratio = found.busy_profile_ms / found.profile_ms
     report.add(
         Row(

@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import msgspec
 
-from bench import seed
+from bench import machine, seed
 from bench.house import House, drained
 from supover.access import commands as access
 from supover.access.model import NewStaff, operator
@@ -54,6 +54,8 @@ class Measured(msgspec.Struct, frozen=True):
     profile_ms: float
     busy_profile_ms: float
     insights_ms: dict[str, float]
+    stolen: float | None
+    """The share of the cores' time that others had while lists were asked for."""
 
 
 async def measure(house: House) -> Measured:
@@ -66,7 +68,8 @@ async def measure(house: House) -> Measured:
     async with httpx.AsyncClient(base_url=house.url, headers=headers, timeout=60) as browser:
         await browser.post("/sign-in", data={"email": email, "password": PASSWORD})
         quiet, busy = await _two(house)
-        lists = await _in_turns(browser, [f"/customers{asked}" for asked in LISTS])
+        with machine.watched() as share:
+            lists = await _in_turns(browser, [f"/customers{asked}" for asked in LISTS])
         profiles = await _in_turns(browser, [f"/customers/{quiet}", f"/customers/{busy}"])
         insights = await _in_turns(browser, [f"/insights{page}" for page in INSIGHTS])
     took = [ms for of_one in lists.values() for ms in of_one]
@@ -74,7 +77,7 @@ async def measure(house: House) -> Measured:
     of_quiet, of_busy = (statistics.median(of_one) for of_one in profiles.values())
     return Measured(
         statistics.quantiles(took, n=20)[-1], statistics.median(took), slowest, statistics.median(lists[slowest]), of_quiet, of_busy,
-        {path: statistics.median(of_one) for path, of_one in insights.items()},
+        {path: statistics.median(of_one) for path, of_one in insights.items()}, share.stolen,
     )  # fmt: skip
 
 

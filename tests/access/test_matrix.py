@@ -11,7 +11,7 @@ from supover import wiring
 from supover.access.permissions import PERMISSIONS, PUBLIC, ROLES, SCOPES, held
 from supover.kit import ids
 from supover.kit.db import Database
-from supover.settings import Settings
+from tests import makers
 from tests.access.places import Place
 
 REFUSED = "https://supover.dev/problems/not-allowed"
@@ -19,9 +19,8 @@ GRANTS = {f"scope {scope}": (scope,) for scope in SCOPES} | {f"role {role}": gra
 
 
 @pytest.fixture
-async def whole(db: Database, configured: Settings) -> AsyncGenerator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=wiring.application(db, configured))
-    async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as found:
+async def whole(db: Database) -> AsyncGenerator[httpx.AsyncClient]:
+    async with makers.client(db) as found:
         yield found
 
 

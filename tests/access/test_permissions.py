@@ -8,7 +8,7 @@ from supover import wiring
 from supover.access.permissions import KNOWN, OWNER, PERMISSIONS, PUBLIC, ROLES, SCOPES, Role, held, of_role
 from supover.kit import front
 from supover.kit.db import Database
-from supover.settings import Settings
+from tests import makers
 
 # What each role may do, said a second time: operation → the least role, from the least to the greatest.
 LADDER: tuple[Role, ...] = ("viewer", "agent", "admin", "owner")
@@ -79,8 +79,8 @@ def test_every_route_has_its_permission_and_every_permission_its_route() -> None
     assert {str(handler.opt["operation"]) for handler in front.handlers()} == set(front.PERMISSIONS)
 
 
-def test_the_framework_adds_no_route_of_its_own(db: Database, configured: Settings) -> None:
-    app = wiring.application(db, configured).app
+def test_the_framework_adds_no_route_of_its_own(db: Database) -> None:
+    app = makers.application(db).app
     ours = {path for handler in [*wiring.handlers(), *front.handlers(), *wiring.pages()] for path in handler.paths}
     assert {route.path for route in app.routes} == ours
 

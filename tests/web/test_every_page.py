@@ -1,6 +1,6 @@
 """What holds for each page that links lead to."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,12 +47,26 @@ async def paths(api: httpx.AsyncClient, every: int) -> list[str]:
     return found
 
 
-# Thirty more of them than are crawled, unless all are.
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
-async def test_no_page_runs_what_people_wrote(db: Database, hostile: Workspace, every: int) -> None:
+async def crawled(db: Database, hostile: Workspace, every: int) -> Sequence[crawl.Found]:
+    """The pages that links lead to, and so many of the customers and orders."""
     async with client(db, hostile.key) as api, sites.signed_in(db, hostile) as web:
-        found = await crawl.crawl(web, *await paths(api, every))
+        return await crawl.crawl(web, *await paths(api, every))
+
+
+@pytest.fixture(scope="module")
+async def some(db: Database, hostile: Workspace) -> Sequence[crawl.Found]:
+    return await crawled(db, hostile, 8)
+
+
+@pytest.fixture(scope="module")
+async def everything(db: Database, hostile: Workspace) -> Sequence[crawl.Found]:
+    return await crawled(db, hostile, 1)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("pages", ["some", pytest.param("everything", marks=pytest.mark.soak)])
+def test_no_page_runs_what_people_wrote(request: pytest.FixtureRequest, pages: str) -> None:
+    found: Sequence[crawl.Found] = request.getfixturevalue(pages)
     assert [(one.status, one.path, one.parent) for one in found if one.status != 200] == []
     told = {one.path: crawl.odd_in(one.text) for one in found if "<!doctype html>" in one.text}
     assert {path: odd for path, odd in told.items() if odd} == {}
@@ -68,12 +82,10 @@ async def test_no_page_runs_what_people_wrote(db: Database, hostile: Workspace, 
     ("share", "of"), [(1, 12), pytest.param(0, 2, marks=pytest.mark.soak), pytest.param(1, 2, marks=pytest.mark.soak)]
 )
 async def test_every_page_looks_right_and_runs_nothing(
-    db: Database, hostile: Workspace, browser: Browser, site: str, share: int, of: int
+    db: Database, hostile: Workspace, some: Sequence[crawl.Found], browser: Browser, site: str, share: int, of: int
 ) -> None:
-    async with client(db, hostile.key) as api, sites.signed_in(db, hostile) as web:
-        found = await crawl.crawl(web, *await paths(api, 40))
     opened: dict[str, str] = {}
-    for one in found:
+    for one in some:
         if "<!doctype html>" in one.text:
             opened.setdefault(crawl.kind(urlsplit(one.path).path), one.path)
     assert len(opened) >= 40

@@ -44,7 +44,7 @@ PLACES: Final = (
           "/orders?needsReview=true"),
     Entry(say("Merge review"), say("duplicates doubles same person"), "merge", "duplicates:read", "/merges"),
     Entry(say("Past merges"), say("merged history undo"), "history", "customers:read", "/merges/history"),
-    Entry(say("Done to many"), say("bulk actions history"), "list-checks", "customers:read", "/bulk"),
+    Entry(say("Bulk actions"), say("done to many history"), "list-checks", "customers:read", "/bulk"),
     Entry(say("Imports"), say("uploads files csv excel history"), "upload", "imports:read", "/imports"),
     Entry(say("Exports"), say("downloads files csv excel history"), "download", "exports:read", "/exports"),
     Entry(say("Insights"), say("analytics reports revenue figures statistics"), "chart-line", "analytics:read", "/insights"),
