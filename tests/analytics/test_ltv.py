@@ -139,3 +139,25 @@ async def test_nobody_one_and_ten_are_no_trouble(db: Database, shop: Workspace, 
     assert (ten["customers"], ten["average"]) == (10, "5.00")
     assert [top["customers"] for top in ten["top"]] == [1, 1, 1, 2, 5]
     assert ten["top"][3]["share"] == 0.2
+
+
+@pytest.mark.parametrize("n", [2, 7, 23])
+async def test_any_number_of_customers_is_spread_as_plain_python_does_it(
+    db: Database, shop: Workspace, api: httpx.AsyncClient, n: int
+) -> None:
+    worth = [Decimal(1 + k * k % 11) for k in range(n)]
+    for k, value in enumerate(worth):
+        await buy(db, shop, f"n{k}", [NOW - DAY], value, status="delivered")
+    await buy(db, shop, "gone", [NOW - DAY], "1000.00", status="delivered")
+    await score(db, shop)
+    [gone] = told(await api.get("/api/customers", params={"sort": "-totalSpent", "limit": "1"}))["data"]
+    assert (await api.delete(f"/api/customers/{gone['id']}")).status_code == 204
+    found = told(await api.get(LTV))["distribution"]
+    assert (found["customers"], Decimal(found["revenue"])) == (n, sum(worth))
+    down = sorted(worth, reverse=True)
+    for one in found["percentiles"]:
+        below = next(v for v in sorted(worth) if 100 * sum(w <= v for w in worth) >= one["percentile"] * n)
+        assert Decimal(one["value"]) == below, one
+    for one in found["top"]:
+        many = next(k for k in range(n + 1) if 100 * k >= one["percent"] * n)
+        assert (one["customers"], Decimal(one["revenue"])) == (many, sum(down[:many])), one

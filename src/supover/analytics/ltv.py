@@ -29,36 +29,44 @@ ABOUT: Final = """
     select w.currency, w.timezone, (select s.marked_at from customer_stale s where s.workspace_id = $1 order by s.id limit 1)
       from workspace w
      where w.workspace_id = $1"""
-# $2: delivered orders, else those that count. $3 and $4 are fractions of the customers.
+# $2: delivered orders, else those that count. $3 and $4: per cent of the customers, from the best and from the least. Each place
+# has its value and what all down to it are worth. Few customers are deleted: an index of their own takes them out.
 SPREAD: Final = """
     with worth as (
         select case when $2 then m.lifetime_value else m.total_spent end as value
           from customer_metrics m
-          join customer c on c.workspace_id = $1 and c.id = m.customer_id and c.deleted_at is null
-         where m.workspace_id = $1 and case when $2 then m.total_orders else m.order_count end > 0),
-    placed as materialized (
-        select w.value, row_number() over (order by w.value desc) as place, count(*) over () as n from worth w)
-    select count(*), coalesce(sum(p.value), 0), percentile_disc($3::float8[]) within group (order by p.value),
-           array(select coalesce(sum(t.value), 0)
-                   from unnest($4::integer[]) with ordinality as o (percent, at)
-                   left join placed t on t.place <= (t.n * o.percent + 99) / 100
-                  group by o.at
-                  order by o.at)
-      from placed p"""
+         where m.workspace_id = $1 and case when $2 then m.total_orders else m.order_count end > 0
+           and not exists (select 1 from customer d
+                            where d.workspace_id = $1 and d.id = m.customer_id and d.deleted_at is not null)),
+    counted as (
+        select count(*) as n, coalesce(sum(w.value), 0) as whole from worth w),
+    placed as (
+        select w.value, row_number() over down as place, sum(w.value) over down as running
+          from worth w
+        window down as (order by w.value desc rows unbounded preceding)),
+    wanted as (
+        select (c.n * best.percent + 99) / 100 as place from counted c, unnest($3::integer[]) as best (percent)
+         union
+        select c.n + 1 - (c.n * least.percent + 99) / 100 from counted c, unnest($4::integer[]) as least (percent))
+    select c.n, c.whole, p.place, p.value, p.running
+      from counted c
+      left join (placed p join wanted a on a.place = p.place) on true"""
 HISTOGRAM: Final = """
     select width_bucket(case when $2 then m.lifetime_value else m.total_spent end, $3::numeric[]) as bin, count(*),
            sum(case when $2 then m.lifetime_value else m.total_spent end)
       from customer_metrics m
-      join customer c on c.workspace_id = $1 and c.id = m.customer_id and c.deleted_at is null
      where m.workspace_id = $1 and case when $2 then m.total_orders else m.order_count end > 0
+       and not exists (select 1 from customer d
+                        where d.workspace_id = $1 and d.id = m.customer_id and d.deleted_at is not null)
      group by bin"""
 ORIGINS: Final = """
     select d.channel, d.country, count(*), sum(case when $2 then m.lifetime_value else m.total_spent end),
            count(*) filter (where case when $2 then m.total_orders else m.order_count end > 1)
       from customer_day d
       join customer_metrics m on m.workspace_id = $1 and m.customer_id = d.customer_id
-      join customer c on c.workspace_id = $1 and c.id = d.customer_id and c.deleted_at is null
      where d.workspace_id = $1 and d.is_first and case when $2 then m.total_orders else m.order_count end > 0
+       and not exists (select 1 from customer x
+                        where x.workspace_id = $1 and x.id = d.customer_id and x.deleted_at is not null)
      group by d.channel, d.country"""
 COHORTS: Final = """
     select k.cohort, k.period, k.customers, k.net
@@ -86,10 +94,13 @@ async def report(db: Reader, basis: Basis) -> LtvReport:
 
 
 async def _distribution(db: Reader, is_delivered: bool, currency: str) -> LtvDistribution:
-    [(n, whole, values, top)] = await db.rows(SPREAD, is_delivered, [p / 100 for p in PERCENTILES], list(TOP))
+    rows = await db.rows(SPREAD, is_delivered, list(TOP), list(PERCENTILES))
+    n, whole = rows[0][:2]
     if not n:
         return LtvDistribution(0, money.at_digits(Decimal(0), currency), None, None, [], [], [])
-    found: dict[int, Decimal] = dict(zip(PERCENTILES, values, strict=True))
+    at: dict[int, tuple[Decimal, Decimal]] = {place: (value, running) for _, _, place, value, running in rows}
+    # The percentile p is the least value that p % of all do not exceed (percentile_disc): so many from below.
+    found = {p: at[n + 1 - rules.at_top(n, p)][0] for p in PERCENTILES}
     begins = rules.bins(found[1], found[95], money.digits(currency))
     counted = {bin: (customers, revenue) for bin, customers, revenue in await db.rows(HISTOGRAM, is_delivered, begins)}
     return LtvDistribution(
@@ -100,8 +111,9 @@ async def _distribution(db: Reader, is_delivered: bool, currency: str) -> LtvDis
         percentiles=[LtvPercentile(p, money.at_digits(value, currency)) for p, value in found.items()],
         histogram=_histogram(begins, counted, currency),
         top=[
-            LtvTop(percent, rules.at_top(n, percent), money.at_digits(revenue, currency), rules.share(revenue, whole))
-            for percent, revenue in zip(TOP, top, strict=True)
+            LtvTop(percent, place, money.at_digits(at[place][1], currency), rules.share(at[place][1], whole))
+            for percent in TOP
+            for place in (rules.at_top(n, percent),)
         ],
     )
 
