@@ -267,11 +267,10 @@ async def test_custom_fields_are_read_by_their_definitions(api: httpx.AsyncClien
         "size": "S",
         "free": "hello",
     }
-    assert [r[-2] for r in await refused(api, run)][1:] == [
-        "customFields.points",
-        "customFields.card",
-        "customFields.size",
-    ]
+    rejects = await refused(api, run)
+    assert [r[-2] for r in rejects][1:] == ["customFields.points", "customFields.card", "customFields.size"]
+    # A label that is a formula begins no cell of the file.
+    assert rejects[3][-1] == "is required"
     again = await take(
         "email,customFields.card\nzed@mail.example,\nann@mail.example,K9\n", set='{"customFields.size": "M"}'
     )

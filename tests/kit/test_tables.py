@@ -95,6 +95,10 @@ def test_a_table_needs_a_header(tmp_path: Path, content: bytes) -> None:
     assert refused(write(tmp_path, content)) == "It has no header row."
 
 
+def test_a_header_is_text(tmp_path: Path) -> None:
+    assert refused(write(tmp_path, b"externalId,x\0y\n1,2\n")) == "Row 1 has a NUL character: this is no text."
+
+
 def test_a_cell_has_an_end(tmp_path: Path) -> None:
     said = refused(write(tmp_path, b'a,b\n1,2\n3,"' + b"x" * (tables.MAX_CELL + 1)))
     assert said.startswith("Row 3: field larger than field limit")

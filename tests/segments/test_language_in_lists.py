@@ -45,6 +45,8 @@ async def names(api: httpx.AsyncClient, text: str, **asked: Any) -> list[str]:
         ("NOT (last_order_date >= -1d)", ["Cem", "Dee"]),
         ("customer_tags CONTAINS 'WHOLESALE' OR customer_tags CONTAINS 'Gift'", ["Ann", "Cem"]),
         ("customer_tags NOT CONTAINS 'gift' AND number_of_orders < 1", ["Cem", "Dee"]),
+        ("customer_tags IN ('WHOLESALE', 'Gift', 'nobody')", ["Ann", "Cem"]),
+        ("customer_tags NOT IN ('gift', 'nobody')", ["Bob", "Cem", "Dee"]),
         ("products_purchased MATCHES (sku = 'MUG', date > -90d)", ["Ann", "Bob"]),
         ("products_purchased MATCHES (sku = 'MUG', quantity > 1)", ["Bob"]),
         ("products_purchased MATCHES (sku = 'MUG', count >= 3)", ["Ann"]),

@@ -1,6 +1,7 @@
 """Saved views: one's own and shared ones, kept only when the list of customers takes them."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -128,12 +129,23 @@ async def test_a_private_view_is_its_owners_and_a_shared_one_everybodys(db: Data
         told(await other.get(f"/api/views/{mine['id']}"), 404)
 
 
+SHARE = "update saved_view set is_shared = true where workspace_id = $1 and id = $2"
+
+
 async def test_who_only_reads_keeps_views_and_shares_none(db: Database, shop: Workspace) -> None:
     async with client(db, await make_key(db, shop.id, "customers:read")) as viewer:
         mine = told(await viewer.post("/api/views", json={"name": "Mine", "query": ""}), 201)
         told(await viewer.post("/api/views", json={"name": "Ours", "query": "", "isShared": True}), 403)
         told(await viewer.patch(f"/api/views/{mine['id']}", json={"isShared": True}), 403)
         told(await viewer.put(f"/api/views/{mine['id']}", json={"name": "A", "query": "", "isShared": True}), 403)
+        # What was shared before somebody only read is everybody's as it is; it can still be taken back.
+        async with db.tx(shop.id) as tx:
+            await tx.run(SHARE, UUID(mine["id"]))
+        for body in ({"query": "status=VIP"}, {"name": "Yours"}):
+            told(await viewer.patch(f"/api/views/{mine['id']}", json=body), 403)
+        assert told(await viewer.get(f"/api/views/{mine['id']}"))["query"] == ""
+        assert told(await viewer.patch(f"/api/views/{mine['id']}", json={"isShared": False}))["isShared"] is False
+        told(await viewer.patch(f"/api/views/{mine['id']}", json={"query": "status=VIP"}))
         # What it may not see the view may not show.
         told(await viewer.post("/api/views", json={"name": "Orders", "query": "include=orders"}), 403)
 

@@ -2,12 +2,12 @@
 
 import html
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 import httpx
 
 from supover.kit.db import Database
-from tests.makers import Workspace, make_customer, told
+from tests.makers import Workspace, client, make_customer, make_workspace, told
 from tests.web import sites
 
 
@@ -68,6 +68,50 @@ async def test_a_part_of_the_condition_has_its_own_form_and_chip(
     to = await narrowed("/customers/narrow/rfmGroup?filter=nonsense&rfmGroup=LOYAL")
     assert query(to)["filter"] == "nonsense"
     assert (await web.get("/customers/narrow/nonsense")).status_code == 404
+
+
+async def test_nothing_of_another_workspace_is_narrowed_by_or_told(web: httpx.AsyncClient, db: Database) -> None:
+    plan = {"key": "plan", "label": "Plan", "type": "choice", "choices": ["takeover", "merger"]}
+    stranger = await make_workspace(db)
+    async with client(db, stranger.key) as theirs:
+        told(await theirs.post("/api/custom-fields", json=plan), 201)
+        zoe = await make_customer(theirs, name="Zoe Ray", custom_fields={"plan": "merger"})
+        group = told(await theirs.post("/api/segments", json={"name": "To be sold", "kind": "manual"}), 201)
+        before = [told(await theirs.get(path)) for path in ("/api/customers", "/api/segments", "/api/custom-fields")]
+
+        async def narrowed(written: str, **more: str) -> tuple[dict[str, str], str]:
+            """The list that it leads to, and what its page tells; what was asked itself left out."""
+            asked = urlencode({"filter": written, "churnRisk": "high", **more})
+            answer = await web.get(f"/customers/narrow/churnRisk?{asked}")
+            assert answer.status_code == 303, answer.text
+            page = html.unescape((await web.get(answer.headers["location"])).text)
+            for one in (written, *more.values()):
+                page = page.replace(quote_plus(one), "").replace(one, "")
+            return query(answer.headers["location"]), page
+
+        for key in ("plan", "plam"):
+            # A field of theirs is one that nobody has: it stays as it was written, and is no hint either.
+            to, page = await narrowed(f"custom.{key} = 'x'")
+            assert to == {"filter": f"custom.{key} = 'x'"}
+            assert f"custom.{key} is not a field" in page
+            assert [word for word in ("did you mean custom.", "takeover", "merger", "Zoe") if word in page] == []
+        to, page = await narrowed("status = 'VIP'", segment=group["id"])
+        assert to == {"segment": group["id"], "filter": "status = 'VIP' AND churn_risk IN ('high')"}
+        assert page == (await narrowed("status = 'VIP'", segment=zoe["id"]))[1]
+        assert ("is no segment here" in page, "To be sold" in page, "Zoe" in page) == (True, False, False)
+        after = [told(await theirs.get(path)) for path in ("/api/customers", "/api/segments", "/api/custom-fields")]
+    assert after == before
+
+
+async def test_an_address_with_many_conditions_has_the_chips_of_one(web: httpx.AsyncClient) -> None:
+    """The last is asked; the page of two hundred is none of thirty megabytes."""
+    written = " AND ".join(f"amount_spent > {n}" for n in range(40))
+    many = [("filter", f"amount_spent > {n}") for n in range(100, 290)]
+    page = (await web.get(f"/customers?{urlencode([*many, ('tag', 'b2b'), ('filter', written)])}")).text
+    chips = re.findall(r'href="([^"]*)" aria-label="Remove the filter ([^":]+)', page)
+    assert [name for _, name in chips] == ["Tag", *["Condition"] * 40]
+    assert query(html.unescape(chips[0][0])) == {"filter": written}
+    assert len(page) < 1_000_000
 
 
 async def test_days_of_being_a_customer_are_called_so(web: httpx.AsyncClient) -> None:

@@ -150,6 +150,26 @@ async def test_an_address_with_too_much_in_it_is_refused(web: httpx.AsyncClient,
     assert len((await web.get(f"{path}?" + "&".join(["status=pending"] * 150))).content) < 500_000
 
 
+async def test_an_address_that_is_none_leads_nowhere(web: httpx.AsyncClient, db: Database) -> None:
+    none = "http://[::1"
+    assert (await web.get("/palette", params={"q": "dark"}, headers={"HX-Current-URL": none})).status_code == 200
+    asked = {"HX-Request": "true", "HX-Current-URL": none}
+    done = await web.post("/customers/views", data={"name": "Dear", "query": "status=VIP"}, headers=asked)
+    assert done.headers["hx-redirect"] == "/customers?status=VIP"
+    for place in (none, "http://shop.test//evil.example/", "http://shop.test//[", "http://evil.example/settings"):
+        done = await web.post("/settings/inbox/replay", data={"status": "dead"}, headers={"Referer": place})
+        assert done.headers["location"] == "/settings/inbox"
+    async with client(db) as nobody:
+        assert (await nobody.get("/palette", headers=asked)).headers["hx-redirect"] == "/sign-in"
+        assert (await nobody.post("/sign-in", data={}, headers={"Origin": none})).status_code == 403
+
+
+async def test_where_a_view_leads_is_one_address(web: httpx.AsyncClient) -> None:
+    made = await web.post("/customers/views", data={"name": "Dear", "query": "search=Trần\r\nX-Evil: 1"})
+    assert made.headers["location"] == "/customers?search=Tr%E1%BA%A7n%0D%0AX-Evil:%201"
+    assert (await web.get(made.headers["location"])).status_code == 200
+
+
 async def test_only_what_we_said_is_told(api: httpx.AsyncClient, web: httpx.AsyncClient, db: Database) -> None:
     forged = '[[["Nothing is wrong"]],"/sign-out"]'
     for cookie in (forged, "x", "", '[[["%(n)9999999s",{"n":"1"}]],""]'):

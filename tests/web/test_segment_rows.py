@@ -1,13 +1,15 @@
 """Filters as rows, from a form or a text and back."""
 
+import tracemalloc
 from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
+from babel import Locale
 
 from supover import wiring
 from supover.kit import filters
-from supover.web import segment_rows
+from supover.web import segment_rows, vocabularies
 from supover.web.segment_rows import Fixed, Group, Looked, Row
 
 Pairs = list[tuple[str, str]]
@@ -197,6 +199,37 @@ def test_what_is_chosen_by_its_name_is_asked_by_its_code(field: str, op: str, ch
     [row] = rows.parts
     assert isinstance(row, Row)
     assert row.within == dict(chosen).get("within", "")
+
+
+def test_more_rows_than_a_filter_can_have_are_not_read() -> None:
+    """Each is a form of its own: a page of five thousand has sixty megabytes."""
+    known = scope()
+    row, looked = [("node", "row"), ("field", "amount_spent"), ("op", ">"), ("value", "5")], [("node", "looked")]
+    begun = [("node", "group"), ("by", "and")]
+    parts = segment_rows.from_form([*begun, *row * 5_000], known.asked).parts
+    assert len(parts) == 251
+    with pytest.raises(filters.FilterInvalid, match="at most 250 conditions"):
+        filters.parse(segment_rows.to_text(Group(parts=parts), known.asked), known)
+    for others in ([("fixed", "amount_spent > 5")], [*looked, ("field", "products_purchased"), ("node", "end")]):
+        assert len(segment_rows.from_form([*begun, *others * 5_000], known.asked).parts) <= 251
+
+
+def test_nothing_is_remembered_of_countries_that_are_none() -> None:
+    known = scope()
+
+    def shown(within: str) -> str:
+        row = [("node", "row"), ("field", "customer_regions"), ("op", "IN"), ("within", within), ("value", "Bayern")]
+        segment_rows.from_form([("node", "group"), *row, ("node", "end")], known.asked)
+        return vocabularies.called("region", f"{within}-CA", Locale("en"))
+
+    assert shown("US") == "California, United States"
+    tracemalloc.start()
+    try:
+        for n in range(20):
+            assert shown(f"{n}" * 100_000) == f"{n}" * 100_000 + "-CA"
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_rows_and_groups_are_added_and_removed() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -206,6 +207,20 @@ def test_parts_of_a_sentence_are_told_too() -> None:
     )
     assert tell("Ann; Lee: of no sentence of ours") == "Ann; Lee: of no sentence of ours"
     assert said_in("en").told(several) == several
+
+
+def test_text_that_somebody_made_up_is_told_at_once() -> None:
+    """What a file or a form had in it stands in what is wrong with it, and is tried as every sentence of ours."""
+    tell = said_in("vi").told
+    for sentence, _ in wordings.forms([one.text for one in sentences.found() if not one.is_lost]):
+        begin, *rest = re.split(r"%\(\w+\)s", sentence.replace("%%", "%"))
+        for again in {*rest} - {""}:
+            text = (begin + f"x{again}" * 1_000)[: wordings.LONGEST - 5] + "; a: "
+            started = time.perf_counter()
+            tell(text)
+            assert time.perf_counter() - started < 0.5, text[:80]
+    for text in ("a: " * 600, "is required; a: " * 10_000, "%(name)s was deleted.", "9" + ",999" * 3_000):
+        assert tell(f"{text}!") == f"{text}!"
 
 
 @pytest.mark.parametrize(

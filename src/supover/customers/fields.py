@@ -11,6 +11,7 @@ FIELDS: Final = (
         kind="list",
         words="tags",
         equals="ext.lower_all(c.tags) @> array[lower({0})]",
+        any_of="ext.lower_all(c.tags) && ext.lower_all({0}::text[])",
         empty="c.tags = array[]::text[]",
         vocabulary="tag",
         aka=("tag", "tags"),

@@ -369,7 +369,7 @@ async def _with_custom_fields(tx: Tx, chunk: Chunk, whose: _Whose, definitions: 
     for n, values in custom.items():
         lacking = next((d for d in required if values.get(d.key) is None), None)
         if lacking is not None:
-            whose.wrong[n] = FieldError(f"customFields.{lacking.key}", "required", f"{lacking.label} is required")
+            whose.wrong[n] = FieldError(f"customFields.{lacking.key}", "required", "is required")
     if unique:
         pairs: list[many.Pair] = []
         place = {chunk.ids[n]: n for n in whose.new}

@@ -138,8 +138,9 @@ async def change(tx: Tx, request: AnyRequest, id: UUID, data: ViewChange, if_mat
 
     Your own; administrators also change shared ones of others.
     """
-    _may_share(request, data.is_shared)
     old = await views.held(tx, id, version_of(if_match), is_admin=_caller(request).may("admin"))
+    # What everybody sees is changed by who may share; to take it back to oneself is always possible.
+    _may_share(request, old.is_shared if data.is_shared is UNSET else data.is_shared)
     query = UNSET if data.query is UNSET else await _checked(tx, request, data.query)
     return await views.store(tx, old, msgspec.structs.replace(data, query=query))
 

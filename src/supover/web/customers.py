@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from supover.access.model import Caller
 from supover.bulk import routes as bulk
 from supover.bulk.model import NewBulk
 from supover.customers import filtering, queries, tags
@@ -81,7 +82,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     groups = await segment_queries.names(db, MOST_SEGMENTS)
     here = urlencode([one for one in params if one[0] not in _OF_A_PAGE])
     caller = caller_of(request)
-    changeable = [one for one in kept if one.owner == caller.actor or caller.may("admin")]
+    changeable = [one for one in kept if _may_change(caller, one)]
     return await show(
         request, db, "customers/list.html", found=found, following=following, total=total or 0, given=given, wrong=wrong,
         filters=FILTERS, views=kept, view=_open(kept, here), changeable=changeable, here=here, params=params,
@@ -90,6 +91,12 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         most_merged=MOST_MERGED,
         segment_names={str(one.id): one.name for one in groups},
     )  # fmt: skip
+
+
+def _may_change(caller: Caller, view: View) -> bool:
+    """Whether `view_routes` lets somebody change what a view shows."""
+    own = view.owner == caller.actor and (not view.is_shared or caller.may("customers:write"))
+    return own or caller.may("admin")
 
 
 class Chip(msgspec.Struct, frozen=True):
@@ -101,16 +108,17 @@ class Chip(msgspec.Struct, frozen=True):
 
 
 def _chips(params: Sequence[tuple[str, str]], condition: Condition) -> list[Chip]:
-    """Each filter that is on; each part of a condition has a chip of its own."""
-    kept = [one for one in params if one[0] != "cursor"]
-    chips: list[Chip] = []
-    for pair in kept:
-        rest = [one for one in kept if one != pair]
-        if pair[0] == "filter" and condition.parts:
-            chips += [Chip(*condition.told(one), _list(rest, condition.without(one))) for one in condition.parts]
-        elif pair[0] in FILTERS:
-            chips.append(Chip(pair[0], [pair[1]], _list(rest)))
-    return chips
+    """Each filter that is on; each part of the condition, which is the last that the address has, has a chip of its own."""
+    kept = [one for one in params if one[0] not in ("cursor", "filter")]
+    written = next((value for name, value in reversed(params) if name == "filter"), "")
+    chips = [
+        Chip(pair[0], [pair[1]], _list([one for one in kept if one != pair], written))
+        for pair in kept
+        if pair[0] in FILTERS
+    ]
+    if condition.parts:
+        return chips + [Chip(*condition.told(one), _list(kept, condition.without(one))) for one in condition.parts]
+    return [*chips, Chip("filter", [written], _list(kept))] if written else chips
 
 
 def _list(params: Sequence[tuple[str, str]], condition: str = "") -> str:

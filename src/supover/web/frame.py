@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 import structlog
@@ -51,6 +51,8 @@ MOST_FIELDS: Final = 20_000
 """So many fields a form has at most: a filter of a thousand conditions."""
 MOST_ASKED: Final = 200
 """So many parameters an address has at most."""
+UNSENT: Final = re.compile(r"[^!-~]+")
+"""What no address in a header has as it is."""
 GZIP_FROM: Final = 1_000
 """Shorter pages are sent as they are."""
 
@@ -104,13 +106,15 @@ def see(request: Asked, path: str, *said: str | Said, undo: str = "", anew: bool
     A sentence that names or counts something is made by `say` or `say_many`. htmx follows to the page it is on, and swaps what
     differs; to another address, be it of the same page, the browser goes.
     """
+    # A view, for one, keeps its query as somebody wrote it: no letter of it may end the header.
+    path = UNSENT.sub(lambda found: quote(found[0]), path)
     headers = {"Location": path, "Cache-Control": "no-store"}
     told = [Said(one) if isinstance(one, str) else one for one in said if one]
     if told:
         headers["Set-Cookie"] = _flash_cookie(request, _sealed(request, Flash(told, undo)), FLASH_S)
     if "hx-request" not in request.headers:
         return api.Raw(b"", "text/html", 303, headers)
-    here, to = urlsplit(request.headers.get("hx-current-url", "")), urlsplit(path)
+    here, to = address_of(request, "hx-current-url"), urlsplit(path)
     if (to.path, to.query) == (here.path, here.query) and not anew:
         return api.Raw(b"", "text/html", 303, headers)
     del headers["Location"]
@@ -133,9 +137,18 @@ def _short(value: str | int | Said) -> str | int | Said:
 
 def back(request: Asked, otherwise: str) -> str:
     """The page that a form was sent from, for `see`; only one of ours."""
-    asked = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer", ""))
-    ours = asked.netloc == request.headers.get("host", "")
+    asked = address_of(request, "hx-current-url", "referer")
+    # Of two slashes a browser makes another host.
+    ours = asked.netloc == request.headers.get("host", "") and not asked.path.startswith("//")
     return otherwise if not ours else asked.path + (f"?{asked.query}" if asked.query else "")
+
+
+def address_of(request: Asked, *headers: str) -> SplitResult:
+    """The address that a browser tells in the first of these headers that it sent; nothing of one that is none."""
+    try:
+        return urlsplit(next(filter(None, map(request.headers.get, headers)), ""))
+    except ValueError:
+        return urlsplit("")
 
 
 # What is told comes back from the browser, and leads a form: it is sealed, so that nobody else can have written it.
@@ -378,7 +391,7 @@ def _same_site(request: Asked) -> None:
     """
     site = request.headers.get("sec-fetch-site")
     host = request.headers.get("host", "")
-    origin = urlsplit(request.headers.get("origin", "")).netloc
+    origin = address_of(request, "origin").netloc
     if not (site == "same-origin" or (site is None and origin != "" and origin == host)):
         raise CsrfRefused("Send the form from this site's own page.")
     token = door_of(request).csrf_token(request)

@@ -1,7 +1,6 @@
 """The first page, notifications and the palette."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,7 +13,7 @@ from supover.kit.db import Reader, Tx
 from supover.orders import queries as orders
 from supover.segments import queries as segments
 from supover.web import commands, palette
-from supover.web.frame import Asked, Pages, asked, caller_of, see, show
+from supover.web.frame import Asked, Pages, address_of, asked, caller_of, see, show
 from supover.web.queries import done_so_far, notices, waiting
 
 pages = Pages()
@@ -87,7 +86,7 @@ async def find(db: Reader, request: Asked) -> api.Raw:
             first = sql.page(orders.SORTS, limit=3, sort=None, cursor=None)
             numbers, _, _ = await orders.search(db, orders.Filters(number=words), first)
         named, _, _ = await segments.search(db, sql.page(segments.SORTS, limit=3, sort=None, cursor=None), name=words)
-    here = palette.on(urlsplit(request.headers.get("hx-current-url", "")).path)
+    here = palette.on(address_of(request, "hx-current-url").path)
     return await show(
         request, db, "palette_found.html", words=words, people=people, numbers=numbers, named=named,
         here=palette.fitting(here, words, may), places=palette.fitting(palette.PLACES, words, may),

@@ -50,22 +50,22 @@ class Words:
         found = self._said.get(text)
         return found[0] if found else text
 
-    def told(self, text: str) -> str:
+    def told(self, text: str, deepest: int = wordings.DEEPEST) -> str:
         """What a room says in English, such as what is wrong with a field, in this language; the rest as it is."""
-        if text in self._said or not self._forms:
+        if text in self._said or not self._forms or not deepest or len(text) > wordings.LONGEST:
             return self.gettext(text)
         found = wordings.found(text, self._forms)
         if found is None:
-            return wordings.part_by_part(text, self.told)
+            return wordings.part_by_part(text, lambda part: self.told(part, deepest - 1))
         sentence, values = found
-        return self.gettext(sentence) % {name: self._value(name, value) for name, value in values.items()}
+        return self.gettext(sentence) % {name: self._value(name, value, deepest) for name, value in values.items()}
 
-    def _value(self, name: str, value: str) -> str:
+    def _value(self, name: str, value: str, deepest: int) -> str:
         if name == wordings.COUNTRY:
             return cast("Mapping[str, str]", self._locale.territories).get(countries.code(value) or "", value)
         if wordings.NUMBER.fullmatch(value):
             return numbers.format_decimal(int(value.replace(",", "")), locale=self._locale)
-        return self.told(value)
+        return self.told(value, deepest - 1)
 
     def written(self, text: str, /, **values: object) -> Markup:
         """A sentence of a template, with values at its places; it is HTML, they are not.

@@ -29,8 +29,8 @@ A_DAY: Final = "day"
 USUAL: Final = {"d": "30", "w": "4", "m": "3", "y": "1"}
 MOST_OPEN: Final = 32
 """So deep groups stand in each other; what opens below is read into the group that it would have stood in."""
-MOST: Final = 1_000
-"""More pairs than a filter of the greatest length has rows are not read."""
+MOST: Final = grammar.MAX_CONDITIONS + 1
+"""So many rows are read, and groups: one more than a filter can have, so that it is told to have too many."""
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -92,7 +92,12 @@ def from_form(pairs: Sequence[tuple[str, str]], asked: Mapping[str, Asked]) -> G
     open_: list[Group | Looked] = []
     row: Row | None = None
     unit, count = "", None
-    for name, value in pairs[: 20 * MOST]:
+    rows = groups = 0
+    for name, value in pairs:
+        rows += name == "fixed" or (name, value) == ("node", "row")
+        groups += name == "node" and value in ("group", "looked")
+        if max(rows, groups) > MOST:
+            break
         match name, value:
             case "node", "group":
                 if len(open_) >= MOST_OPEN:

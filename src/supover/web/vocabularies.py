@@ -61,7 +61,7 @@ def offered(vocabulary: str, locale: Any, within: str = "") -> Named:
             return language_names(locale)
         case "source":
             return source_names()
-        case "region" if within:
+        case "region" if countries.name(within):
             return region_names(within)
         case _:
             return []
@@ -76,14 +76,27 @@ def called(vocabulary: str, code: str, locale: Any) -> str:
     """What a code is called; itself, where it is none."""
     if vocabulary == "source":
         return source_name(code)
-    within = code.partition("-")[0].upper() if vocabulary == "region" else ""
-    name = next((name for own, name in offered(vocabulary, locale, within) if own.lower() == code.lower()), code)
+    within = _country(vocabulary, code.partition("-")[0].upper())
+    name = _names(vocabulary, locale, within).get(code.lower(), code)
     return f"{name}, {called('country', within, locale)}" if within and name != code else name
+
+
+# What follows is kept for good: of what somebody made up there is nothing in it.
+
+
+def _country(vocabulary: str, within: str) -> str:
+    """The country that a vocabulary is of; none, where it is of none or there is no such country."""
+    return within if vocabulary == "region" and countries.name(within) else ""
+
+
+@cache
+def _names(vocabulary: str, locale: Any, within: str) -> Mapping[str, str]:
+    return {code.lower(): name for code, name in offered(vocabulary, locale, within)}
 
 
 def code(vocabulary: str, written: str, within: str = "") -> str:
     """The code that is written as such, or as a name in one of our languages; what is neither stays as it is."""
-    return _codes(vocabulary, within if vocabulary == "region" else "").get(text.fold(written.strip()), written)
+    return _codes(vocabulary, _country(vocabulary, within)).get(text.fold(written.strip()), written)
 
 
 @cache

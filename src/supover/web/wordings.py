@@ -21,6 +21,11 @@ _SPLIT: Final = re.compile(r"(%\((?:\d+|country)\)s)")
 _VALUE: Final = r"(?:(?!; [\w.]+: ).)+?"
 _FIELD: Final = re.compile(r"([\w.]+: )(.+)", re.DOTALL)
 
+LONGEST: Final = 1_000
+"""What is longer is told as it is: much of it comes from whoever sent a file or a form."""
+DEEPEST: Final = 6
+"""So often a value holds a sentence, with the field that is named before it: a row's error, its hint, and what that hints at."""
+
 DECODED: Final = (
     "expected `%(1)s`, got `%(2)s`",
     "expected `%(1)s`",
@@ -53,13 +58,15 @@ def forms(sentences: Collection[str]) -> Forms:
 
 
 def _form(sentence: str, tails: str) -> re.Pattern[str]:
-    parts = _PLACE.split(sentence)
-    form = _escaped(parts[0])
-    before = parts[0]
-    for name, text in zip(parts[1::2], parts[2::2], strict=True):
+    before, *rest = _PLACE.split(sentence)
+    form = _escaped(before)
+    for at in range(0, len(rest), 2):
+        name, text = rest[at : at + 2]
         # A value stands by itself, and holds no error of another field; what is hung on may be missing.
         value = f"(?:{tails})?" if before[-1:].isalnum() or before[-1:] == "." or (form and not before) else _VALUE
-        form += f"(?P<{_group(name)}>{value})" + _escaped(text)
+        place = f"(?P<{_group(name)}>{value}){_escaped(text)}"
+        # It ends where the sentence first goes on, and is not tried at length with all ends of all others.
+        form += f"(?>{place})" if text and at + 2 < len(rest) else place
         before = text
     return re.compile(form, re.DOTALL)
 

@@ -49,6 +49,9 @@ MAX_ERRORS: Final = 50
 MAX_HINTS: Final = 3
 """So many suggestions are made: to look for the nearest name takes a thousand times as long as to read it."""
 LONGEST_HINTED: Final = 60
+MAX_SOUGHT: Final = 5
+"""Of so many texts it is looked up whether another was meant, as that takes long where none is like them; codes are not counted."""
+LONGEST_CODE: Final = 3
 
 _OPS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"=", "in", "contains", "null"}),
@@ -104,6 +107,7 @@ class _Binder:
         self._scope = scope
         self.errors: list[Error] = []
         self.is_relative = False
+        self._sought = 0
 
     def node(self, read: Compared | Joined) -> Node | None:
         if isinstance(read, Joined):
@@ -194,7 +198,9 @@ class _Binder:
         if isinstance(found, Day) and found.offset is not None:
             self.is_relative = True
         if field.meant and isinstance(found, str) and with_hint and len(found) <= LONGEST_HINTED:
-            _told_if_another_is_meant(found, written, field.name, field.meant(found))
+            self._sought += len(found) > LONGEST_CODE
+            if self._sought <= MAX_SOUGHT:
+                _told_if_another_is_meant(found, written, field.name, field.meant(found))
         return found
 
 

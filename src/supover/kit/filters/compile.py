@@ -116,6 +116,8 @@ class _Compiler:
             case "whole":
                 return self._whole(field.sql, asked.op, values)
             case "list":
+                if field.any_of and len(values) > 1:
+                    return field.any_of.replace("{0}", self._where.arg(list(values)))
                 return _either([self._same(field, value) for value in values])
             case _:
                 pass

@@ -29,7 +29,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     condition where the value is in a table of its own, as in `exists (select 1 from consent k where … and {})`; `within_few`
     does where only a few customers are looked at, if another way is quicker then. `absent` is
     the value of a customer of whom `m`, or that table, knows nothing; without it they have none. `equals` is the test of
-    equality where it is not plain, with `{0}` for the value; `empty` is the test of having none where it is not `sql is null`.
+    equality where it is not plain, with `{0}` for the value; `any_of` is that of having one of several, with `{0}` for the array
+    of them, where that is quicker than each by itself; `empty` is the test of having none where it is not `sql is null`.
     `aka` are other names that people may try. `vocabulary` names what a text is taken from, such as "country", so that forms
     can offer it; `meant` tells which of it is meant by a text that no customer has, None for all others.
     """
@@ -42,6 +43,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     within_few: str = ""
     absent: str | Decimal | None = None
     equals: str = ""
+    any_of: str = ""
     empty: str = ""
     choices: tuple[str, ...] = ()
     vocabulary: str = ""

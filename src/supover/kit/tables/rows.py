@@ -43,6 +43,8 @@ def read(path: Path, encoding: str | None = None) -> Generator[Table]:
             header = next(rows, None)
             if header is None or not any(header[1]):
                 raise TableUnreadable("It has no header row.")
+            if any("\0" in name for name in header[1]):
+                raise TableUnreadable("Row 1 has a NUL character: this is no text.")
             yield Table(tuple(header[1]), rows)
 
 
