@@ -39,7 +39,7 @@ async def program(db: Database, own: Shop) -> AsyncGenerator[httpx.AsyncClient]:
 
 @pytest.mark.parametrize("name", contract.names())
 @given(data=st.data())
-@settings(max_examples=8, derandomize=True, database=None, suppress_health_check=contract.SLOW_IS_FINE)
+@settings(max_examples=5, derandomize=True, database=None, suppress_health_check=contract.SLOW_IS_FINE)
 async def test_whatever_is_asked_is_answered_as_the_document_says(
     data: Any, name: str, program: httpx.AsyncClient, own: Shop
 ) -> None:
