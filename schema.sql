@@ -4,7 +4,7 @@ CREATE SCHEMA ext;
 
 CREATE SCHEMA fence;
 
-COMMENT ON SCHEMA fence IS 'Made by supover migrate: 65cb0239ebd0f556.';
+COMMENT ON SCHEMA fence IS 'Made by supover migrate: 638f7cb73dab9dce.';
 
 CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA ext;
 
@@ -2380,6 +2380,17 @@ CREATE TABLE data.exchange_rate (
 
 COMMENT ON COLUMN data.exchange_rate.rate IS 'Units of the workspace''s currency for one unit of this one.';
 
+CREATE TABLE data.import_change (
+    workspace_id uuid NOT NULL,
+    import_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    changes jsonb NOT NULL
+);
+
+COMMENT ON TABLE data.import_change IS 'Some of the customers whom a trial would change.';
+
+COMMENT ON COLUMN data.import_change.changes IS 'Field → [old, new], as in the customers'' journal, and what would be added: address, note, contact and consents.';
+
 CREATE TABLE data.import_chunk (
     workspace_id uuid NOT NULL,
     import_id uuid NOT NULL,
@@ -2399,7 +2410,8 @@ CREATE TABLE data.import_chunk (
     committed_at timestamp with time zone DEFAULT now() NOT NULL,
     reverted_at timestamp with time zone,
     removed integer DEFAULT 0 NOT NULL,
-    kept jsonb DEFAULT '[]'::jsonb NOT NULL
+    kept jsonb DEFAULT '[]'::jsonb NOT NULL,
+    doubtful integer DEFAULT 0 NOT NULL
 );
 
 COMMENT ON COLUMN data.import_chunk.created_ids IS 'The customers that it made; forgotten when it can be reverted no more.';
@@ -2415,8 +2427,14 @@ CREATE TABLE data.import_error (
     field text,
     code text NOT NULL,
     message text NOT NULL,
-    cells text[] NOT NULL
+    cells text[] NOT NULL,
+    others jsonb DEFAULT '[]'::jsonb NOT NULL,
+    is_taken boolean DEFAULT false NOT NULL
 );
+
+COMMENT ON COLUMN data.import_error.others IS 'What else is wrong with the row: [{field, code, message}].';
+
+COMMENT ON COLUMN data.import_error.is_taken IS 'Whether the row was taken in all the same: it only tells of something that nobody understands.';
 
 CREATE TABLE data.import_run (
     workspace_id uuid NOT NULL,
@@ -2449,6 +2467,7 @@ CREATE TABLE data.import_run (
     chunk_rows integer,
     revert_wanted_at timestamp with time zone,
     reverted_at timestamp with time zone,
+    doubtful integer DEFAULT 0 NOT NULL,
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['orders'::text, 'customers'::text, 'rates'::text]))),
     CONSTRAINT import_run_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'completed_with_errors'::text, 'failed'::text, 'cancelled'::text, 'reverted'::text])))
 );
@@ -2460,6 +2479,8 @@ COMMENT ON COLUMN data.import_run.preset IS 'Whose export the header is, where i
 COMMENT ON COLUMN data.import_run.header IS 'The file''s own columns, for the list of its refused rows.';
 
 COMMENT ON COLUMN data.import_run.chunk_rows IS 'How many rows a chunk has: a run goes on with the chunks that it began with.';
+
+COMMENT ON COLUMN data.import_run.doubtful IS 'How many rows were taken in with something that nobody understands; of customers the chunks tell.';
 
 CREATE TABLE data.migration (
     version integer NOT NULL,
@@ -3351,6 +3372,15 @@ CREATE VIEW fence.idempotency WITH (security_barrier='false') AS
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
 
+CREATE VIEW fence.import_change WITH (security_barrier='false') AS
+ SELECT workspace_id,
+    import_id,
+    customer_id,
+    changes
+   FROM data.import_change
+  WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
+  WITH CASCADED CHECK OPTION;
+
 CREATE VIEW fence.import_chunk WITH (security_barrier='false') AS
  SELECT workspace_id,
     import_id,
@@ -3370,7 +3400,8 @@ CREATE VIEW fence.import_chunk WITH (security_barrier='false') AS
     committed_at,
     reverted_at,
     removed,
-    kept
+    kept,
+    doubtful
    FROM data.import_chunk
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -3382,7 +3413,9 @@ CREATE VIEW fence.import_error WITH (security_barrier='false') AS
     field,
     code,
     message,
-    cells
+    cells,
+    others,
+    is_taken
    FROM data.import_error
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -3417,7 +3450,8 @@ CREATE VIEW fence.import_run WITH (security_barrier='false') AS
     header,
     chunk_rows,
     revert_wanted_at,
-    reverted_at
+    reverted_at,
+    doubtful
    FROM data.import_run
   WHERE (workspace_id = ( SELECT fence.current_workspace() AS current_workspace))
   WITH CASCADED CHECK OPTION;
@@ -3985,6 +4019,9 @@ ALTER TABLE ONLY data.export_run
 ALTER TABLE ONLY data.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (workspace_id, caller, key);
 
+ALTER TABLE ONLY data.import_change
+    ADD CONSTRAINT import_change_pkey PRIMARY KEY (workspace_id, import_id, customer_id);
+
 ALTER TABLE ONLY data.import_chunk
     ADD CONSTRAINT import_chunk_pkey PRIMARY KEY (workspace_id, import_id, number);
 
@@ -4241,7 +4278,11 @@ CREATE UNIQUE INDEX export_run_file ON data.export_run USING btree (workspace_id
 
 CREATE INDEX idempotency_age ON data.idempotency USING btree (workspace_id, created_at);
 
+CREATE INDEX import_change_customer ON data.import_change USING btree (workspace_id, customer_id);
+
 CREATE INDEX import_chunk_created ON data.import_chunk USING btree (workspace_id, last_id, first_id) WHERE (first_id IS NOT NULL);
+
+CREATE INDEX import_error_taken ON data.import_error USING btree (workspace_id, import_id, row_number) WHERE is_taken;
 
 CREATE INDEX import_run_file ON data.import_run USING btree (workspace_id, kind, file_hash);
 
@@ -4430,6 +4471,9 @@ ALTER TABLE ONLY data.export_run
 
 ALTER TABLE ONLY data.idempotency
     ADD CONSTRAINT idempotency_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES data.workspace(workspace_id);
+
+ALTER TABLE ONLY data.import_change
+    ADD CONSTRAINT import_change_workspace_id_import_id_fkey FOREIGN KEY (workspace_id, import_id) REFERENCES data.import_run(workspace_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY data.import_chunk
     ADD CONSTRAINT import_chunk_workspace_id_import_id_fkey FOREIGN KEY (workspace_id, import_id) REFERENCES data.import_run(workspace_id, id) ON DELETE CASCADE;
@@ -4790,6 +4834,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.exchange_rate TO supover_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.export_run TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.idempotency TO supover_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_change TO supover_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE fence.import_chunk TO supover_app;
 

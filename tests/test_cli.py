@@ -106,12 +106,13 @@ async def test_refused_rows_go_to_a_file_that_can_be_mended_and_imported(supover
     )
     found = await supover.json("orders", "import", supover.file(bad), *INVOICE_OPTIONS, code=3)
     rejects = supover.folder / "orders.rejected.csv"
+    amount = "'=ten' is not an amount like 1234.56"
+    status = "'lost' is not a status: map it to one of pending, confirmed, processing, shipped, delivered, cancelled, returned"
     assert (found["total"], found["created"], found["failed"], found["rejects"]) == (5, 3, 2, str(rejects))
     assert list(csv.reader(rejects.read_text("utf-8").splitlines())) == [
-        [*INVOICES.splitlines()[0].split(","), "row", "field", "reason"],
-        ["489437", "13099", "France", "2009-12-01T11:00:00", "'=ten", "false", "5", "total", "'=ten' is not an amount like 1234.56"],
-        ["489438", "13099", "Fr,ance", "2009-12-01T12:00:00", "7", "lost", "6", "status",
-         "'lost' is not a status: map it to one of pending, confirmed, processing, shipped, delivered, cancelled, returned"],
+        [*INVOICES.splitlines()[0].split(","), "row", "field", "reason", "reasons"],
+        ["489437", "13099", "France", "2009-12-01T11:00:00", "'=ten", "false", "5", "total", amount, f"total: {amount}"],
+        ["489438", "13099", "Fr,ance", "2009-12-01T12:00:00", "7", "lost", "6", "status", status, f"status: {status}"],
     ]  # fmt: skip
     mended = rejects.read_text("utf-8").replace("'=ten", "10").replace("lost,6", "false,6")
     found = await supover.json("orders", "import", supover.file(mended, "mended.csv"), *INVOICE_OPTIONS)
@@ -270,6 +271,11 @@ async def test_the_buyers_of_a_demo_go_in_as_customers(supover: Cli) -> None:
     rows = list(csv.DictReader(io.StringIO(sent.stdout)))
     assert len(rows) == 30 == sum(bool(row["city"]) for row in rows)
     assert {tag for row in rows for tag in row["tags"].split(";") if tag} == set(TAGS)
+    other = supover.file(f"email,name\n{rows[0]['email']},Other\nnew@mail.example,New\n", "other.csv")
+    trial = await supover.json("customers", "import", other, "--dry-run")
+    assert (trial["created"], trial["updated"], trial["doubtful"]) == (1, 1, 0)
+    [change] = trial["changes"]
+    assert change.endswith(f": name: {rows[0]['name']} → Other")
 
 
 # --- start ---------------------------------------------------------------------------------------------------------------

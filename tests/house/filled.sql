@@ -263,8 +263,12 @@ select s.workspace_id, pg_temp.key(s.n, 'export', i), (array['customers', 'addre
        100, 1000, 'cli', pg_temp.at(i), case when i % 50 = 0 then pg_temp.at(i) end
   from shop s, generate_series(1, 300) i;
 
-insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells)
-select s.workspace_id, pg_temp.key(s.n, 'import', 1 + i % 100), i, 'total', 'number', 'is not a number', '{x}'
+insert into data.import_error (workspace_id, import_id, row_number, field, code, message, cells, is_taken)
+select s.workspace_id, pg_temp.key(s.n, 'import', 1 + i % 100), i, 'total', 'number', 'is not a number', '{x}', i % 30 = 0
+  from shop s, generate_series(1, 1500) i;
+
+insert into data.import_change (workspace_id, import_id, customer_id, changes)
+select s.workspace_id, pg_temp.key(s.n, 'import', 1 + i % 100), pg_temp.key(s.n, 'customer', 1 + i % 2000), '{"name": ["Ann", "Anna"]}'
   from shop s, generate_series(1, 1500) i;
 
 insert into data.channel_connection (workspace_id, id, platform, shop, name, secret, disconnected_at)

@@ -97,6 +97,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "imports/customer_model.py": "the nouns of customers' imports",
     "imports/customer_revert.py": "imports of customers, taken back",
     "imports/customer_taking.py": "what becomes of a chunk of customers",
+    "imports/customer_trial.py": "whom a trial would change, and how",
     "imports/drafts.py": "files that are looked at before they are begun",
     "imports/receiving.py": "files and rows as they are sent",
     "inbox/receiver.py": "deliveries, before a workspace is known",

@@ -411,6 +411,7 @@ BY_HAND: Final = [
         "import_run.dry_run import_run.file_key import_run.finished_at import_run.header import_run.id import_run.kind import_run.options "
         "import_run.revert_wanted_at import_run.started_at import_run.status",
     ),
+    ("of a chunk's rows a twentieth at most are told although they were taken in", "import_error.is_taken"),
     (
         "an import has few chunks: a hundred a million customers",
         "import_chunk.added import_chunk.committed_at import_chunk.created_ids import_chunk.last_id import_chunk.reverted_at",

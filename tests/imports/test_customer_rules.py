@@ -13,7 +13,7 @@ from uuid import UUID
 import phonenumbers
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from supover.addresses.rules import match_key
@@ -26,7 +26,8 @@ from supover.imports import contact_columns as columns
 from supover.imports.customer_columns import plan
 from supover.imports.customer_dates import birth_date
 from supover.imports.customer_model import CustomerImportOptions
-from supover.imports.customer_rules import SCHEMA, Checked, Refused, all_tags, checked, tags_in
+from supover.imports.customer_rules import SCHEMA, Checked, Told, all_tags, checked, tags_in
+from supover.imports.model import Mistake
 from supover.kit import countries, tables, text
 from supover.kit.problems import Invalid
 
@@ -81,7 +82,13 @@ def refused(header: str, row: str, **given: Any) -> tuple[str, str, str]:
     assert len(found.frame) == 0
     [wrong] = found.refused
     assert wrong.row == 2
-    return wrong.field, wrong.code, wrong.message
+    [mistake] = wrong.mistakes
+    return mistake.field, mistake.code, mistake.message
+
+
+def faults(found: Sequence[Told]) -> list[tuple[int, str, str]]:
+    """What is wrong with rows: which, the field and the code of each mistake."""
+    return [(one.row, mistake.field, mistake.code) for one in found for mistake in one.mistakes]
 
 
 # --- exports of shops ----------------------------------------------------------------------------------------------------
@@ -353,7 +360,7 @@ def test_commands_are_the_rows_or_the_modes() -> None:
         (5, "IGNORE", None, None),
     ]
     assert found.refused == [
-        Refused(6, "command", "choice", "'ERASE' is not one of NEW, MERGE, UPDATE, REPLACE, DELETE, IGNORE")
+        Told(6, [Mistake("command", "choice", "'ERASE' is not one of NEW, MERGE, UPDATE, REPLACE, DELETE, IGNORE")])
     ]
 
 
@@ -422,7 +429,7 @@ def test_dates_of_birth_are_read_as_they_are_written(cell: str, order: Any, day:
     assert birth_date(cell, order) == day
     found = looked_at("name,dateOfBirth", f'Ann,"{cell}"', options=CustomerImportOptions(date_order=order))
     if day in (None, "ambiguous"):
-        assert [(r.field, r.code) for r in found.refused] == [("dateOfBirth", day or "date")]
+        assert faults(found.refused) == [(2, "dateOfBirth", day or "date")]
     else:
         assert (found.frame["date_of_birth"].to_list(), found.refused) == ([day or None], [])
 
@@ -458,13 +465,79 @@ def test_what_is_wrong_is_told_with_its_field() -> None:
     )  # fmt: skip
 
 
-def test_a_row_with_several_faults_is_refused_once() -> None:
-    assert refused("email,name,status", f"x,{'n' * 201},GOLD") == (
-        "email",
-        "email",
-        "must be an email address such as ann@example.com; name: can have at most 200 characters; "
-        "status: 'GOLD' is not one of ACTIVE, INACTIVE, BLOCKED, VIP",
+def test_a_row_with_several_faults_is_refused_once_and_tells_all_of_them() -> None:
+    found = looked_at("email,name,status,dateOfBirth", f"x,{'n' * 201},GOLD,soon", "ann@lee.de,Ann,VIP,")
+    assert found.refused == [
+        Told(
+            2,
+            [
+                Mistake("email", "email", "must be an email address such as ann@example.com"),
+                Mistake("name", "length", "can have at most 200 characters"),
+                Mistake("dateOfBirth", "date", "'soon' is not a date such as 1990-01-31"),
+                Mistake("status", "choice", "'GOLD' is not one of ACTIVE, INACTIVE, BLOCKED, VIP"),
+            ],
+        )
+    ]
+    assert found.frame["row"].to_list() == [3]
+
+
+def test_countries_that_nobody_knows_are_kept_and_told() -> None:
+    found = looked_at(
+        "name,country,line1,addressCountry",
+        "Ann,Frnace,1 Main,Ruritania",
+        "Bob,UK,1 Main,Deutschland",
+        "Cy,,,",
+        "Dee,Channel Islands,,",
+        f"Eve,{'x' * 101},,",
     )
+    assert faults(found.doubtful) == [
+        (2, "country", "country"),
+        (2, "addressCountry", "country"),
+        (5, "country", "country"),
+    ]
+    assert found.doubtful[0].mistakes[0].message == "'Frnace' is no country that we know; it is kept as it is"
+    assert found.frame["country"].to_list() == ["Frnace", "GB", None, "Channel Islands"]
+    assert faults(found.refused) == [(6, "country", "length")]
+
+
+def test_phones_that_cannot_be_one_are_kept_and_told() -> None:
+    header = "name,phone,country,line1,addressPhone"
+    rows = {
+        "12345": True,  # too short for any country
+        "+49 30 1": True,
+        "555 0143": False,  # of some country
+        "0301234567": False,
+        "+14155550123": False,
+        "***-***-4567": False,  # a channel hides it
+        "1234567890123456": True,
+    }
+    found = looked_at(header, *(f"Ann,{phone},,," for phone in rows))
+    told_rows = {one.row for one in found.doubtful}
+    assert {phone: n in told_rows for n, phone in enumerate(rows, 2)} == rows
+    assert found.refused == []
+    assert found.doubtful[0].mistakes == [
+        Mistake("phone", "phone", "'12345' cannot be a phone number; it is kept as it is")
+    ]
+    assert found.frame["phone"].to_list()[0] == "12345"
+    there = looked_at(
+        header, "Ann,555 0143,FR,,", "Bob,030 1234567,DE,,", "Cy,4000,NU,,", "Dee,,US,1 Main,12", "Eve,,US,,12"
+    )
+    assert faults(there.doubtful) == [(2, "phone", "phone"), (5, "addressPhone", "phone")]
+
+
+@pytest.mark.parametrize("country", ["", "DE", "US", "NU", "Ruritania"])
+@given(
+    phone=st.text(alphabet="+0123456789 ()-*x\u0663", min_size=1, max_size=18).filter(
+        lambda cell: any(c.isdecimal() for c in cell)
+    )
+)
+@example(phone="000000000000000\u0663")
+@settings(max_examples=60)
+def test_a_column_of_phones_is_doubted_as_each_of_them_is(country: str, phone: str) -> None:
+    shown = text.clean(phone)
+    found = looked_at("name,phone,country", f'Ann,"{phone}",{country}')
+    doubted = [mistake for one in found.doubtful for mistake in one.mistakes if mistake.field == "phone"]
+    assert bool(doubted) == text.phone_is_wrong(shown, countries.code(country))
 
 
 @pytest.mark.parametrize(
@@ -570,9 +643,9 @@ def test_a_wrong_custom_field_has_its_own_code() -> None:
         "choice",
         "must be one of light, dark",
     )
-    field, code, message = refused(CUSTOM, "Ann,,x,soon,,,,", definitions=DECLARED)
-    assert (field, code) == ("customFields.points", "number")
-    assert message.endswith("; customFields.since: must be a date such as '2026-01-31'")
+    found = looked_at(CUSTOM, "Ann,,x,soon,,,,", definitions=DECLARED)
+    assert faults(found.refused) == [(2, "customFields.points", "number"), (2, "customFields.since", "date")]
+    assert found.refused[0].mistakes[1].message == "must be a date such as '2026-01-31'"
 
 
 def test_custom_fields_have_a_size() -> None:
@@ -740,7 +813,7 @@ def test_a_column_is_judged_as_its_cells_are(rows: list[list[str]]) -> None:
     options = CustomerImportOptions()
     found = checked(frame, plan(options, _HEADER, None, []), options, NONE, TODAY)
     got = {row["row"]: row for row in found.frame.to_dicts()}
-    wrong = {r.row for r in found.refused if r.code != "required"}
+    wrong = {r.row for r in found.refused if r.mistakes[0].code != "required"}
     for n, cells in enumerate(rows, 2):
         want = _alone(dict(zip(_HEADER, cells, strict=True)))
         assert (n in wrong) == (want is None), cells

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from supover import settings as configuration
-from supover.imports import customer_commands, queries, routes
+from supover.imports import customer_commands, customer_trial, queries, routes
 from supover.kit.db import Database
 from tests.files.hostile import CORPUS
 from tests.imports.customer_files import dump, imported, reverted, send, settle, take_in
@@ -36,6 +36,7 @@ def folder(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 Take = Any
+EMAIL: Final = "must be an email address such as ann@example.com"
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ async def test_rows_below_a_customer_add_addresses_wherever_a_chunk_ends(
         assert [(a["line1"], a["isDefault"]) for a in sorted(customer["addresses"], key=lambda a: a["id"])] == [
             (f"{n}a St", True), (f"{n}b St", False), (f"{n}c St", False),
         ]  # fmt: skip
-    assert [r[-2:] for r in await refused(api, run)][1:] == [
+    assert [r[-3:-1] for r in await refused(api, run)][1:] == [
         ["email", "must be an email address such as ann@example.com"],
         ["", "the row above, whose address this is, was not taken"],
     ]
@@ -268,9 +269,9 @@ async def test_custom_fields_are_read_by_their_definitions(api: httpx.AsyncClien
         "free": "hello",
     }
     rejects = await refused(api, run)
-    assert [r[-2] for r in rejects][1:] == ["customFields.points", "customFields.card", "customFields.size"]
+    assert [r[-3] for r in rejects][1:] == ["customFields.points", "customFields.card", "customFields.size"]
     # A label that is a formula begins no cell of the file.
-    assert rejects[3][-1] == "is required"
+    assert rejects[3][-2] == "is required"
     again = await take(
         "email,customFields.card\nzed@mail.example,\nann@mail.example,K9\n", set='{"customFields.size": "M"}'
     )
@@ -374,10 +375,120 @@ async def test_refused_rows_come_back_in_the_files_own_columns(api: httpx.AsyncC
     run = await take("E-Mail;Name;Note\nnonsense;=Ann;x\nok@mail.example;Ok;y;z\nbob@mail.example;Bob;\n")
     assert (run["created"], run["failed"]) == (1, 2)
     assert await refused(api, run) == [
-        ["E-Mail", "Name", "Note", "row", "field", "reason"],
-        ["nonsense", "'=Ann", "x", "2", "email", "must be an email address such as ann@example.com"],
-        ["ok@mail.example", "Ok", "y", "3", "", (await refused(api, run))[2][-1]],
+        ["E-Mail", "Name", "Note", "row", "field", "reason", "reasons"],
+        ["nonsense", "'=Ann", "x", "2", "email", EMAIL, f"email: {EMAIL}"],
+        ["ok@mail.example", "Ok", "y", "3", "", *[(await refused(api, run))[2][-1]] * 2],
     ]
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_a_refused_row_tells_all_of_its_mistakes(api: httpx.AsyncClient, take: Take, dry_run: str) -> None:
+    run = await take("email,dateOfBirth,status\nx,soon,GOLD\nann@mail.example,,\n", dryRun=dry_run)
+    assert (run["created"], run["failed"]) == (1, 1)
+    date, status = "'soon' is not a date such as 1990-01-31", "'GOLD' is not one of ACTIVE, INACTIVE, BLOCKED, VIP"
+    [header, row] = await refused(api, run)
+    assert dict(zip(header[-4:], row[-4:], strict=True)) == {
+        "row": "2",
+        "field": "email",
+        "reason": EMAIL,
+        "reasons": f"email: {EMAIL}; dateOfBirth: {date}; status: {status}",
+    }
+
+
+async def test_all_required_custom_fields_that_a_row_lacks_are_told(api: httpx.AsyncClient, take: Take) -> None:
+    for key in ("size", "shoe"):
+        body = {"key": key, "label": key.title(), "type": "text", "isRequired": True}
+        told(await api.post("/api/custom-fields", json=body), 201)
+    run = await take("email\nann@mail.example\n")
+    assert [r[-1] for r in await refused(api, run)][1:] == [
+        "customFields.size: Size is required; customFields.shoe: Shoe is required"
+    ]
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_what_nobody_understands_of_rows_that_are_taken_is_told(
+    api: httpx.AsyncClient, take: Take, monkeypatch: pytest.MonkeyPatch, dry_run: str
+) -> None:
+    monkeypatch.setattr(customer_commands, "CHUNK", 4)
+    monkeypatch.setattr(customer_commands, "DOUBTS", 2)
+    await make_customer(api, email="known@mail.example")
+    run = await take(
+        "email,country,phone\nann@mail.example,Frnace,12\nx,Ruritania,12\nknown@mail.example,Atlantis,\nbob@mail.example,GB,\n"
+        + "".join(f"b{n}@mail.example,Nowhere,\n" for n in range(4)),
+        dryRun=dry_run,
+        mode="create",
+    )
+    # Who was left as they are has nothing of it.
+    assert (run["created"], run["skipped"], run["failed"], run["doubtful"]) == (6, 1, 1, 5)
+    assert len(await refused(api, run)) == 2
+    answer = await api.get(f"/api/imports/{run['id']}/errors.csv?doubtful=true")
+    found = list(csv.reader(io.StringIO(answer.text, newline="")))[1:]
+    assert [row[3] for row in found] == ["2", "6", "7"], "of a chunk so many"
+    country, phone = "'Frnace' is no country that we know", "'12' cannot be a phone number"
+    kept = "; it is kept as it is"
+    assert found[0] == [
+        "ann@mail.example", "Frnace", "12", "2", "country", country + kept, f"country: {country}{kept}; phone: {phone}{kept}"
+    ]  # fmt: skip
+    again = await take("email,country\nann@mail.example,FR\n", dryRun=dry_run)
+    assert again["doubtful"] == 0
+
+
+async def test_a_trial_shows_whom_it_would_change_and_how(
+    api: httpx.AsyncClient, db: Database, shop: Workspace, take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(customer_commands, "CHUNK", 3)
+    ann = await make_customer(api, email="ann@mail.example", name="Ann", tags=["old"], country="DE")
+    bob = await make_customer(api, email="bob@mail.example", name="Bob")
+    await make_customer(api, email="cy@mail.example", name="Cy")
+    body = {"channel": "email", "topic": "marketing", "state": "SUBSCRIBED"}
+    told(await api.put(f"/api/customers/{bob['id']}/communication-preferences", json=body))
+    content = (
+        "email,name,tags,line1,city,note,emailMarketing,customFields.size\n"
+        "ann@mail.example,Ann Lee,new,,,,,M\n"
+        "cy@mail.example,Cy,,,,,,\n"
+        "new@mail.example,New,,,,,no,\n"
+        "bob@mail.example,,,1 Main St,Springfield,rings twice,no,\n"
+        "new@mail.example,Newer,,,,,,\n"
+        "ann@mail.example,Anna,,,,,,\n"
+    )
+    before = await dump(db, shop)
+    trial = await take(content, dryRun="true")
+    assert (trial["created"], trial["updated"], trial["skipped"]) == (1, 4, 1)
+    assert await dump(db, shop) == before
+    found = told(await api.get(f"/api/imports/{trial['id']}/customers"))
+    assert found == {
+        "data": [
+            {
+                "customerId": ann["id"],
+                "outcome": "updated",
+                "changes": {
+                    "name": ["Ann", "Ann Lee"],
+                    "tags": [["old"], ["old", "new"]],
+                    "customFields.size": [None, "M"],
+                },
+            },
+            {
+                "customerId": bob["id"],
+                "outcome": "updated",
+                "changes": {
+                    "address": [None, "1 Main St, Springfield"],
+                    "note": [None, "rings twice"],
+                    "emailMarketing": ["SUBSCRIBED", "UNSUBSCRIBED"],
+                },
+            },
+        ],
+        "nextCursor": None,
+        "total": None,
+    }
+
+
+async def test_a_trial_shows_some_of_whom_it_would_change(api: httpx.AsyncClient, take: Take) -> None:
+    await take("email,name\n" + "".join(f"b{n}@mail.example,Name {n}\n" for n in range(30)))
+    trial = await take("email,name\n" + "".join(f"b{n}@mail.example,Other {n}\n" for n in range(30)), dryRun="true")
+    assert trial["updated"] == 30
+    found = told(await api.get(f"/api/imports/{trial['id']}/customers?limit=100"))["data"]
+    assert len(found) == customer_trial.SAMPLE == 20
+    assert found[0]["changes"] == {"name": ["Name 0", "Other 0"]}
 
 
 async def test_columns_that_are_not_taken_and_whose_export_it_is_are_told(api: httpx.AsyncClient, take: Take) -> None:
@@ -688,8 +799,8 @@ async def _email_marketing(api: httpx.AsyncClient, id: str) -> str:
 async def test_refused_rows_are_no_formulas_and_keep_their_columns(api: httpx.AsyncClient, take: Take) -> None:
     run = await take('email,=cmd|1,name\nnobody,"a\x1fb",=1+1\n')
     assert await refused(api, run) == [
-        ["email", "'=cmd|1", "name", "row", "field", "reason"],
-        ["nobody", "a b", "'=1+1", "2", "email", "must be an email address such as ann@example.com"],
+        ["email", "'=cmd|1", "name", "row", "field", "reason", "reasons"],
+        ["nobody", "a b", "'=1+1", "2", "email", EMAIL, f"email: {EMAIL}"],
     ]
 
 

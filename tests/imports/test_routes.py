@@ -18,6 +18,8 @@ from tests.makers import Json, Workspace, application, pointers, told
 HEAD = "externalId,placedAt,total,email\n"
 GOOD = HEAD + "".join(f"{n},2026-03-01,1.00,b{n}@mail.example\n" for n in range(5))
 MIXED = HEAD + "1,2026-03-01,1.00,a@mail.example\n2,2026-03-01,ten,=b@mail.example\n3,never,1.00,c@mail.example\n"
+AMOUNT = "'ten' is not an amount like 1234.56"
+TIME = "'never' is not a time like 2026-01-31 or 2026-01-31T18:30:00Z"
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +87,9 @@ async def test_refused_rows_are_sent_as_csv_with_formulas_guarded(
     answer = await api.get(f"/api/imports/{run['id']}/errors.csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.text.splitlines() == [
-        f"{HEAD.strip()},row,field,reason",
-        "2,2026-03-01,ten,'=b@mail.example,3,total,'ten' is not an amount like 1234.56",
-        "3,never,1.00,c@mail.example,4,placedAt,'never' is not a time like 2026-01-31 or 2026-01-31T18:30:00Z",
+        f"{HEAD.strip()},row,field,reason,reasons",
+        f"2,2026-03-01,ten,'=b@mail.example,3,total,{AMOUNT},total: {AMOUNT}",
+        f"3,never,1.00,c@mail.example,4,placedAt,{TIME},placedAt: {TIME}",
     ]
     assert len((await api.get(f"/api/imports/{run['id']}/errors.csv?after=3")).text.splitlines()) == 2
 
@@ -102,6 +104,19 @@ async def test_a_dry_run_says_what_is_in_the_file_and_changes_nothing(
     assert kept(folder) == 0
     assert await rows(db, shop, "select 1 from import_run where workspace_id = $1") == []
     assert await rows(db, shop, "select 1 from job where workspace_id = $1") == []
+
+
+async def test_a_dry_run_tells_all_mistakes_of_an_order_and_what_nobody_understands(api: httpx.AsyncClient) -> None:
+    content = "externalId,placedAt,total,status,country,phone\n1,never,ten,lost,Ruritania,12\n2,2026-03-01,1.00,,Ruritania,12\n"
+    found = told(await send(api, content, dryRun="true"), 200)
+    assert (found["orders"], found["refused"], found["doubtful"]) == (1, 1, 1)
+    [wrong], [doubt] = found["errors"], found["doubts"]
+    assert (wrong["rowNumber"], wrong["field"], wrong["code"], wrong["message"]) == (2, "total", "number", AMOUNT)
+    assert wrong["others"] == [
+        {"field": "placedAt", "code": "time", "message": TIME},
+        {"field": "status", "code": "choice", "message": wrong["others"][1]["message"]},
+    ]
+    assert (doubt["rowNumber"], doubt["field"], [one["field"] for one in doubt["others"]]) == (3, "country", ["phone"])
 
 
 async def test_an_idempotency_key_stands_for_a_file_with_its_options(

@@ -84,9 +84,9 @@ async def test_great_acts_and_their_files_keep_nothing_of_the_person(
     db: Database, owner: "Connection", shop: Workspace, api: httpx.AsyncClient, folder: Path
 ) -> None:
     rows = [
-        "email,name,phone,country,line1",
-        f"{EMAIL},{NAME},{PHONE},DE,{LINE}",
-        f"broken@@mail-of-zoe.example,{NAME},{PHONE},DE,{LINE}",
+        "email,name,phone,country,line1,status",
+        f"{EMAIL},{NAME},{PHONE},DE,{LINE},",
+        f"broken@@mail-of-zoe.example,{NAME},{PHONE},DE,{LINE},{NAME}",
     ]
     file = ("zoe quillfeather.csv", "\n".join(rows).encode())
     told(await api.post("/api/customers/import", files={"file": file}), 202)
@@ -94,6 +94,10 @@ async def test_great_acts_and_their_files_keep_nothing_of_the_person(
     [zoe] = told(await api.get("/api/customers"))["data"]
     rows = ["email,name", f"{EMAIL},{NAME} III"]
     told(await api.post("/api/customers/import", files={"file": ("more.csv", "\n".join(rows).encode())}), 202)
+    await work(db, owner, shop)
+    rows = ["email,name", f"{EMAIL},{NAME} IV"]
+    trial = {"files": {"file": ("trial.csv", "\n".join(rows).encode())}, "data": {"dryRun": "true"}}
+    told(await api.post("/api/customers/import", **trial), 202)  # type: ignore[arg-type]
     deed = {"action": "tag", "tags": ["left handed"], "filter": f"customer_email = '{EMAIL}'"}
     told(await api.post("/api/customers/bulk", json=deed))
     await work(db, owner, shop)
@@ -107,10 +111,11 @@ async def test_great_acts_and_their_files_keep_nothing_of_the_person(
         202,
     )
     await work(db, owner, shop)
-    assert len(stored(folder)) == 4
+    assert len(stored(folder)) == 5
     dumped = await dump(owner, shop.id)
     held = {m.partition(":")[0] for m in mentions(dumped)}
     assert held >= {
+        "import_change",
         "import_error",
         "import_run",
         "customer_journal",
@@ -126,7 +131,7 @@ async def test_great_acts_and_their_files_keep_nothing_of_the_person(
     own = tuple(canary for canary in CANARIES if canary != "left handed")
     assert mentions(await dump(owner, shop.id), own) == []
     assert len(stored(folder)) == 1, "the export in which the person is not"
-    assert told(await api.get(f"/api/privacy/erasures/{request['id']}"))["files"] == 3
+    assert told(await api.get(f"/api/privacy/erasures/{request['id']}"))["files"] == 4
 
 
 async def test_what_is_being_exported_at_that_moment_is_ended(

@@ -13,7 +13,7 @@ from supover.imports import queries
 from supover.kit import ids, storage
 from supover.kit.db import Database
 from supover.web.rendering import environment
-from tests.makers import Json, Workspace, told
+from tests.makers import Json, Workspace, make_customer, told
 from tests.privacy.arrange import work
 from tests.web import sites
 
@@ -139,8 +139,9 @@ async def test_every_row_of_orders_to_fix_is_in_the_file(
     page = (await web.get(path)).text
     assert ("The first 10 of 30." in page, f'href="/api{path}/errors.csv" download' in page) == (True, True)
     file = (await api.get(f"/api{path}/errors.csv")).text.splitlines()
-    assert (len(file), file[0]) == (31, "externalId,placedAt,total,row,field,reason")
-    assert file[30] == "W-29,2026-01-02,twelve,31,total,'twelve' is not an amount like 1234.56"
+    assert (len(file), file[0]) == (31, "externalId,placedAt,total,row,field,reason,reasons")
+    why = "'twelve' is not an amount like 1234.56"
+    assert file[30] == f"W-29,2026-01-02,twelve,31,total,{why},total: {why}"
     run = await run_of(api, path)
     assert (run["total"], run["created"], run["failed"], run["dryRun"]) == (31, 1, 30, True)
 
@@ -253,6 +254,68 @@ async def test_a_viewer_sees_imports_and_begins_none(
         for deed in ("start", "check", "discard", "cancel", "resume", "revert"):
             assert (await viewer.post(f"{path}/{deed}")).status_code == 403
     assert await run_of(api, path) == before
+
+
+async def test_who_may_not_import_is_told_why(
+    web: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
+) -> None:
+    why = "only owners and administrators start one. Your role here is Agent"
+    async with sites.signed_in(db, shop, "agent") as agent:
+        empty = (await agent.get("/imports")).text
+        assert (why in empty, "Nothing was imported yet" in empty, "/imports/new" in empty) == (True, True, False)
+        path = await drop(web, PEOPLE)
+        assert "waits for an administrator" not in (await agent.get(path)).text, "it is being checked"
+        await work(db, owner, shop, "imports.%")
+        page = (await agent.get(path)).text
+        assert (why in page, "waits for an administrator" in page) == (True, True)
+    assert "only owners and administrators" not in (await web.get("/imports")).text + (await web.get(path)).text
+
+
+async def test_a_trial_tells_all_that_is_wrong_what_is_not_clear_and_who_would_be_changed(
+    web: httpx.AsyncClient, api: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
+) -> None:
+    ann = await make_customer(api, email="ann@lee.com", name="Ann", status="ACTIVE")
+    rows = "ann@lee.com,Ann Lee,VIP,,Frnace,5 Torstr.\nx,Cid,GOLD,soon,,\nbob@ray.com,Bob,,,,\n"
+    path = await drop(web, f"email,name,status,dateOfBirth,country,line1\n{rows}")
+    await work(db, owner, shop, "imports.%")
+    page = (await web.get(path)).text
+
+    def said(html: str) -> str:
+        return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+    told_page = page[: page.index("<h2>Columns</h2>")]
+    fix, look, change = (said(told_page[page.index(f"<h2>{title}</h2>") :]) for title in
+                         ("Rows to fix", "Rows to look at", "What would change"))  # fmt: skip
+    assert "Email must be an email address such as ann@example.com" in fix
+    assert "Date of birth &#39;soon&#39; is not a date such as 1990-01-31" in fix
+    assert "Status &#39;GOLD&#39; is not one of ACTIVE, INACTIVE, BLOCKED, VIP" in fix
+    assert look.startswith("Rows to look at Download these rows 1 row has a country or a phone number")
+    assert "Country &#39;Frnace&#39; is no country that we know; it is kept as it is" in look
+    assert f'href="/customers/{ann["id"]}"' in page[page.index("<h2>What would change</h2>") :]
+    for shown in (
+        "Full name from Ann to Ann Lee",
+        "Status from Active to VIP",
+        "Country to Frnace",
+        "Address to 5 Torstr., Frnace",
+    ):
+        assert shown in change
+    assert "Bob" not in change
+    await web.post(f"{path}/start")
+    await work(db, owner, shop, "imports.%")
+    done = (await web.get(path)).text
+    assert ("It was imported all the same" in done, "What would change" in done) == (True, False)
+    people = said((await web.get(f"{path}/customers")).text)
+    assert "Full name from Ann to Ann Lee" in people
+
+
+async def test_commas_before_the_decimals_are_told(
+    web: httpx.AsyncClient, db: Database, owner: "Owner", shop: Workspace
+) -> None:
+    for total, is_told in (("12,50", True), ("12.50", False)):
+        path = await drop(web, f'externalId,placedAt,total\n1,2026-01-02,"{total}"\n', "orders", "orders.csv")
+        await work(db, owner, shop, "imports.%")
+        page = (await web.get(path)).text
+        assert ("Import 1 order" in page, "Amounts have a comma before the decimals" in page) == (True, is_told)
 
 
 async def test_an_import_of_nobody_knows_is_not_found(web: httpx.AsyncClient) -> None:

@@ -66,8 +66,9 @@ def import_orders(
     line2, sku, title, quantity, unitPrice, tags, note. Neighbouring rows of one externalId are the lines of one order.
 
     Every few thousand orders are committed together; the same command again goes on after a run that was cut short, and
-    changes nothing after one that ended. Ends with 3 when rows were refused: they are written to a CSV with row, field
-    and reason, ready to be mended and imported.
+    changes nothing after one that ended. Amounts may have a comma before the decimals where the first rows tell so beyond
+    doubt. Ends with 3 when rows were refused: they are written to a CSV with all that is wrong with each, ready to be
+    mended and imported.
     """
     from supover import terminal
     from supover.imports import commands
@@ -98,7 +99,9 @@ def import_orders(
                 "rows": checked.rows,
                 "orders": checked.orders,
                 "refused": checked.refused,
-                "errors": [f"row {e.row_number}: {e.field or ''} {e.message}" for e in checked.errors],
+                "errors": [f"row {e.row_number}: {e.beside()[-1]}" for e in checked.errors],
+                "doubtful": checked.doubtful,
+                "doubts": [f"row {e.row_number}: {e.beside()[-1]}" for e in checked.doubts],
             },
             json=json,
         )
@@ -125,6 +128,7 @@ def import_orders(
         "unchanged": run.unchanged,
         "failed": run.failed,
         "customersCreated": run.customers_created,
+        "doubtful": run.doubtful,
         "importId": run.id,
         "status": run.status,
         "seconds": round(clock.monotonic_s() - started_s, 3),
@@ -235,11 +239,12 @@ def rejects_of(file: str, kind: str = "orders") -> Path:
 
 
 async def write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path: Path, place: Path) -> str | None:
-    """The refused rows in the file's own columns, with row, field and reason; where to, or None if that is impossible."""
+    """The refused rows in the file's own columns, with what is wrong; where to, or None if that is impossible."""
     import csv
 
     from supover import terminal
     from supover.imports import queries
+    from supover.imports.model import BESIDE
     from supover.kit import tables
 
     with tables.frames(path, tables.facts(path), 1) as table:
@@ -247,14 +252,14 @@ async def write_rejects(db: "Database", workspace_id: "UUID", id: "UUID", path: 
     try:
         with place.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out)
-            writer.writerow([*map(tables.guarded, header), "row", "field", "reason"])
+            writer.writerow([*map(tables.guarded, header), *BESIDE])
             after = 0
             while True:
                 async with db.reader(workspace_id) as reader:
                     found = await queries.errors(reader, id, after)
                 for row in found:
                     cells = [*row.cells, *[""] * (len(header) - len(row.cells))][: len(header)]
-                    writer.writerow([*map(tables.guarded, cells), row.row_number, row.field or "", row.message])
+                    writer.writerow([*map(tables.guarded, cells), *row.beside()])
                 if not found:
                     return str(place)
                 after = found[-1].row_number

@@ -20,6 +20,7 @@ from supover.imports.model import (
     ImportFileGone,
     ImportMoved,
     ImportRun,
+    Mistake,
     OrderImportOptions,
     RowError,
 )
@@ -51,12 +52,13 @@ LOCK: Final = "select status, rows_read from import_run where workspace_id = $1 
 ADVANCE: Final = """
     update import_run
        set rows_read = $3, done = done + $4, created = created + $5, updated = updated + $6, unchanged = unchanged + $7,
-           failed = failed + $8, customers_created = customers_created + $9
+           failed = failed + $8, customers_created = customers_created + $9, doubtful = doubtful + $10
      where workspace_id = $1 and id = $2"""
-REFUSE: Final = """
-    insert into import_error (workspace_id, import_id, row_number, field, code, message, cells)
-    select $1, $2, n.row_number, n.field, n.code, n.message, string_to_array(n.cells, chr(31))
-      from unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) as n (row_number, field, code, message, cells)
+NOTE_ROWS: Final = """
+    insert into import_error (workspace_id, import_id, row_number, field, code, message, others, cells, is_taken)
+    select $1, $2, n.row_number, n.field, n.code, n.message, n.others, string_to_array(n.cells, chr(31)), $3
+      from unnest($4::bigint[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::text[])
+           as n (row_number, field, code, message, others, cells)
         on conflict (workspace_id, import_id, row_number) do nothing"""
 FINISH: Final = """
     update import_run
@@ -97,21 +99,33 @@ async def try_out(
     database: Database, workspace_id: UUID, options: OrderImportOptions, file: Path, name: str
 ) -> ImportCheck:
     """Reads a whole file as an import would, and changes nothing. Raises ImportUnreadable, TableUnreadable."""
-    good = refused = rows = 0
+    good = refused = doubtful = rows = 0
     errors: list[RowError] = []
+    doubts: list[RowError] = []
     async for found in read_through(database, workspace_id, options, file):
         good, refused, rows = good + len(found.orders), refused + len(found.refused), found.last_row - 1
-        for group, error in found.refused[: SHOWN_ERRORS - len(errors)]:
-            number, cells = group[0]
-            errors.append(RowError(number, error.pointer, error.code, error.message, cells))
-    return ImportCheck(name[:255], rows, good, refused, errors)
+        doubtful += len(found.doubtful)
+        for told, some in ((errors, found.refused), (doubts, found.doubtful)):
+            for group, mistakes in some[: SHOWN_ERRORS - len(told)]:
+                number, cells = group[0]
+                first, *others = [Mistake(e.pointer, e.code, e.message) for e in mistakes]
+                told.append(RowError(number, first.field, first.code, first.message, cells, others))
+    return ImportCheck(name[:255], rows, good, refused, errors, doubtful, doubts)
+
+
+Faulty = tuple[Sequence[Row], Sequence[FieldError]]
+"""The rows of an order, and what is wrong with it."""
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """Some orders of a file, each with its rows: those that can be taken in, and those that cannot and why."""
+    """Some orders of a file, each with its rows: those that can be taken in, and those that cannot and why.
+
+    `doubtful` are of the first, with what of them nobody understands.
+    """
 
     orders: list[tuple[Sequence[Row], Prepared]]
-    refused: list[tuple[Sequence[Row], FieldError]]
+    refused: list[Faulty]
+    doubtful: list[Faulty]
     last_row: int
 
 
@@ -122,11 +136,20 @@ async def read_through(
     async with database.reader(workspace_id) as db:
         currency, zone = await order_queries.currency_and_zone(db)
     with ExitStack() as stack:
-        table = await asyncio.to_thread(stack.enter_context, tables.read(file))
-        plan = rules.plan(options, table.header, currency, zone)
+        table, plan = await asyncio.to_thread(_opened, stack, file, options, currency, zone)
         read, following = rules.reader(plan), rules.chunks(plan, table.rows, CHUNK)
         while (found := await asyncio.to_thread(_parse, following, read, clock.now())) is not None:
             yield found
+
+
+def _opened(
+    stack: ExitStack, file: Path, options: OrderImportOptions, currency: str, zone: ZoneInfo
+) -> tuple[tables.Table, rules.Plan]:
+    """A file, and how it is read; its first rows are looked at before it is gone through."""
+    table = stack.enter_context(tables.read(file))
+    first, rows = tables.ahead(table.rows, rules.SAMPLE_ROWS)
+    plan = rules.plan(options, table.header, currency, zone, [cells for _, cells in first])
+    return tables.Table(table.header, rows), plan
 
 
 async def begin(tx: Tx, options: OrderImportOptions, name: str, facts: tables.TableFacts, file_key: str | None) -> UUID:
@@ -199,8 +222,7 @@ async def run(
     at, taken = stored.rows_read, 0
     try:
         with ExitStack() as stack:
-            table = await asyncio.to_thread(stack.enter_context, tables.read(file))
-            plan = rules.plan(options, table.header, currency, zone)
+            table, plan = await asyncio.to_thread(_opened, stack, file, options, currency, zone)
             async with database.tx(workspace_id, actor=actor, origin="import") as tx:
                 await tx.run(HEADED, id, list(table.header))
             read = rules.reader(plan)
@@ -279,13 +301,18 @@ def _parse(chunks: Iterator[list[list[Row]]], read: rules.Reader, now: datetime)
     if groups is None:
         return None
     good: list[tuple[Sequence[Row], Prepared]] = []
-    refused: list[tuple[Sequence[Row], FieldError]] = []
+    refused: list[Faulty] = []
+    doubtful: list[Faulty] = []
     for group in groups:
         try:
-            good.append((group, orders.prepare(read(group, now))))
+            order = read(group, now)
         except RowRefused as error:
-            refused.append((group, error.error))
-    return Chunk(good, refused, groups[-1][-1][0])
+            refused.append((group, error.errors))
+            continue
+        good.append((group, orders.prepare(order)))
+        if doubts := rules.doubts(order):
+            doubtful.append((group[:1], doubts))
+    return Chunk(good, refused, doubtful, groups[-1][-1][0])
 
 
 async def _take_patiently(
@@ -301,20 +328,48 @@ async def _take_patiently(
     raise AssertionError
 
 
-def told(cells: Sequence[str]) -> str:
-    """The cells of a refused row as REFUSE takes them: U+001F stands between them, and in none."""
+def _one(cells: Sequence[str]) -> str:
+    # U+001F stands between them, and in none.
     return chr(31).join(cell.replace(chr(31), " ") for cell in cells).replace("\0", "\ufffd")
 
 
-async def note_refused(tx: Tx, id: UUID, found: Chunk) -> None:
-    """Keeps the rows that cannot be taken in: all of a refused order, so that what is mended is the whole order."""
-    rows = [
-        (number, error.pointer, error.code, error.message, told(cells))
-        for group, error in found.refused
+class Noted(msgspec.Struct, frozen=True):
+    """A row of a file that something is wrong with, and what it holds."""
+
+    row: int
+    mistakes: Sequence[Mistake]
+    cells: Sequence[str]
+
+
+async def note_rows(tx: Tx, id: UUID, rows: Sequence[Noted], *, is_taken: bool) -> None:
+    """Keeps rows that cannot be taken in; as `is_taken` those that were, with something that nobody understands."""
+    told = [
+        (
+            n.row,
+            n.mistakes[0].field,
+            n.mistakes[0].code,
+            n.mistakes[0].message,
+            json_bytes(n.mistakes[1:]),
+            _one(n.cells),
+        )
+        for n in rows
+    ]
+    await tx.many(NOTE_ROWS, told, id, is_taken)
+
+
+async def note_found(tx: Tx, id: UUID, found: Chunk) -> None:
+    """Keeps what is wrong in a chunk. Of a refused order it is all rows, so that what is mended is the whole order."""
+    await note_rows(tx, id, _noted(found.refused), is_taken=False)
+    await note_rows(tx, id, _noted(found.doubtful), is_taken=True)
+
+
+def _noted(told: Sequence[Faulty]) -> list[Noted]:
+    return [
+        Noted(number, mistakes, cells)
+        for group, errors in told
+        for mistakes in [[Mistake(error.pointer, error.code, error.message) for error in errors]]
         for number, cells in group
     ]
-    if rows:
-        await tx.run(REFUSE, id, *(list(column) for column in zip(*rows, strict=True)))
 
 
 async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found: Chunk, actor: str) -> ImportRun:
@@ -325,7 +380,7 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
         if rows_read != at:
             raise ImportMoved(f"It stands at row {rows_read}, not {at}.")
         taken = await orders.take_prepared(tx, [order for _, order in found.orders])
-        await note_refused(tx, id, found)
+        await note_found(tx, id, found)
         sums = {o: sum(t.outcome == o for t in taken) for o in ("created", "updated", "unchanged")}
         customers = sum(t.customer_created for t in taken)
         done = len(found.orders) + len(found.refused)
@@ -339,5 +394,6 @@ async def _take(database: Database, workspace_id: UUID, id: UUID, at: int, found
             sums["unchanged"],
             len(found.refused),
             customers,
+            len(found.doubtful),
         )
         return await queries.find(tx, id)

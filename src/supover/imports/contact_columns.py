@@ -333,6 +333,26 @@ def phones(column: pl.Series, countries: pl.Series) -> pl.DataFrame:
     return pl.DataFrame([where(odd, both, judge, frame.get_column(name)) for name, judge in _PHONE_JUDGES.items()])
 
 
+def wrong_phones(column: pl.Series, countries: pl.Series, among: pl.Series) -> pl.Series:
+    """Which clean cells of those `among` them `text.phone_is_wrong` takes for no number, dialled in the country beside it."""
+    among = among.fill_null(False) & column.is_not_null()
+    if not among.any():
+        return among
+    # One of a usual length may be a number somewhere.
+    digits = column.str.count_matches("[0-9]")
+    may_be = (
+        countries.is_null()
+        & digits.is_between(*text.PHONE_DIGITS)
+        & ~column.str.contains(r"^[ (]*\+")
+        & is_ascii(column)
+    )
+    asked = among & ~may_be
+    both = only(asked, column + "\x1f" + countries.fill_null(""))
+    return each(
+        both, _with_country(lambda phone, country: "x" if text.phone_is_wrong(phone, country) else None)
+    ).is_not_null()
+
+
 def _with_country(judge: Callable[[str, str | None], str | None]) -> Callable[[str], str | None]:
     def judged(both: str) -> str | None:
         phone, _, country = both.rpartition("\x1f")

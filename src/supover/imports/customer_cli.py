@@ -81,7 +81,7 @@ def import_customers(
     """Take customers in from a file.
 
     Columns are told by their names; exports of Shopify, WooCommerce, Etsy and TikTok Shop need no --map. Rows that cannot
-    be taken are written to a CSV with row, field and reason, ready to be mended and imported. The same command again goes on
+    be taken are written to a CSV with all that is wrong with each, ready to be mended and imported. The same command again goes on
     after a run that was cut short. Ends with 3 when rows were refused. `supover customers revert-import ID` takes it back.
     """
     import msgspec
@@ -120,7 +120,7 @@ def import_customers(
             message = f"must be one of {', '.join(get_args(choices[name]))}"
         raise typer.BadParameter(message, param_hint=f"--{name.replace('dateOrder', 'date-order')}") from None
 
-    async def act() -> "tuple[ImportRun, str | None]":
+    async def act() -> "tuple[ImportRun, str | None, list[str]]":
         with local(file) as path:
             async with terminal.database() as db:
                 id = await terminal.workspace(db, workspace)
@@ -128,10 +128,10 @@ def import_customers(
                 written = None
                 if run.failed:
                     written = await write_rejects(db, id, run.id, path, errors or rejects_of(file, "customers"))
-                return run, written
+                return run, written, await _changes(db, id, run) if dry_run else []
 
-    run, written = terminal.run(act, context)
-    answer = {
+    run, written, changes = terminal.run(act, context)
+    answer: dict[str, Any] = {
         "importId": run.id,
         "status": run.status,
         "dryRun": run.dry_run,
@@ -142,10 +142,13 @@ def import_customers(
         "skipped": run.skipped,
         "failed": run.failed,
         "consentsRefused": run.consents_refused,
+        "doubtful": run.doubtful,
         "ignoredColumns": list(run.ignored_columns),
         "rate": run.rate,
         "errors": written,
     }
+    if dry_run:
+        answer["changes"] = changes
     terminal.show(answer, json=json)
     if run.status == "cancelled":
         terminal.fail(f"Import {run.id} was cancelled after {run.done} rows.")
@@ -177,6 +180,20 @@ async def _import(
         return await customer_commands.run(
             db, workspace_id, id, path, opened=opened, progress=None if bar is None else _shown_in(bar)
         )
+
+
+async def _changes(db: "Database", workspace_id: UUID, run: "ImportRun") -> list[str]:
+    """Some customers whom a trial would change, a line each."""
+    from supover.imports import customer_trial, queries
+    from supover.kit import tables
+
+    async with db.reader(workspace_id) as reader:
+        found = await queries.customers(reader, run.id, UUID(int=0), customer_trial.SAMPLE)
+    return [
+        f"{one.customer_id}: " + "; ".join(f"{name}: {tables.shown(a)} → {tables.shown(b)}" for name, (a, b) in fields)
+        for one in found
+        for fields in [(one.changes or {}).items()]
+    ]
 
 
 def _shown_in(bar: "Callable[[ImportRun], None]") -> "Callable[[ImportRun], Awaitable[None]]":

@@ -22,12 +22,13 @@ from supover.customers.custom_field_model import Definitions
 from supover.imports import customer_columns as columns
 from supover.imports import customer_rules as rules
 from supover.imports import customer_taking as taking
-from supover.imports import queries
-from supover.imports.commands import is_passing, learn, said, told
+from supover.imports import customer_trial, queries
+from supover.imports.commands import Noted, is_passing, learn, note_rows, said
 from supover.imports.customer_model import CustomerImportOptions
-from supover.imports.customer_rules import Refused
-from supover.imports.customer_taking import ERASED, Chunk, Key, Taken, Trial
-from supover.imports.model import ImportMoved, ImportRun
+from supover.imports.customer_rules import Told
+from supover.imports.customer_taking import ERASED, Chunk, Taken
+from supover.imports.customer_trial import Key, Trial
+from supover.imports.model import ImportMoved, ImportRun, Mistake
 from supover.kit import clock, ids, tables
 from supover.kit.db import RACES, Database, Tx, json_bytes
 
@@ -38,6 +39,8 @@ MANY: Final = 5_000
 """As many new rows may change how large the planner should think the tables are."""
 TRIES: Final = 6
 WAIT_S: Final = 0.05
+DOUBTS: Final = 500
+"""So many rows of a chunk are told that were taken in with something that nobody understands; all are counted."""
 PENDING: Final = 8
 """So many chunks of new names may wait to be worked into the index that searches read."""
 JOB: Final = "imports.customers"
@@ -124,14 +127,9 @@ DONE: Final = "select k.number from import_chunk k where k.workspace_id = $1 and
 STATUS: Final = "select r.status from import_run r where r.workspace_id = $1 and r.id = $2 for share"
 NOTE: Final = """
     insert into import_chunk (workspace_id, import_id, number, first_row, last_row, rows, created, updated, skipped, failed,
-           consents_refused, first_id, last_id, created_ids, added)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+           consents_refused, doubtful, first_id, last_id, created_ids, added)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict do nothing"""
-REFUSE: Final = """
-    insert into import_error (workspace_id, import_id, row_number, field, code, message, cells)
-    select $1, $2, n.row_number, n.field, n.code, n.message, string_to_array(n.cells, chr(31))
-      from unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) as n (row_number, field, code, message, cells)
-        on conflict (workspace_id, import_id, row_number) do nothing"""
 FINISH: Final = """
     update import_run r
        set status = case when k.failed > 0 then 'completed_with_errors' else 'completed' end, total = k.rows, finished_at = now()
@@ -170,8 +168,7 @@ async def run(
         if not rows:
             return await queries.find(tx, id)
         if msgspec.convert(stored.options, CustomerImportOptions).dry_run:
-            await tx.run(FORGET_CHUNKS, id)
-            await tx.run(FORGET_ERRORS, id)
+            await forget_trial(tx, id)
         done = set[int](await tx.column(DONE, id))
         definitions = await custom_fields.definitions(tx)
     [(size, encoding, format, sha256, total)] = rows
@@ -194,6 +191,13 @@ async def run(
         if await tx.run(FINISH, id):
             await settle_later(tx, id)
         return await queries.find(tx, id)
+
+
+async def forget_trial(tx: Tx, id: UUID) -> None:
+    """Forgets all that a trial has found."""
+    await tx.run(FORGET_CHUNKS, id)
+    await tx.run(FORGET_ERRORS, id)
+    await customer_trial.forget(tx, id)
 
 
 async def settle_later(tx: Tx, id: UUID) -> None:
@@ -221,12 +225,13 @@ class _Read(msgspec.Struct, frozen=True):
     batch: pl.DataFrame
     odd: Mapping[int, tuple[str, ...]]
 
-    def cells(self, row: int) -> Sequence[str]:
-        """What a row of the file holds."""
-        if row in self.odd:
-            return self.odd[row]
-        found = self.batch.filter(pl.col("row") == row).drop("row")
-        return [tables.plain(cell) for cell in found.row(0)] if found.height else ()
+    def cells(self, rows: Sequence[int]) -> dict[int, Sequence[str]]:
+        """What rows of the file hold; of those with one number the first."""
+        found: dict[int, Sequence[str]] = {row: self.odd[row] for row in rows if row in self.odd}
+        asked = self.batch.filter(pl.col("row").is_in(rows)) if rows else self.batch.clear()
+        for row, *cells in asked.iter_rows():
+            found.setdefault(row, [tables.plain(cell) for cell in cells])
+        return found
 
 
 class _Pump:
@@ -296,7 +301,8 @@ class _Pump:
         checked = rules.checked(batch.frame, self.plan, self.options, self.definitions, clock.now().date())
         odd = {one.row_number: one for one in batch.odd}
         refused = sorted(
-            [*checked.refused, *(Refused(n, "", one.code, one.message) for n, one in odd.items())], key=lambda r: r.row
+            [*checked.refused, *(Told(n, [Mistake("", one.code, one.message)]) for n, one in odd.items())],
+            key=lambda r: r.row,
         )
         found = checked.frame
         rows = [*([] if not batch.frame.height else [batch.frame["row"][0], batch.frame["row"][-1]]), *odd]
@@ -305,6 +311,7 @@ class _Pump:
             found,
             ids.many(found.height),
             refused,
+            checked.doubtful,
             min(rows, default=0),
             max(rows, default=0),
             taking.handles(found, self.options.match),
@@ -375,6 +382,7 @@ class _Pump:
             taken.skipped,
             len(taken.refused),
             taken.consents_refused,
+            len(taken.doubtful),
             min(created, default=None),
             max(created, default=None),
             list(created),
@@ -382,14 +390,12 @@ class _Pump:
         )
         if not is_noted:
             raise ImportMoved(f"Somebody else has taken in the rows {chunk.first_row} to {chunk.last_row}.")
-        await tx.many(
-            REFUSE,
-            [
-                (r.row, r.field, r.code, r.message, "" if r.code == ERASED.code else told(read.cells(r.row)))
-                for r in taken.refused
-            ],
-            self.id,
-        )
+        doubtful = taken.doubtful[:DOUBTS]
+        shown = (told.row for told in (*taken.refused, *doubtful) if told.mistakes[0].code != ERASED.code)
+        cells = read.cells(list(shown))
+        for some, is_taken in ((taken.refused, False), (doubtful, True)):
+            rows = [Noted(told.row, told.mistakes, cells.get(told.row, ())) for told in some]
+            await note_rows(tx, self.id, rows, is_taken=is_taken)
 
     async def _checked_anew(self, read: _Read) -> _Read:
         async with self.database.reader(self.workspace_id) as db:
@@ -411,6 +417,7 @@ class _Pump:
             frame=frame,
             ids=[known.get(row) or ids.new() for row in frame["row"].to_list()],
             refused=refused,
+            doubtful=_of_rows(checked.doubtful, frame),
         )
         return msgspec.structs.replace(read, chunk=chunk)
 
@@ -422,6 +429,11 @@ class _Pump:
         with suppress(Exception):  # Whoever searches looks through what is pending, too; it only takes longer.
             async with self.database.across() as con:
                 await con.execute(CATCH_UP)
+
+
+def _of_rows(told: Sequence[Told], frame: pl.DataFrame) -> list[Told]:
+    rows = set(frame["row"].to_list()) if told else set[int]()
+    return [one for one in told if one.row in rows]
 
 
 async def _first(running: dict[asyncio.Task[None], frozenset[Key]]) -> None:
@@ -463,12 +475,14 @@ def _parted(held: _Read, following: _Read) -> tuple[_Read, _Read]:
         held.chunk,
         frame=pl.concat([above, moved]),
         ids=[*held.chunk.ids, *following.chunk.ids[:more]],
+        doubtful=[*held.chunk.doubtful, *_of_rows(following.chunk.doubtful, moved)],
         last_row=last_row,
     )
     other = msgspec.structs.replace(
         following.chunk,
         frame=rest,
         ids=following.chunk.ids[more:],
+        doubtful=_of_rows(following.chunk.doubtful, rest),
         first_row=min(last_row + 1, following.chunk.last_row),
     )
     batch = following.batch

@@ -11,7 +11,7 @@ from supover.addresses import bulk as addresses
 from supover.consent import bulk as consent
 from supover.customers import bulk as customers
 from supover.customers import journal
-from supover.imports import customer_commands, queries
+from supover.imports import customer_commands, customer_trial, queries
 from supover.imports.events import ImportReverted
 from supover.imports.model import ImportEnded, ImportRun, NotReverted
 from supover.kit import clock
@@ -152,7 +152,9 @@ FORGET: Final = """
 
 
 async def forget(tx: Tx, first_kept: UUID) -> int:
-    """Forgets whom imports made that are older than this id; `journal.forget` does so with what they changed."""
+    """Forgets whom imports made, or would have changed, that are older than this id; `journal.forget` does so with what they
+    changed."""
+    await customer_trial.forget_old(tx, first_kept)
     return await tx.run(FORGET, first_kept)
 
 

@@ -25,6 +25,7 @@ from supover.imports import contact_columns as columns
 from supover.imports.customer_columns import CUSTOM, Plan
 from supover.imports.customer_dates import birth_date
 from supover.imports.customer_model import CustomerImportOptions
+from supover.imports.model import MOST_MISTAKES, Mistake
 from supover.kit import countries, tables, text
 from supover.kit.problems import worded
 from supover.notes.commands import LENGTH as NOTE_LENGTH
@@ -64,20 +65,30 @@ _CONSENTS: Final = ("emailMarketing", "smsMarketing", "whatsappMarketing")
 _WRONG: Final = "\x00"
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """A row that is not taken: the first field that is wrong, and why; the message tells of others too."""
+class Told(msgspec.Struct, frozen=True):
+    """A row and what is wrong with it, the first mistake first."""
 
     row: int
-    field: str
-    code: str
-    message: str
+    mistakes: Sequence[Mistake]
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """The rows that can be taken, in the columns of SCHEMA, and the others, each once."""
+    """The rows that can be taken, in the columns of SCHEMA, and the others, each once.
+
+    `doubtful` are of the first: rows with something that nobody understands and that is kept as it is.
+    """
 
     frame: pl.DataFrame
-    refused: Sequence[Refused]
+    refused: Sequence[Told]
+    doubtful: Sequence[Told]
+
+
+_Said = tuple[str, str, str]
+"""Of a mistake the field, the code and the sentence."""
+
+
+def _told(row: int, said: Sequence[_Said]) -> Told:
+    return Told(row, [Mistake(*one) for one in said])
 
 
 def checked(
@@ -92,7 +103,7 @@ def checked(
     ignored = pl.DataFrame({"row": batch.ignored, "command": ["IGNORE"] * len(batch.ignored)}, schema_overrides=SCHEMA)
     if len(batch.ignored):
         taken = pl.concat([taken, ignored], how="diagonal").sort("row", maintain_order=True)
-    return Checked(taken, batch.refused())
+    return Checked(taken, batch.refused(), batch.doubtful())
 
 
 class _Batch:
@@ -105,7 +116,8 @@ class _Batch:
         self.options = options
         self.definitions = definitions
         self.today = today
-        self._wrong: dict[int, list[tuple[str, str, str]]] = {}
+        self._wrong: dict[int, list[_Said]] = {}
+        self._doubted: dict[int, list[_Said]] = {}
         self._frame = frame
         self.ignored = self._without_ignored()
         self.rows = self._frame.get_column("row")
@@ -136,24 +148,40 @@ class _Batch:
         cells: pl.Series | None = None,
     ) -> None:
         """Notes rows as wrong; a message may be made of the cell."""
+        self._note(self._wrong, mask, field, code, message, cells)
+
+    def doubt(
+        self, mask: pl.Series, field: str, code: str, message: str | Callable[[str], str], cells: pl.Series
+    ) -> None:
+        """Notes rows that say something there which nobody understands; they are taken in."""
+        self._note(self._doubted, mask, field, code, message, cells)
+
+    def _note(
+        self,
+        notes: dict[int, list[_Said]],
+        mask: pl.Series,
+        field: str,
+        code: str,
+        message: str | Callable[[str], str],
+        cells: pl.Series | None,
+    ) -> None:
         mask = mask.fill_null(False)
         if not mask.any():
             return
         rows = self.rows.filter(mask).to_list()
         said = cells.filter(mask).to_list() if cells is not None else [None] * len(rows)
         for row, cell in zip(rows, said, strict=True):
-            self._wrong.setdefault(row, []).append(
+            notes.setdefault(row, []).append(
                 (field, code, message if isinstance(message, str) else message(cell or ""))
             )
 
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[Told]:
         """The rows that were refused, in their order."""
-        found: list[Refused] = []
-        for row, wrong in sorted(self._wrong.items()):
-            (field, code, message), *others = wrong
-            more = "".join(f"; {other}: {why}" for other, _, why in others)
-            found.append(Refused(row, field, code, f"{message}{more}"))
-        return found
+        return [_told(row, said[:MOST_MISTAKES]) for row, said in sorted(self._wrong.items())]
+
+    def doubtful(self) -> list[Told]:
+        """The rows that are taken with something that nobody understands, in their order."""
+        return [_told(row, said) for row, said in sorted(self._doubted.items()) if row not in self._wrong]
 
     def fit(self, field: str, cells: pl.Series, most: int) -> pl.Series:
         """The cells; those that are longer are refused."""
@@ -253,7 +281,9 @@ class _Batch:
             *([address_country] if self.plan.has_address_country else []),
         ]
         has_place = _any([cells.is_not_null() for cells in places if not columns.is_silent(cells)] or [self.never])
-        out.update(self._address(has_place, place, types, address_country.fill_null(home) if home else address_country))
+        dialled_there = address_alpha2.fill_null(home) if home else address_alpha2
+        told_country = address_country.fill_null(home) if home else address_country
+        out.update(self._address(has_place, place, types, told_country, dialled_there))
         tags_cells = self._raw("tags")
         out["is_more"] = self._more(out, has_place, tags_cells)
         out["tags"] = self._tags(tags_cells, out["tags_command"], out["is_more"])
@@ -319,6 +349,7 @@ class _Batch:
         if columns.is_silent(cells):
             return cells, {"phone_e164": cells, "phone_key": cells, "phone_quality": cells}
         facts = columns.phones(cells, dialled_in)
+        self._doubt_phones("phone", cells, dialled_in, facts.get_column("e164").is_null())
         dumb = ~cells.str.contains("[0-9]")
         if dumb.any():
             silent = columns.where(dumb, cells, lambda cell: "" if text.phone_digits(cell) else "x", self.none) == "x"
@@ -329,6 +360,15 @@ class _Batch:
             "phone_key": facts.get_column("key"),
             "phone_quality": facts.get_column("quality"),
         }
+
+    def _doubt_phones(self, field: str, cells: pl.Series, dialled_in: pl.Series, among: pl.Series) -> None:
+        self.doubt(
+            columns.wrong_phones(cells, dialled_in, among),
+            field,
+            "phone",
+            lambda cell: f"{cell[:40]!r} cannot be a phone number; it is kept as it is",
+            cells,
+        )
 
     def _names(self) -> pl.Series:
         found = self._group(_NAMES, _NAMES)
@@ -378,6 +418,13 @@ class _Batch:
             return cells, cells
         self.fit(field, cells, countries.NAME_LENGTH)
         codes = columns.each(cells, countries.code)
+        self.doubt(
+            cells.is_not_null() & codes.is_null(),
+            field,
+            "country",
+            lambda cell: f"{cell[:40]!r} is no country that we know; it is kept as it is",
+            cells,
+        )
         return _first(codes, cells), codes
 
     def _notes(self) -> pl.Series:
@@ -458,7 +505,12 @@ class _Batch:
         return columns.told(columns.only(~wrong, said) if wrong.any() else said)
 
     def _address(
-        self, has_place: pl.Series, place: Mapping[str, pl.Series], types: pl.Series, country: pl.Series
+        self,
+        has_place: pl.Series,
+        place: Mapping[str, pl.Series],
+        types: pl.Series,
+        country: pl.Series,
+        dialled_in: pl.Series,
     ) -> dict[str, pl.Series]:
         if not has_place.any():
             empty = dict.fromkeys(
@@ -481,6 +533,10 @@ class _Batch:
         for field, cells in given.items():
             self.fit(field, cells, lengths[field])
         self.fit("addressPhone", phone, lengths["phone"])
+        if not columns.is_silent(phone):
+            # Nothing is found by them, so they are not read as numbers.
+            odd = ~phone.str.count_matches("[0-9]").is_between(*text.PHONE_DIGITS)
+            self._doubt_phones("addressPhone", phone, dialled_in, odd & has_place)
         found = {
             "address_type": types,
             "recipient_name": recipient,
@@ -540,6 +596,7 @@ class _Batch:
 
 
 # --- cells ---------------------------------------------------------------------------------------------------------------
+
 
 _YES: Final = frozenset("yes true 1 y ja oui si sim co".split())
 _NO: Final = frozenset("no false 0 n nein non khong".split())

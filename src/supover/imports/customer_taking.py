@@ -23,18 +23,18 @@ from supover.customers.contacts import HUB_CUSTOMERS
 from supover.customers.custom_field_model import Definitions
 from supover.customers.events import CustomersAdded
 from supover.customers.model import Profile
+from supover.imports import customer_trial
 from supover.imports.customer_columns import Plan
 from supover.imports.customer_model import CustomerImportOptions, ImportMatch
-from supover.imports.customer_rules import Refused
+from supover.imports.customer_rules import Told
+from supover.imports.customer_trial import SAMPLE, Added, Changes, Key, Trial
 from supover.imports.events import CustomersImported
+from supover.imports.model import Mistake
 from supover.kit import ids
 from supover.kit.db import Tx
 from supover.kit.events import Event, publish
 from supover.kit.problems import FieldError
 from supover.notes import bulk as notes
-
-Key = tuple[str, ...]
-"""What a row is known by."""
 
 SHOWN: Final = ("real", "relay")
 """Emails of these qualities stand in profiles."""
@@ -49,13 +49,15 @@ _PLACE: Final = ("line1", "line2", "city", "state", "postal_code")
 class Chunk(msgspec.Struct, frozen=True):
     """Some rows of a file, checked: those that can be taken, and those that cannot with what is wrong.
 
-    `ids` are the new customers' to be, one a row, made in the file's order: an export by id has it again.
+    `doubtful` are of the first, with what of them nobody understands. `ids` are the new customers' to be, one a row, made in
+    the file's order: an export by id has it again.
     """
 
     number: int
     frame: pl.DataFrame
     ids: Sequence[UUID]
-    refused: Sequence[Refused]
+    refused: Sequence[Told]
+    doubtful: Sequence[Told]
     first_row: int
     last_row: int
     keys: frozenset[Key]
@@ -69,22 +71,18 @@ class Chunk(msgspec.Struct, frozen=True):
 class Taken(msgspec.Struct, frozen=True):
     """What became of a chunk: created + updated + skipped + failed are its rows.
 
-    `added` has what was added to customers who were there: addresses, contacts and notes; and of all the opt-ins.
+    `added` has what was added to customers who were there: addresses, contacts and notes; and of all the opt-ins. `changes` are
+    what a trial shows.
     """
 
     created: Sequence[UUID]
     updated: int
     skipped: int
-    refused: Sequence[Refused]
+    refused: Sequence[Told]
+    doubtful: Sequence[Told]
     consents_refused: int
     added: Mapping[str, Sequence[UUID]]
-
-
-class Trial(msgspec.Struct):
-    """What a trial would have made so far: what each customer is known by."""
-
-    keys: dict[Key, UUID] = {}
-    ids: set[UUID] = set()
+    changes: Changes
 
 
 # --- whose a row is ------------------------------------------------------------------------------------------------------
@@ -135,7 +133,7 @@ class _Whose(msgspec.Struct):
     new: list[int] = []
     known: list[tuple[int, UUID]] = []
     skipped: list[int] = []
-    wrong: dict[int, FieldError] = {}
+    wrong: dict[int, Sequence[FieldError]] = {}
     keeps_email_beside: dict[int, tuple[UUID, str | None]] = {}
     keeps_channel_beside: dict[int, tuple[UUID, str | None]] = {}
     made: dict[Key, UUID] = {}
@@ -168,7 +166,7 @@ def _whose(chunk: Chunk, told: Sequence[Key | None], holders: customers.Holders,
         if is_more and key is None:
             between = bisect_left(refused_rows, row_above) < bisect_left(refused_rows, row)
             if above is None or between:
-                found.wrong[n] = FieldError("", "above", "the row above, whose address this is, was not taken")
+                found.wrong[n] = [FieldError("", "above", "the row above, whose address this is, was not taken")]
             else:
                 found.known.append((n, above))
             row_above = row
@@ -176,7 +174,7 @@ def _whose(chunk: Chunk, told: Sequence[Key | None], holders: customers.Holders,
         target = None if key is None else _holder(key, holders) or made.get(key) or seen.get(key)
         above, row_above = None, row
         if key is not None and key[0] == "id" and target is None:
-            found.wrong[n] = FieldError("id", "unknown", "no customer has this id")
+            found.wrong[n] = [FieldError("id", "unknown", "no customer has this id")]
         elif target is not None:
             above = target
             if command == "NEW" and not is_more:
@@ -186,7 +184,7 @@ def _whose(chunk: Chunk, told: Sequence[Key | None], holders: customers.Holders,
         elif command in ("UPDATE", "DELETE"):
             found.skipped.append(n)
         elif is_more:
-            found.wrong[n] = FieldError("", "above", "no row above says whose address this is")
+            found.wrong[n] = [FieldError("", "above", "no row above says whose address this is")]
         else:
             above = chunk.ids[n]
             found.new.append(n)
@@ -264,6 +262,7 @@ async def take(
         taken, made = await _take(tx, import_id, chunk, plan, options, definitions, trial, is_trial=True)
     trial.keys |= made
     trial.ids.update(taken.created)
+    trial.shown += await customer_trial.keep(tx, import_id, taken.changes)
     return taken
 
 
@@ -301,7 +300,7 @@ async def _take(
     is_other = {n: outcome.changed for (n, _), outcome in zip(there, changed.outcomes, strict=True)}
     for (n, _), outcome in zip(there, changed.outcomes, strict=True):
         if outcome.error is not None:
-            whose.wrong[n] = outcome.error
+            whose.wrong[n] = [outcome.error]
     there = [(n, id) for n, id in there if n not in whose.wrong]
     # Our own export tells all that its customers have, the same place twice too.
     places = await _add_addresses(tx, frame, there, made if plan.preset == "supover" else set[UUID]())
@@ -311,7 +310,16 @@ async def _take(
     written = await notes.add(tx, [one for one in noted if one[0] not in made])
     touched = {customer_id for _, customer_id in (*changed.contacts, *places, *written)}
     is_other |= {n: True for n, id in there if id in touched}
-    consents_refused, opt_ins = await _record_consents(tx, frame, rows, options, is_other)
+    consents = await _record_consents(tx, frame, rows, options, is_other)
+    changes: Changes = {}
+    if is_trial and before.shown < SAMPLE:
+        others = dict.fromkeys(id for n, id in there if is_other.get(n) and id not in made)
+        changes = await customer_trial.changes(
+            tx,
+            import_id,
+            list(others)[: SAMPLE - before.shown],
+            Added(changed.contacts, places, written, consents.said),
+        )
     await _check_definitions(tx, definitions)
     known = [n for n, _ in whose.known if n not in whose.wrong]
     updated = sum(is_other.get(n, True) for n in known)
@@ -323,20 +331,26 @@ async def _take(
             events.append(CustomersAdded(customer_ids=created))
         await publish(tx, events)
     row_of = frame["row"]
-    wrong = [Refused(row_of[n], e.pointer, e.code, e.message) for n, e in sorted(whose.wrong.items())]
+    wrong = [
+        Told(row_of[n], [Mistake(e.pointer, e.code, e.message) for e in errors])
+        for n, errors in sorted(whose.wrong.items())
+    ]
+    passed = {row_of[n] for n in (*whose.wrong, *whose.skipped)} if chunk.doubtful else set[int]()
     added = {
         "identity": [id for id, _ in changed.contacts],
         "address": [id for id, customer_id in places if customer_id not in made],
         "note": [id for id, _ in written],
-        "consent": opt_ins,
+        "consent": consents.opt_ins,
     }
     taken = Taken(
         created,
         updated,
         len(whose.skipped) + len(known) - updated,
         [*chunk.refused, *wrong],
-        consents_refused,
+        [told for told in chunk.doubtful if told.row not in passed],
+        consents.refused,
         {kind: found for kind, found in added.items() if found},
+        changes,
     )
     return taken, whose.made
 
@@ -367,9 +381,8 @@ async def _with_custom_fields(tx: Tx, chunk: Chunk, whose: _Whose, definitions: 
     cells = chunk.frame["custom"].to_list()
     custom: dict[int, dict[str, Any]] = {n: msgspec.json.decode(cells[n]) if cells[n] else {} for n in whose.new}
     for n, values in custom.items():
-        lacking = next((d for d in required if values.get(d.key) is None), None)
-        if lacking is not None:
-            whose.wrong[n] = FieldError(f"customFields.{lacking.key}", "required", "is required")
+        if lacking := [d for d in required if values.get(d.key) is None]:
+            whose.wrong[n] = [FieldError(f"customFields.{d.key}", "required", "is required") for d in lacking]
     if unique:
         pairs: list[many.Pair] = []
         place = {chunk.ids[n]: n for n in whose.new}
@@ -380,7 +393,7 @@ async def _with_custom_fields(tx: Tx, chunk: Chunk, whose: _Whose, definitions: 
                     (nobody, msgspec.structs.replace(nobody, profile=Profile(source="", custom_fields=values)))
                 )
         for id, clashes in (await many.clashes(tx, pairs, definitions)).items():
-            whose.wrong[place[id]] = FieldError(clashes[0].field, clashes[0].code, clashes[0].message)
+            whose.wrong[place[id]] = [FieldError(clash.field, clash.code, clash.message) for clash in clashes]
     if whose.wrong:
         _leave_out(chunk, whose, FieldError("", "above", "the row of the same customer above was not taken"))
 
@@ -391,7 +404,7 @@ def _leave_out(chunk: Chunk, whose: _Whose, why: FieldError) -> None:
     whose.new = [n for n in whose.new if n not in whose.wrong]
     for n, id in whose.known:
         if id in lost:
-            whose.wrong[n] = why
+            whose.wrong[n] = [why]
     whose.known = [(n, id) for n, id in whose.known if id not in lost]
 
 
@@ -415,7 +428,7 @@ async def _without_the_erased(tx: Tx, chunk: Chunk, whose: _Whose) -> None:
         return
     for n, each in found.items():
         if any(handle in gone for handle in each):
-            whose.wrong[n] = ERASED
+            whose.wrong[n] = [ERASED]
     _leave_out(chunk, whose, ERASED)
 
 
@@ -593,14 +606,22 @@ async def _add_addresses(
     return await addresses.add_new(tx, places, rows["anyway"].arg_true().to_list())
 
 
+class _Consents(msgspec.Struct, frozen=True):
+    """How many opt-ins were not believed, the entries of those that were, and what of it is new of those who were there."""
+
+    refused: int
+    opt_ins: Sequence[UUID]
+    said: Mapping[UUID, Mapping[str, str]]
+
+
 async def _record_consents(
     tx: Tx,
     frame: pl.DataFrame,
     rows: Sequence[tuple[int, UUID]],
     options: CustomerImportOptions,
     is_other: dict[int, bool],
-) -> tuple[int, list[UUID]]:
-    """Records what the rows say of consent; how many opt-ins were not believed, and the entries of those that were."""
+) -> _Consents:
+    """Records what the rows say of consent."""
     entries: list[Entry] = []
     places: list[int] = []
     for channel, column, contact in CONSENTS:
@@ -621,12 +642,14 @@ async def _record_consents(
                 )
                 places.append(n)
     recorded = await consent.record(tx, entries, options.consents)
-    for n, one in zip(places, recorded, strict=True):
+    said: dict[UUID, dict[str, str]] = {}
+    for n, entry, one in zip(places, entries, recorded, strict=True):
         if one.outcome == "recorded" and n in is_other:
             is_other[n] = True
+            said.setdefault(entry.customer_id, {})[customer_trial.CONSENTS[entry.channel]] = one.state
     believed = [
         one.entry_id
         for entry, one in zip(entries, recorded, strict=True)
         if entry.state == "SUBSCRIBED" and one.entry_id is not None
     ]
-    return sum(one.outcome == "refused" for one in recorded), believed
+    return _Consents(sum(one.outcome == "refused" for one in recorded), believed, said)

@@ -20,7 +20,7 @@ from supover.imports import commands, customer_commands, rules
 from supover.imports import customer_columns as columns
 from supover.imports.customer_model import CustomerImportOptions
 from supover.imports.model import ImportNotDraft, ImportStatus, ImportUnreadable, OrderImportOptions
-from supover.kit import ids, tables
+from supover.kit import amounts, ids, tables
 from supover.kit.db import Database, Reader, Tx, json_bytes
 from supover.kit.jobs import defer
 from supover.kit.problems import FieldError
@@ -64,7 +64,7 @@ class Look(msgspec.Struct, frozen=True):
 
     `own` is the field of a column by its name alone, `fields` what the options make of it, and `second` what is read where
     the first such column says nothing. `errors` are why it cannot be begun so. `statuses` are cells of orders' status that
-    no status is called.
+    no status is called, and `marks` stand before the decimals of amounts.
     """
 
     header: Sequence[str]
@@ -76,6 +76,7 @@ class Look(msgspec.Struct, frozen=True):
     preset: str | None = None
     ignored: Sequence[str] = ()
     statuses: Sequence[str] = ()
+    marks: frozenset[amounts.Mark] = frozenset()
 
 
 # --- looked at -----------------------------------------------------------------------------------------------------------
@@ -95,9 +96,8 @@ def look(file: Path, kind: Kind, facts: tables.TableFacts, options: Options, by:
             cells = [[] if frame is None else frame.get_column(str(n)).to_list() for n in range(len(table.header))]
             return _of_customers(options, table.header, frame, cells, by)
     with tables.read(file, facts.encoding) as table:
-        rows = [row for _, (_, row) in zip(range(columns.SAMPLE_ROWS), table.rows, strict=False)]
-        cells = [[row[n] if n < len(row) else "" for row in rows] for n in range(len(table.header))]
-        return _of_orders(options, table.header, cells, by)
+        rows = [row for _, (_, row) in zip(range(rules.SAMPLE_ROWS), table.rows, strict=False)]
+        return _of_orders(options, table.header, rows, by)
 
 
 def _of_customers(
@@ -127,13 +127,15 @@ def _by_column(plan: columns.Plan) -> dict[int, str]:
     return {n: field for field, n in plan.places.items()} | {n: columns.CUSTOM + key for key, n in plan.custom.items()}
 
 
-def _of_orders(options: OrderImportOptions, header: Sequence[str], cells: Sequence[Sequence[str]], by: Known) -> Look:
+def _of_orders(options: OrderImportOptions, header: Sequence[str], rows: Sequence[Sequence[str]], by: Known) -> Look:
+    cells = [[row[n] if n < len(row) else "" for row in rows] for n in range(len(header))]
     named = {field.lower(): field for field in rules.FIELDS}
     numbers = {name.strip().lower(): n for n, name in reversed(list(enumerate(header)))}
     own = {n: named[name] for name, n in numbers.items() if name in named}
-    fields, errors = dict(own), list[FieldError]()
+    fields, errors, marks = dict(own), list[FieldError](), frozenset[amounts.Mark]()
     try:
-        fields = {n: field for field, n in rules.plan(options, header, by.currency, by.zone).places.items()}
+        plan = rules.plan(options, header, by.currency, by.zone, rows)
+        fields, marks = {n: field for field, n in plan.places.items()}, plan.marks
     except ImportUnreadable as unreadable:
         errors = list(unreadable.errors)
         places = {field: n for n, field in own.items()}
@@ -152,6 +154,7 @@ def _of_orders(options: OrderImportOptions, header: Sequence[str], cells: Sequen
         second={},
         errors=errors,
         statuses=[cell for cell in told if cell.lower() not in STATUSES][:MOST_STATUSES],
+        marks=marks,
     )
 
 
@@ -189,7 +192,7 @@ KEEP: Final = """
 CHANGE: Final = """
     update import_run
        set dry_run = $3, status = $4, options = $5, preset = $6, ignored_columns = $7, rows_read = 0, done = 0, created = 0,
-           updated = 0, unchanged = 0, failed = 0, customers_created = 0, error = null, started_at = null,
+           updated = 0, unchanged = 0, failed = 0, customers_created = 0, doubtful = 0, error = null, started_at = null,
            finished_at = case when $4 = 'cancelled' then now() end
      where workspace_id = $1 and id = $2 and dry_run and file_key is not null and status not in ('queued', 'running')"""
 DISCARD: Final = """
@@ -258,8 +261,7 @@ async def _change(tx: Tx, draft: Draft, options: Options, seen: Look, *, is_tria
     said = json_bytes(_trial(options, is_trial=is_trial))
     if not await tx.run(CHANGE, draft.id, is_trial, status, said, seen.preset, list(seen.ignored)):
         raise ImportNotDraft("It is being checked just now, or was begun already.")
-    await tx.run(customer_commands.FORGET_CHUNKS, draft.id)
-    await tx.run(customer_commands.FORGET_ERRORS, draft.id)
+    await customer_commands.forget_trial(tx, draft.id)
     if not seen.errors:
         await defer(tx, JOBS[draft.kind], {"import_id": draft.id}, singleton=str(draft.id))
 
@@ -281,7 +283,7 @@ BEGUN: Final = """
 TRIED: Final = """
     update import_run
        set status = case when $5 > 0 then 'completed_with_errors' else 'completed' end, rows_read = $3::bigint + 1, done = $4 + $5,
-           created = $4, failed = $5, finished_at = now()
+           created = $4, failed = $5, doubtful = $6, finished_at = now()
      where workspace_id = $1 and id = $2 and status = 'running'"""
 
 
@@ -289,16 +291,17 @@ async def try_orders(database: Database, workspace_id: UUID, id: UUID, file: Pat
     """Reads a file of orders as an import would, and notes how many could be taken in and those that could not."""
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
         rows = await tx.rows(BEGUN, id)
-        await tx.run(customer_commands.FORGET_ERRORS, id)
+        await customer_commands.forget_trial(tx, id)
     if not rows:
         return
     [(options,)] = rows
-    good = refused = last = 0
+    good = refused = doubtful = last = 0
     async for found in commands.read_through(
         database, workspace_id, msgspec.convert(options, OrderImportOptions), file
     ):
         good, refused, last = good + len(found.orders), refused + len(found.refused), found.last_row
+        doubtful += len(found.doubtful)
         async with database.tx(workspace_id, actor=actor, origin="import") as tx:
-            await commands.note_refused(tx, id, found)
+            await commands.note_found(tx, id, found)
     async with database.tx(workspace_id, actor=actor, origin="import") as tx:
-        await tx.run(TRIED, id, max(last - 1, 0), good, refused)
+        await tx.run(TRIED, id, max(last - 1, 0), good, refused, doubtful)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -31,7 +31,8 @@ class ImportRun(msgspec.Struct, frozen=True, rename="camel"):
     Until then `total` is the file's lines and `rowsRead` how many of them are settled; `rate` is lines a second. A dry run
     has the counts of what would be, and nothing is. Of customers: `preset` is whose export the header is, `ignoredColumns` are
     those that were not taken, `consentsRefused` how many opt-ins a file may not make. While it `isReverting`, and when it is
-    reverted, `removed` of those that it created are gone; `kept` are those that others have built on since.
+    reverted, `removed` of those that it created are gone; `kept` are those that others have built on since. `doubtful` rows
+    were taken in with a country or a phone that nobody understands.
     """
 
     id: UUID
@@ -51,6 +52,7 @@ class ImportRun(msgspec.Struct, frozen=True, rename="camel"):
     failed: int
     customers_created: int
     consents_refused: int
+    doubtful: int
     rate: float | None
     eta_s: int | None
     error: str | None
@@ -71,19 +73,47 @@ class ImportTold(msgspec.Struct, frozen=True, rename="camel"):
     id: str
 
 
+MOST_MISTAKES: Final = 50
+"""So many of a row are told."""
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a row: in which field, a code for programs, a sentence for people."""
+
+    field: str
+    code: str
+    message: str
+
+
 class RowError(msgspec.Struct, frozen=True, rename="camel"):
-    """A row that was refused: which, why, and what it held."""
+    """A row with something wrong: which, what is wrong first, what it held, and `others`, whatever else is wrong with it."""
 
     row_number: int
     field: str | None
     code: str
     message: str
     cells: Sequence[str]
+    others: Sequence[Mistake] = ()
+
+    @property
+    def mistakes(self) -> Sequence[Mistake]:
+        """All that is wrong with it, the first one too."""
+        return [Mistake(self.field or "", self.code, self.message), *self.others]
+
+    def beside(self) -> list[str]:
+        """What stands beside the row's cells in a file of such rows, in the columns BESIDE."""
+        told = (f"{one.field}: {one.message}" if one.field else one.message for one in self.mistakes)
+        return [str(self.row_number), self.field or "", self.message, "; ".join(told)]
+
+
+BESIDE: Final = ("row", "field", "reason", "reasons")
+"""The columns behind a file's own in a file of its rows with something wrong: where the first mistake is, it, and all of them."""
 
 
 class ImportCheck(msgspec.Struct, frozen=True, rename="camel"):
     """What an import would find in a file, read without taking anything in: `orders` good ones, `refused` others.
 
+    `doubtful` of the good ones have a country or a phone that nobody understands, which `doubts` tell of the first of them.
     Whether the orders are known already, and whose they are, is not looked at.
     """
 
@@ -92,6 +122,8 @@ class ImportCheck(msgspec.Struct, frozen=True, rename="camel"):
     orders: int
     refused: int
     errors: Sequence[RowError]
+    doubtful: int
+    doubts: Sequence[RowError]
     dry_run: bool = True
 
 

@@ -1,16 +1,20 @@
 """Import runs are found and listed, with their refused rows."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from supover.imports.model import ImportedCustomer, ImportNotFound, ImportRun, RowError, Stored
+import msgspec
+
+from supover.imports.model import ImportedCustomer, ImportNotFound, ImportRun, Mistake, RowError, Stored
 from supover.kit.db import Reader
 
 _RUN: Final = """r.id, r.kind, r.status, r.file_name, r.dry_run, r.preset, r.ignored_columns, r.total,
            coalesce(k.rows, greatest(r.rows_read - 1, 0)), coalesce(k.rows, r.done), coalesce(k.created, r.created),
            coalesce(k.updated, r.updated), coalesce(k.skipped, r.unchanged), coalesce(k.skipped, r.unchanged),
            coalesce(k.failed, r.failed), coalesce(k.created, r.customers_created), coalesce(k.consents_refused, 0),
+           coalesce(k.doubtful, r.doubtful),
            case when coalesce(k.rows, r.rows_read - 1) > 0
                 then round(coalesce(k.rows, r.rows_read - 1)
                            / greatest(extract(epoch from coalesce(r.finished_at, now()) - r.started_at), 0.001), 1)::float8 end,
@@ -24,6 +28,7 @@ _CHUNKS: Final = """
       left join lateral (select coalesce(sum(c.rows), 0) as rows, coalesce(sum(c.created), 0) as created,
                                 coalesce(sum(c.updated), 0) as updated, coalesce(sum(c.skipped), 0) as skipped,
                                 coalesce(sum(c.failed), 0) as failed, coalesce(sum(c.consents_refused), 0) as consents_refused,
+                                coalesce(sum(c.doubtful), 0) as doubtful,
                                 coalesce(sum(c.removed), 0) as removed, coalesce(sum(jsonb_array_length(c.kept)), 0) as kept
                            from import_chunk c
                           where c.workspace_id = $1 and c.import_id = r.id) as k on r.kind = 'customers'"""
@@ -55,9 +60,15 @@ ENDED: Final = """
      order by r.id
      limit $3"""
 ERRORS: Final = """
-    select e.row_number, e.field, e.code, e.message, e.cells
+    select e.row_number, e.field, e.code, e.message, e.cells, e.others
       from import_error e
-     where e.workspace_id = $1 and e.import_id = $2 and e.row_number > $3
+     where e.workspace_id = $1 and e.import_id = $2 and e.row_number > $3 and not e.is_taken
+     order by e.row_number
+     limit $4"""
+DOUBTS: Final = """
+    select e.row_number, e.field, e.code, e.message, e.cells, e.others
+      from import_error e
+     where e.workspace_id = $1 and e.import_id = $2 and e.row_number > $3 and e.is_taken
      order by e.row_number
      limit $4"""
 
@@ -103,17 +114,31 @@ _STEP: Final = 50
 """A row may have a megabyte: so many are held beyond ERRORS_BYTES at most."""
 
 
-async def errors(db: Reader, id: UUID, after: int = 0) -> list[RowError]:
-    """Refused rows in the file's order, from after a row: ERRORS_AT_ONCE, fewer where they are large; none at the end."""
+async def errors(db: Reader, id: UUID, after: int = 0, *, is_taken: bool = False) -> list[RowError]:
+    """Refused rows in the file's order, from after a row: ERRORS_AT_ONCE, fewer where they are large; none at the end.
+
+    `is_taken`: those that were taken in with something that nobody understands.
+    """
     found: list[RowError] = []
     size = 0
     while len(found) < ERRORS_AT_ONCE and size < ERRORS_BYTES:
-        more = await db.all(RowError, ERRORS, id, found[-1].row_number if found else after, _STEP)
+        at = found[-1].row_number if found else after
+        more = [_error(row) for row in await db.rows(DOUBTS if is_taken else ERRORS, id, at, _STEP)]
         found += more
         size += sum(len(cell) for row in more for cell in row.cells)
         if len(more) < _STEP:
             break
     return found
+
+
+async def some_errors(db: Reader, id: UUID, after: int, limit: int, *, is_taken: bool = False) -> list[RowError]:
+    """As `errors`, so many rows."""
+    return [_error(row) for row in await db.rows(DOUBTS if is_taken else ERRORS, id, after, limit)]
+
+
+def _error(row: Sequence[Any]) -> RowError:
+    *said, others = row
+    return RowError(*said, others=msgspec.convert(others, list[Mistake]))
 
 
 # A chunk's ids are in order.
@@ -133,13 +158,20 @@ CUSTOMERS: Final = """
                from customer_journal j
               where j.workspace_id = $1 and j.act_id = $2 and j.customer_id > $3
               order by j.customer_id
+              limit $4)
+            union all
+            (select t.customer_id, 'updated', t.changes
+               from import_change t
+              where t.workspace_id = $1 and t.import_id = $2 and t.customer_id > $3
+              order by t.customer_id
               limit $4)) as n
      order by n.id
      limit $4"""
 
 
 async def customers(db: Reader, id: UUID, after: UUID, limit: int) -> list[ImportedCustomer]:
-    """Customers behind `after`, by id, whom an import made or changed, as long as it can be taken back."""
+    """Customers behind `after`, by id, whom an import made or changed, as long as it can be taken back; of a trial a few
+    whom it would change."""
     return await db.all(ImportedCustomer, CUSTOMERS, id, after, limit)
 
 

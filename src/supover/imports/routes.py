@@ -24,6 +24,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from supover.imports import commands, customer_commands, customer_revert, queries, receiving
 from supover.imports.customer_model import CustomerImportOptions
 from supover.imports.model import (
+    BESIDE,
     ImportCheck,
     ImportedCustomer,
     ImportRun,
@@ -95,7 +96,8 @@ async def create_orders(
     `map` (field → column), `statusMap` (cell → status), `set` (field → value for all rows), and `source`. Answers 202; follow
     `GET /api/imports/{id}`. The same file again changes nothing. With `dryRun` (in the address or the form) the whole file
     is read and checked row by row, and nothing is changed or kept; whether its orders are known and whose they are is not
-    looked at. An `Idempotency-Key` stands for the file and its options.
+    looked at. Amounts may have a comma before the decimals where the first rows tell so beyond doubt. An `Idempotency-Key`
+    stands for the file and its options.
     """
     return cast("ImportRun", await receiving.receive(request, ORDERS, dry_run, idempotency_key))
 
@@ -193,7 +195,7 @@ async def create_customers(
     upsert), `match` (externalId, email, phone), `map` (JSON: field → column), `set` (JSON: field → value for all rows), `source`,
     `shop`, `country`, `dateOrder` (DMY, MDY), `tags` (for every row), `consents` (import, migration), `dryRun`. Or JSON: a list of
     rows, or `{"rows": […], …}` with the same beside it. Answers 202; follow `GET /api/imports/{id}`. Rows that cannot be taken are
-    set aside with field and reason; with `dryRun` the report is the same and nothing is changed. The whole can be reverted
+    set aside with all that is wrong with them; with `dryRun` the report is the same and nothing is changed. The whole can be reverted
     for 30 days. An `Idempotency-Key` stands for the file and its options.
     """
     return cast("ImportRun", await receiving.receive(request, CUSTOMERS, dry_run, idempotency_key))
@@ -316,23 +318,32 @@ async def errors(
     after: Annotated[
         int | None, QueryParameter(name="after", required=False, description="Only rows after this one of the file.")
     ] = None,
+    doubtful: Annotated[
+        bool | None,
+        QueryParameter(
+            name="doubtful",
+            required=False,
+            description="Instead the rows that were taken in with a country or a phone that nobody understands.",
+        ),
+    ] = None,
 ) -> Raw:
     """Send the refused rows as CSV.
 
-    The file's own columns, then row, field and reason, ready to be mended and imported. At most 5,000 rows, and about 8 MiB, at
-    once: go on with `after` until no row comes.
+    The file's own columns, then row, field and reason of the first mistake, and reasons, which are all of them, ready to be
+    mended and imported. At most 5,000 rows, and about 8 MiB, at once: go on with `after` until no row comes.
     """
     await queries.find(db, id)
     header = await queries.header(db, id)
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([*map(tables.guarded, header or ()), "row", "field", "reason"])
-    for row in await queries.errors(db, id, after or 0):
+    writer.writerow([*map(tables.guarded, header or ()), *BESIDE])
+    for row in await queries.errors(db, id, after or 0, is_taken=bool(doubtful)):
         cells = [*map(tables.guarded, row.cells)]
         # Of an import from before headers were kept the cells are all that is known.
         columns = cells if header is None else (cells + [""] * len(header))[: len(header)]
-        writer.writerow([*columns, row.row_number, row.field or "", row.message])
-    headers = {"Content-Disposition": f'attachment; filename="import-{id}-errors.csv"'}
+        writer.writerow([*columns, *row.beside()])
+    what = "doubtful" if doubtful else "errors"
+    headers = {"Content-Disposition": f'attachment; filename="import-{id}-{what}.csv"'}
     return Raw(out.getvalue().encode(), "text/csv; charset=utf-8", headers=headers)
 
 
@@ -373,7 +384,10 @@ async def revert(tx: Tx, id: UUID) -> Answer[ImportRun]:
 
 @routes.get("/api/imports/{id:uuid}/customers")
 async def customers(db: Reader, id: UUID, limit: Limit = None, cursor: Cursor = None) -> Listing[ImportedCustomer]:
-    """List whom an import made or changed, by id; for 30 days."""
+    """List whom an import made or changed, by id; for 30 days.
+
+    Of a dry run the first few customers who are there and would be changed, with what would be added to them.
+    """
     await queries.find(db, id)
     size = _size(limit)
     found = await queries.customers(db, id, _after(cursor) or FIRST, size + 1)

@@ -1,7 +1,7 @@
 """How a file's row becomes an order: pure, column by column."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from supover.channels.model import ChannelLine, ChannelOrder, Contact, PostalAddress
-from supover.imports.model import ImportUnreadable, OrderImportOptions
-from supover.kit import countries, money
+from supover.imports.model import MOST_MISTAKES, ImportUnreadable, OrderImportOptions
+from supover.kit import amounts, countries, money, text
 from supover.kit.problems import FieldError, worded
 from supover.kit.text import clean, listed
 from supover.orders.rules import MAX_LINES, STATUSES, errors_of
@@ -37,16 +37,23 @@ _PLACE_PARTS: Final = (
 Row = tuple[int, list[str]]
 
 
-class RowRefused(Exception):
-    """A row that cannot be an order."""
+SAMPLE_ROWS: Final = 2_000
+"""By so many of its first rows is told how a file writes amounts."""
 
-    def __init__(self, error: FieldError) -> None:
-        super().__init__(error.message)
-        self.error = error
+
+class RowRefused(Exception):
+    """A row that cannot be an order, and all that is wrong with it."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Where each field stands in a row, and what is the same for all rows."""
+    """Where each field stands in a row, and what is the same for all rows.
+
+    `marks` stand before the decimals of the file's amounts, as far as they tell.
+    """
 
     places: Mapping[str, int]
     fixed: Mapping[str, str]
@@ -55,10 +62,20 @@ class Plan(msgspec.Struct, frozen=True):
     currency: str
     zone: ZoneInfo
     width: int
+    marks: frozenset[amounts.Mark] = frozenset()
 
 
-def plan(options: OrderImportOptions, header: Sequence[str], currency: str, zone: ZoneInfo) -> Plan:
-    """Reads the options against the header. Raises ImportUnreadable naming every field, column and status that is wrong."""
+def plan(
+    options: OrderImportOptions,
+    header: Sequence[str],
+    currency: str,
+    zone: ZoneInfo,
+    sample: Sequence[Sequence[str]] = (),
+) -> Plan:
+    """Reads the options against the header, and how the first rows write amounts.
+
+    Raises ImportUnreadable naming every field, column and status that is wrong.
+    """
     errors: list[FieldError] = []
     columns = {name.strip().lower(): n for n, name in reversed(list(enumerate(header)))}
     fields = {f.lower(): f for f in FIELDS}
@@ -100,7 +117,9 @@ def plan(options: OrderImportOptions, header: Sequence[str], currency: str, zone
     if errors:
         raise ImportUnreadable(errors)
     statuses = {s: s for s in STATUSES} | {k.strip().lower(): v for k, v in options.status_map.items()}
-    return Plan(places, fixed, statuses, options.source, currency, zone, len(header))
+    money_places = [places[field] for field in AMOUNTS if field in places]
+    marks = amounts.marks(row[n] for row in sample for n in money_places if n < len(row))
+    return Plan(places, fixed, statuses, options.source, currency, zone, len(header), marks)
 
 
 def _nearest(name: str, among: Sequence[str]) -> str:
@@ -132,15 +151,27 @@ def reader(plan: Plan) -> Reader:
     has_lines = "sku" in told or "title" in told
     place_parts = [(part, get[field]) for part, field in _PLACE_PARTS if field in told]
 
-    def amount(cells: list[str], field: str) -> Decimal | None:
+    has_points = plan.marks <= _POINT
+
+    def number(cell: str) -> amounts.Amount | None:
+        # Nearly all are plain.
+        if has_points and (plain := money.parse(cell)) is not None:
+            return amounts.Amount(plain)
+        return amounts.read(cell, plan.marks)
+
+    def amount(cells: list[str], field: str, currency: str, wrong: list[FieldError]) -> Decimal | None:
         if field not in told or not (cell := get[field](cells)):
             return None
-        value = money.parse(cell)
-        if value is None:
-            raise RowRefused(FieldError(field, "number", f"{cell[:40]!r} is not an amount like 1234.56"))
-        return value
+        found = number(cell)
+        if found is None:
+            wrong.append(FieldError(field, *amounts.why_not(cell, plan.marks)))
+            return None
+        if found.currencies is not None and currency not in found.currencies:
+            why = f"{cell[:40]!r} is not in {currency[:40]}, the currency of the order"
+            wrong.append(FieldError(field, "currency", why))
+        return found.value
 
-    def time(cells: list[str], field: str) -> datetime | None:
+    def time(cells: list[str], field: str, wrong: list[FieldError]) -> datetime | None:
         if field not in told or not (cell := get[field](cells)):
             return None
         try:
@@ -148,50 +179,54 @@ def reader(plan: Plan) -> Reader:
         except ValueError:
             at = _other_time(cell)
             if at is None:
-                raise RowRefused(
-                    FieldError(field, "time", f"{cell[:40]!r} is not a time like 2026-01-31 or 2026-01-31T18:30:00Z")
-                ) from None
+                why = f"{cell[:40]!r} is not a time like 2026-01-31 or 2026-01-31T18:30:00Z"
+                wrong.append(FieldError(field, "time", why))
+                return None
         return at.replace(tzinfo=plan.zone) if at.tzinfo is None else at
 
-    def line(cells: list[str]) -> ChannelLine | None:
+    def line(cells: list[str], currency: str, wrong: list[FieldError]) -> ChannelLine | None:
         sku, title = get["sku"](cells), get["title"](cells)
         if not sku and not title:
             return None
         cell = get["quantity"](cells)
-        quantity = money.parse(cell) if cell else Decimal(1)
-        if quantity is None or quantity != quantity.to_integral_value():
-            raise RowRefused(FieldError("quantity", "number", f"{cell[:40]!r} is not a whole number"))
-        return ChannelLine(sku=sku or None, title=title, quantity=int(quantity), unit_price=amount(cells, "unitPrice"))
+        quantity = number(cell) if cell else _ONE
+        if quantity is None or quantity.currencies or quantity.value != quantity.value.to_integral_value():
+            wrong.append(FieldError("quantity", "number", f"{cell[:40]!r} is not a whole number"))
+            quantity = _ONE
+        price = amount(cells, "unitPrice", currency, wrong)
+        return ChannelLine(sku=sku or None, title=title, quantity=int(quantity.value), unit_price=price)
 
-    def status_of(cells: list[str], delivered: datetime | None, cancelled: datetime | None) -> str:
+    def status_of(
+        cells: list[str], delivered: datetime | None, cancelled: datetime | None, wrong: list[FieldError]
+    ) -> str:
         cell = get["status"](cells).lower()
         if not cell:
             return "cancelled" if cancelled else "delivered" if delivered else "confirmed"
         status = plan.statuses.get(cell)
         if status is None:
-            raise RowRefused(
-                FieldError("status", "choice", f"{cell[:40]!r} is not a status: map it to one of {', '.join(STATUSES)}")
-            )
-        return status
+            why = f"{cell[:40]!r} is not a status: map it to one of {', '.join(STATUSES)}"
+            wrong.append(FieldError("status", "choice", why))
+        return status or "cancelled"
 
     def read(rows: Sequence[Row], now: datetime) -> ChannelOrder:
         if len(rows) > MAX_LINES:
-            raise RowRefused(FieldError("lines", "length", f"has more than {MAX_LINES:,} rows"))
+            raise RowRefused([FieldError("lines", "length", f"has more than {MAX_LINES:,} rows")])
+        wrong: list[FieldError] = []
         cells = rows[0][1]
         if len(cells) < plan.width:
             cells = cells + [""] * (plan.width - len(cells))
-        external_id = get["externalId"](cells)
-        if not external_id:
-            raise RowRefused(FieldError("externalId", "required", "is empty"))
-        total, placed_at = amount(cells, "total"), time(cells, "placedAt")
-        if total is None:
-            raise RowRefused(FieldError("total", "required", "is empty"))
-        if placed_at is None:
-            raise RowRefused(FieldError("placedAt", "required", "is empty"))
+        if not (external_id := get["externalId"](cells)):
+            wrong.append(FieldError("externalId", "required", "is empty"))
+        currency = get["currency"](cells).upper() or plan.currency
+        total, placed_at = amount(cells, "total", currency, wrong), time(cells, "placedAt", wrong)
+        if total is None and not get["total"](cells):
+            wrong.append(FieldError("total", "required", "is empty"))
+        if placed_at is None and not get["placedAt"](cells):
+            wrong.append(FieldError("placedAt", "required", "is empty"))
         delivered_at, cancelled_at, updated_at = (
-            time(cells, "deliveredAt"),
-            time(cells, "cancelledAt"),
-            time(cells, "updatedAt"),
+            time(cells, "deliveredAt", wrong),
+            time(cells, "cancelledAt", wrong),
+            time(cells, "updatedAt", wrong),
         )
         shop, name = get["shop"](cells), get["name"](cells)
         place = None
@@ -199,7 +234,7 @@ def reader(plan: Plan) -> Reader:
             if "country" in parts:
                 parts["country"] = countries.code(parts["country"]) or parts["country"]
             place = PostalAddress(recipient_name=name or None, **parts)
-        refunded = amount(cells, "refunded") or Decimal(0) if "refunded" in told else None
+        refunded = amount(cells, "refunded", currency, wrong) or Decimal(0) if "refunded" in told else None
         tags = get["tags"](cells)
         order = ChannelOrder(
             contact=Contact(
@@ -216,34 +251,60 @@ def reader(plan: Plan) -> Reader:
             shop=shop,
             external_id=external_id,
             number=get["number"](cells) or None,
-            status=status_of(cells, delivered_at, cancelled_at),
-            currency=get["currency"](cells).upper() or plan.currency,
-            subtotal=amount(cells, "subtotal"),
-            shipping=amount(cells, "shipping"),
-            tax=amount(cells, "tax"),
-            discount=amount(cells, "discount"),
-            total=total,
+            status=status_of(cells, delivered_at, cancelled_at, wrong),
+            currency=currency,
+            subtotal=amount(cells, "subtotal", currency, wrong),
+            shipping=amount(cells, "shipping", currency, wrong),
+            tax=amount(cells, "tax", currency, wrong),
+            discount=amount(cells, "discount", currency, wrong),
+            total=_NOTHING if total is None else total,
             refunded=refunded,
-            placed_at=placed_at,
+            placed_at=now if placed_at is None else placed_at,
             updated_at=updated_at,
             cancelled_at=cancelled_at,
             delivered_at=delivered_at,
             shipping_address=place,
-            lines=[found for _, row in rows if (found := line(row + [""] * (plan.width - len(row))))]
+            lines=[found for _, row in rows if (found := line(row + [""] * (plan.width - len(row)), currency, wrong))]
             if has_lines
             else None,
             tags=tuple(dict.fromkeys(listed(tags.replace(";", ",")))) if tags else (),
             note=get["note"](cells) or None,
             settled=True,
         )
-        if errors := errors_of(order, now):
-            first = errors[0]
-            raise RowRefused(FieldError(first.pointer.removeprefix("/"), first.code, first.message))
+        if broken := errors_of(order, now):
+            wrong += _beside(broken, {error.pointer for error in wrong})
         if any("\x00" in "".join(row) for _, row in rows):
-            raise RowRefused(FieldError("", "nul", "text cannot hold the character NUL"))
+            wrong.append(FieldError("", "nul", "text cannot hold the character NUL"))
+        if wrong:
+            raise RowRefused(list(dict.fromkeys(wrong))[:MOST_MISTAKES])
         return order
 
     return read
+
+
+_POINT: Final = frozenset({"."})
+_ONE: Final = amounts.Amount(Decimal(1))
+_NOTHING: Final = Decimal(0)
+
+
+def _beside(broken: Iterable[FieldError], wrong: Collection[str]) -> list[FieldError]:
+    """Rules that an order breaks beside fields that are `wrong` already, and what is held against those."""
+    passed = {*wrong, "refunded"} if "total" in wrong else wrong
+    found = ((error.pointer.removeprefix("/"), error) for error in broken)
+    return [FieldError(field, error.code, error.message) for field, error in found if field not in passed]
+
+
+def doubts(order: ChannelOrder) -> list[FieldError]:
+    """What an order that can be taken in says of its buyer that nobody understands: it is kept as it is."""
+    found: list[FieldError] = []
+    country, phone = order.contact.country, order.contact.phone
+    if country is not None and countries.code(country) is None:
+        found.append(
+            FieldError("country", "country", f"{country[:40]!r} is no country that we know; it is kept as it is")
+        )
+    if phone is not None and text.phone_is_wrong(clean(phone), country):
+        found.append(FieldError("phone", "phone", f"{phone[:40]!r} cannot be a phone number; it is kept as it is"))
+    return found
 
 
 _FORMATS: Final = (

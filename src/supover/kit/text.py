@@ -275,6 +275,8 @@ _NANP_REGIONS: Final = frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1])
 _REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _PUNCTUATION: Final = str.maketrans("", "", " -.()/\t\xa0")
 _PHONE_MASK: Final = re.compile(r"[*•…#]|[xX]{3,}")
+PHONE_DIGITS: Final = (7, 15)
+"""So many has a number of which the country is not known, at least and at most."""
 RELAY_NUMBERS: Final = _CONTACTS.phone.relays
 """In E.164."""
 
@@ -292,6 +294,18 @@ def phone_key(raw: str, country: str | None = None) -> str | None:
     """The number as E.164 where it is somebody's own: no relay, no placeholder, no extension of a shared one."""
     number, is_own = _phone(raw, country)
     return number if is_own and number not in _CONTACTS.phone.relays else None
+
+
+def phone_is_wrong(raw: str, country: str | None = None) -> bool:
+    """Whether this cannot be a number: too short or long for any, or none of the country where it is dialled.
+
+    A masked one may be, and so may one that does not say of which country it is.
+    """
+    if phone_e164(raw, country) is not None or _PHONE_MASK.search(raw):
+        return False
+    says_country = country in _REGIONS or raw.lstrip(" (").startswith("+")
+    least, most = PHONE_DIGITS
+    return says_country or not least <= len(phone_digits(raw)) <= most
 
 
 def phone_quality(raw: str) -> Quality:

@@ -49,6 +49,7 @@ TABLES: Final[Mapping[str, str]] = {
     "duplicate_due.last_id": "the last of a range of ids that somebody is to look at",
     "erased_contact.customer_id": "names whose row an erased person's orders hang on; nobody erased is merged",
     "event_log.customer_id": f"{STAYS}: the log is only ever added to; the survivor's timeline shows it",
+    "import_change.customer_id": f"{STAYS}: whom a trial would have changed is a fact",
     "import_chunk.created_ids": f"{STAYS}: who was made is a fact; taking the file back tells of who was merged",
     "import_chunk.first_id": "the first of a chunk's range of ids, a fact",
     "import_chunk.last_id": "the last of a chunk's range of ids, a fact",

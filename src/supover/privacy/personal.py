@@ -378,10 +378,18 @@ PERSONAL: Final[Sequence[Table]] = (
     # --- files and great acts --------------------------------------------------------------------------------------------
     Table(
         name="import_error",
-        personal={"cells": "none", "message": "empty"},
-        plain="workspace_id import_id row_number field code",
+        personal={"cells": "none", "message": "empty", "others": "list"},
+        plain="workspace_id import_id row_number field code is_taken",
         why="which row it was and what was wrong with it",
-        mentions=("cells", "message"),
+        mentions=("cells", "message", "others"),
+    ),
+    Table(
+        name="import_change",
+        personal=_gone("changes"),
+        plain="workspace_id import_id customer_id",
+        why="ids",
+        by=(("customer_id", "customers"),),
+        told="changesThatFilesWouldMake",
     ),
     Table(
         name="import_run",
@@ -394,15 +402,15 @@ PERSONAL: Final[Sequence[Table]] = (
             "ignored_columns": "none",
         },
         plain="workspace_id id kind status file_hash file_key total done rows_read created updated unchanged failed "
-        "customers_created actor created_at started_at finished_at dry_run preset encoding format chunk_rows revert_wanted_at "
+        "customers_created doubtful actor created_at started_at finished_at dry_run preset encoding format chunk_rows revert_wanted_at "
         "reverted_at",
         why="what was asked for and how far it came; the file itself is looked through, and goes if it tells of the person",
         mentions=("file_name", "error", "options", "header", "ignored_columns"),
     ),
     Table(
         name="import_chunk",
-        plain="workspace_id import_id number first_row last_row rows created updated skipped failed consents_refused first_id last_id "
-        "created_ids added committed_at reverted_at removed kept",
+        plain="workspace_id import_id number first_row last_row rows created updated skipped failed consents_refused doubtful first_id "
+        "last_id created_ids added committed_at reverted_at removed kept",
         why="ids and counts",
     ),
     Table(

@@ -12,12 +12,18 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath
 
-from supover.imports import drafts, queries, routes
+from supover.imports import customer_trial, drafts, queries, routes
 from supover.imports import rules as order_rules
 from supover.imports.customer_columns import CONSENTS, PLACE, PROFILE
 from supover.imports.customer_model import ConsentMode, CustomerImportOptions, DateOrder, ImportMatch, ImportMode
 from supover.imports.drafts import Draft, Kind, Look, Options
-from supover.imports.model import ImportNotDraft, ImportRun, ImportUnreadable, OrderImportOptions, RowError
+from supover.imports.model import (
+    ImportedCustomer,
+    ImportNotDraft,
+    ImportRun,
+    ImportUnreadable,
+    OrderImportOptions,
+)
 from supover.kit import api, storage, tables, text, uploads
 from supover.kit.db import Reader, Tx
 from supover.kit.problems import FieldError, Invalid, Problem
@@ -31,6 +37,8 @@ pages = Pages()
 
 PAGE: Final = 25
 SHOWN_ERRORS: Final = 10
+UNSHOWN: Final = frozenset({"phoneE164", "statusBeforeBlock"})
+"""What a journal has beside the fields that people know."""
 BLOCK: Final = 1 << 18
 CUSTOMER_GROUPS: Final = (
     ("person", ("name", "firstName", "lastName", "email", "phone", "dateOfBirth", "gender", "country")),
@@ -217,6 +225,7 @@ async def show_one(request: Asked, id: FromPath[UUID]) -> api.Sent:
             wrong=seen.errors if seen else (),
             groups=GROUPS[run.kind if run.kind in GROUPS else "customers"],
             own_fields=list(by.definitions.by_key.values()),
+            commas=frozenset({","}),
             statuses_told=[(one, spelled(one)) for one in STATUSES],
             **await _told(db, run),
         )
@@ -226,17 +235,34 @@ async def show_one(request: Asked, id: FromPath[UUID]) -> api.Sent:
 async def _told(db: Reader, run: ImportRun) -> dict[str, Any]:
     """What is told of how far an import is and what became of it."""
     stored = await queries.stored(db, run.id)
-    has_errors = run.failed > 0 and not goes_on(run)
+    is_over = not goes_on(run)
+    has_errors, has_doubts = run.failed > 0 and is_over, run.doubtful > 0 and is_over
+    changing = await _changing(db, run) if run.dry_run and is_over else []
     return {
         "run": run,
         "goes_on": goes_on(run),
         "who": (await names_of(db, [stored.actor]))[stored.actor],
         "has_file": stored.file_key is not None,
         "is_draft": run.dry_run and stored.file_key is not None,
-        "header": await queries.header(db, run.id) if has_errors else None,
-        "errors": await db.all(RowError, queries.ERRORS, run.id, 0, SHOWN_ERRORS) if has_errors else [],
+        "header": await queries.header(db, run.id) if has_errors or has_doubts else None,
+        "errors": await queries.some_errors(db, run.id, 0, SHOWN_ERRORS) if has_errors else [],
+        "doubts": await queries.some_errors(db, run.id, 0, SHOWN_ERRORS, is_taken=True) if has_doubts else [],
+        "changing": changing,
+        "who_changes": await people(db, (one.customer_id for one in changing)),
         "kept": await routes.kept(db, run.id, PAGE) if run.kept else None,
     }
+
+
+async def _changing(db: Reader, run: ImportRun) -> list[ImportedCustomer]:
+    """Customers whom a trial would change."""
+    return [_shown(one) for one in await queries.customers(db, run.id, routes.FIRST, customer_trial.SAMPLE)]
+
+
+def _shown(one: ImportedCustomer) -> ImportedCustomer:
+    """Without what only undoing needs."""
+    if one.changes is None:
+        return one
+    return msgspec.structs.replace(one, changes={k: pair for k, pair in one.changes.items() if k not in UNSHOWN})
 
 
 async def _looked(request: Asked, draft: Draft, options: Options, by: drafts.Known) -> Look | None:
@@ -262,7 +288,13 @@ async def show_customers(db: Reader, request: Asked, id: UUID) -> api.Raw:
     found = await routes.customers(db, id, PAGE, asked(request, Paging).cursor)
     who = await people(db, (one.customer_id for one in found.data))
     return await show(
-        request, db, "imports/customers.html", run=run, found=found.data, following=found.next_cursor, who=who
+        request,
+        db,
+        "imports/customers.html",
+        run=run,
+        found=[_shown(one) for one in found.data],
+        following=found.next_cursor,
+        who=who,
     )
 
 

@@ -4,7 +4,7 @@
 takes as long as the disk and the parsing do: call them in a thread. What cannot be read is a `TableUnreadable`.
 """
 
-from supover.kit.tables.cells import SPACE, TYPED, guarded, items, plain, tags_cell, typed
+from supover.kit.tables.cells import SPACE, TYPED, guarded, items, plain, shown, tags_cell, typed
 from supover.kit.tables.frames import frames
 from supover.kit.tables.model import (
     MAX_CELL,
@@ -20,7 +20,7 @@ from supover.kit.tables.model import (
 )
 from supover.kit.tables.opening import ANYWAY, MAX_GROWTH
 from supover.kit.tables.recognise import facts
-from supover.kit.tables.rows import read
+from supover.kit.tables.rows import ahead, read
 
 __all__ = [
     "ANYWAY",
@@ -37,12 +37,14 @@ __all__ = [
     "Table",
     "TableFacts",
     "TableUnreadable",
+    "ahead",
     "facts",
     "frames",
     "guarded",
     "items",
     "plain",
     "read",
+    "shown",
     "tags_cell",
     "typed",
 ]

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
@@ -46,6 +47,27 @@ def read(path: Path, encoding: str | None = None) -> Generator[Table]:
             if any("\0" in name for name in header[1]):
                 raise TableUnreadable("Row 1 has a NUL character: this is no text.")
             yield Table(tuple(header[1]), rows)
+
+
+Row = tuple[int, list[str]]
+
+
+def ahead(rows: Iterator[Row], most: int) -> tuple[list[Row], Iterator[Row]]:
+    """A table's first rows, and all of them; what cannot be read is told by the second, when it comes there."""
+    first: list[Row] = []
+    broken: TableUnreadable | None = None
+    try:
+        first.extend(islice(rows, most))
+    except TableUnreadable as error:
+        broken = error
+
+    def everything() -> Iterator[Row]:
+        yield from first
+        if broken is not None:
+            raise broken
+        yield from rows
+
+    return first, everything()
 
 
 def delimiter_of(header: str) -> str:
