@@ -273,10 +273,10 @@ def test_every_pattern_is_done_soon_whatever_it_is_given() -> None:
             for end in ("", "!", "\0"):
                 text = (seed * LONG)[:LONG] + end
                 given = text.encode() if isinstance(pattern.pattern, bytes) else text
-                started = time.perf_counter()
+                started = time.process_time()
                 pattern.match(given)
                 pattern.fullmatch(given)
-                if (took := time.perf_counter() - started) > 0.5:
+                if (took := time.process_time() - started) > 0.5:
                     slow.append(f"{where}: {took:.1f} s for {seed!r} … {end!r}")
     assert slow == []
     assert tried > 30

@@ -1,5 +1,6 @@
 """The segment language by itself: what is read, what is refused and where, what it compiles to, what it says in words."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from supover.kit import countries, filters
 from supover.kit.filters import Field, FilterInvalid, Function, Scope
 from supover.kit.filters.grammar import MAX_CONDITIONS, MAX_DEPTH, MAX_LENGTH
 from supover.kit.sql import Where
+from tests.kit import filter_texts
 
 ZERO = Decimal(0)
 FIELDS = (
@@ -308,10 +310,48 @@ def test_depth_and_size_are_bounded() -> None:
             " (of products bought with: SKU is 'X')."),
         ("bought NOT MATCHES (sku = 'X', quantity >= 2)", "Customers who have not bought a product"
             " with: SKU is 'X', quantity is at least 2."),
+        ("bought NOT MATCHES (count < 2, quantity > 1)", "Customers for whom it is not so that the number of orders is"
+            " less than 2 (of products bought with: quantity is more than 1)."),
+        ("spent BETWEEN 0.50 AND 2000 OR born NOT BETWEEN -1d AND +1w", "Customers whose amount spent is from 0.50 to"
+            " 2,000 or whose date of birth is not from the day 1 day ago to the day 1 week from now."),
+        ("last != 2026-01-31 AND last IN (0d, +2y)", "Customers whose last order date is not on 31 January 2026"
+            " and whose last order date is today or the day 2 years from now."),
+        ("tags IS NULL AND source IS NOT NULL AND source NOT CONTAINS '100%'", "Customers whose tags are not known"
+            " and whose source is known and whose source does not contain '100%'."),
+        ("tags NOT IN ('a', 'b') OR happy != false", "Customers whose tags do not include 'a' or 'b'"
+            " or whose happiness is not false."),
     ],
 )  # fmt: skip
 def test_a_filter_is_told_in_words(text: str, words: str) -> None:
     assert filters.describe(filters.parse(text, SCOPE)) == words
+
+
+class Wordless(filters.Wording):
+    """Says nothing of its own: what is left of a description was put there past the phrases."""
+
+    def phrase(self, text: str) -> str:
+        return " ".join(re.findall(r"%\(\w+\)s", text))
+
+    def name(self, field: Field) -> str:
+        return "1"
+
+    def text(self, asked: filters.Condition, value: str) -> str:
+        return "2"
+
+    def number(self, value: Decimal) -> str:
+        return "3"
+
+    def day(self, day: date) -> str:
+        return "4"
+
+
+ASKED = {name: one for name, one in SCOPE.asked.items() if name != "lands"}
+
+
+@given(filter_texts.texts(ASKED))
+def test_all_words_of_a_description_are_phrases_or_told_by_the_wording(text: str) -> None:
+    told = filters.describe(filters.parse(text, SCOPE), Wordless())
+    assert re.fullmatch(r"[\d' (),]*", told), told
 
 
 def test_each_condition_stands_where_it_was_written() -> None:

@@ -161,7 +161,7 @@ async def test_of_a_file_without_a_header_no_row_is_kept_as_one(
     await _erase(owner, db, shop, api, hilda)
     assert mentions(await dump(owner, shop.id), HILDA) == []
     assert told(await api.get(f"/api/imports/{run['id']}"))["ignoredColumns"] == []
-    assert (await api.get(f"/api/imports/{run['id']}/errors.csv")).text == "row,field,reason\r\n"
+    assert (await api.get(f"/api/imports/{run['id']}/errors.csv")).text == "row,field,reason,reasons\r\n"
 
 
 async def test_a_picture_that_gave_way_to_a_twins_goes_too(

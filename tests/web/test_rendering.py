@@ -49,3 +49,12 @@ def test_a_file_that_changes_gets_another_address_within_a_second(
     os.utime(file, ns=(1, 1))
     monkeypatch.setattr(rendering.clock, "monotonic_s", lambda: time.monotonic() + 1)
     assert rendering.asset("style.css") != before
+
+
+def test_where_somebody_comes_from_is_told_in_the_readers_language() -> None:
+    text = "{% for one in ('MANUAL', 'SHOPIFY', 'My own shop', 'Manual') %}{{ one|source }};{% endfor %}{{ SOURCES.MANUAL }}"
+    told = {language: rendering.environment(language).from_string(text).render() for language in ("en", "vi")}
+    assert told == {
+        "en": "Manual;Shopify;My own shop;Manual;Manual",
+        "vi": "Thủ công;Shopify;My own shop;Manual;Thủ công",
+    }

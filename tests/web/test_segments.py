@@ -221,6 +221,37 @@ async def test_a_segment_is_made_and_changed_and_opened(
     assert told(await api.get(f"/api{here}"))["name"] == "Very loyal"
 
 
+async def test_a_rule_is_told_in_the_readers_language_and_to_programs_in_english(
+    api: httpx.AsyncClient, web: httpx.AsyncClient
+) -> None:
+    field = {"key": "size", "label": "status", "type": "text"}
+    assert (await api.post("/api/custom-fields", json=field)).status_code == 201
+    rule = "amount_spent > 1000 AND NOT rfm_group = 'AT_RISK' AND custom.size IS NULL"
+    made = await make_segment(api, filter=rule)
+    english = "Customers whose amount spent is more than 1,000 and who are not among those whose RFM group is"
+    vietnamese = (
+        "Khách hàng có tổng chi tiêu trên 1.000 và không nằm trong số khách hàng có nhóm RFM là 'Có nguy cơ'"
+        " và chưa có status."
+    )
+    here = f"/segments/{made['id']}"
+
+    async def shown() -> list[str]:
+        built = await send(web, "/segments/builder", [("filter", rule), ("filterWas", ""), ("rowsWere", "")])
+        pages = [await web.get("/segments"), await web.get(here), await web.get(f"{here}/edit"), built]
+        return [html.unescape(page.text) for page in (*pages, await web.get(f"{here}/explain"))]
+
+    assert [f"{english} 'At risk' and whose status is not known." in page for page in await shown()] == [True] * 5
+    web.headers["Accept-Language"] = "vi"
+    pages = await shown()
+    assert [(vietnamese in page, "Customers" in page, "At risk" in page) for page in pages] == [
+        (True, False, False)
+    ] * 5
+    assert "Khách hàng có tổng chi tiêu trên 1.000.</span>" in pages[-1]
+    assert ">Status</option>" in pages[2]
+    told_to_programs = told(await api.get(f"/api{here}", headers={"Accept-Language": "vi"}))["filterDescription"]
+    assert told_to_programs == f"{english} 'AT_RISK' and whose status is not known."
+
+
 async def test_a_row_that_waits_for_its_value_keeps_a_segment_from_being_made(web: httpx.AsyncClient) -> None:
     page = await web.get("/segments/new")
     for rows in (one_row("number_of_orders", ">=", ""), [("node", "group"), ("node", "end")]):

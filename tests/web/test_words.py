@@ -216,9 +216,9 @@ def test_text_that_somebody_made_up_is_told_at_once() -> None:
         begin, *rest = re.split(r"%\(\w+\)s", sentence.replace("%%", "%"))
         for again in {*rest} - {""}:
             text = (begin + f"x{again}" * 1_000)[: wordings.LONGEST - 5] + "; a: "
-            started = time.perf_counter()
+            started = time.process_time()
             tell(text)
-            assert time.perf_counter() - started < 0.5, text[:80]
+            assert time.process_time() - started < 0.5, text[:80]
     for text in ("a: " * 600, "is required; a: " * 10_000, "%(name)s was deleted.", "9" + ",999" * 3_000):
         assert tell(f"{text}!") == f"{text}!"
 

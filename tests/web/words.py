@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po, write_po
 from supover import wiring
 from supover.analytics import rules
 from supover.kit import filters
-from supover.web import operations, wordings
+from supover.web import operations, rendering, wordings
 from tests.house import walk
 from tests.web import sentences
 
@@ -54,10 +54,20 @@ def of_rooms() -> Iterator[str]:
     yield from wordings.BUILT_IN
     yield from operations.JOBS.values()
     yield from operations.changes(wiring.handlers()).values()
+    yield from (name for code, name in rendering.SOURCES.items() if code not in rendering.CHANNELS)
     for asked in filters.registered().values():
-        yield asked.words
-        if isinstance(asked, filters.Function):
-            yield from (field.words for field in (*asked.fields, *asked.sums))
+        yield from _of(asked)
+
+
+def _of(asked: filters.Asked) -> Iterator[str]:
+    """What can be asked by its name, with the codes that it may have, and what it does of a customer."""
+    yield asked.words
+    if isinstance(asked, filters.Field):
+        yield from map(rendering.spelled, asked.choices)
+        return
+    yield asked.many
+    for field in (*asked.fields, *asked.sums):
+        yield from _of(field)
 
 
 def catalogue(language: str) -> Catalog:

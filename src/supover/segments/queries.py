@@ -1,6 +1,7 @@
 """Segments are found and listed, with their members and their growth."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -46,9 +47,13 @@ FIND: Final = f"""
 
 async def find(db: Reader, id: UUID, scope: filters.Scope | None = None) -> Segment:
     """One segment; `scope` spares who has it another reading. Raises SegmentNotFound."""
-    found = await db.one(Segment, FIND, clock.now(), id, missing=SegmentNotFound)
-    [shown] = await _described(db, [found], scope)
+    [shown] = await _described(db, [await find_plain(db, id)], scope)
     return shown
+
+
+async def find_plain(db: Reader, id: UUID) -> Segment:
+    """One segment without its filter in words. Raises SegmentNotFound."""
+    return await db.one(Segment, FIND, clock.now(), id, missing=SegmentNotFound)
 
 
 FIND_THESE: Final = f"""
@@ -89,6 +94,14 @@ async def search(
     db: Reader, page: Page, *, name: str = "", kind: str | None = None, count: bool = False
 ) -> tuple[list[Segment], str | None, int | None]:
     """A page of segments, the cursor of the next, and how many there are where asked; `name` is any part of it."""
+    found, following, total = await search_plain(db, page, name=name, kind=kind, count=count)
+    return await _described(db, found), following, total
+
+
+async def search_plain(
+    db: Reader, page: Page, *, name: str = "", kind: str | None = None, count: bool = False
+) -> tuple[list[Segment], str | None, int | None]:
+    """As `search`, without the filters in words."""
     counted = _where(Where("g.workspace_id = $1"), name, kind)
     total = await db.value(COUNT.format(where=counted.text()), *counted.values) if count else None
     where = Where("g.workspace_id = $1")
@@ -98,7 +111,7 @@ async def search(
     rows = await db.rows(
         LIST.format(key=page.sort.key, where=where.text(), order=page.order(), limit=page.rows()), *where.values
     )
-    found = await _described(db, [Segment(*row[1:]) for row in rows[: page.limit]])
+    found = [Segment(*row[1:]) for row in rows[: page.limit]]
     if len(rows) <= page.limit:
         return found, None, total
     return found, page.cursor(rows[page.limit - 1][0], found[-1].id), total
@@ -113,20 +126,26 @@ def _where(where: Where, name: str, kind: str | None) -> Where:
 
 
 async def _described(db: Reader, found: Sequence[Segment], scope: filters.Scope | None = None) -> list[Segment]:
-    """With the filters in words; one that cannot be read any more has none, nor has a long one among others."""
+    """With the filters in words."""
+    rules = await rules_of(db, found, scope)
+    told = {id: filters.describe(tree) for id, tree in rules.items()}
+    return [msgspec.structs.replace(segment, filter_description=told.get(segment.id)) for segment in found]
+
+
+async def rules_of(
+    db: Reader, found: Sequence[Segment], scope: filters.Scope | None = None
+) -> dict[UUID, filters.Tree]:
+    """What the filters of these ask; one that cannot be read any more is left out, and so is a long one among others."""
     if not any(segment.filter for segment in found):
-        return list(found)
+        return {}
     known = scope or await filtering.scope(db)
-
-    async def words(segment: Segment) -> str | None:
+    trees: dict[UUID, filters.Tree] = {}
+    for segment in found:
         if segment.filter is None or (len(found) > 1 and len(segment.filter) > filtering.SHORT):
-            return None
-        try:
-            return filters.describe(await filtering.parsed(segment.filter, known))
-        except filters.FilterInvalid:
-            return None
-
-    return [msgspec.structs.replace(segment, filter_description=await words(segment)) for segment in found]
+            continue
+        with suppress(filters.FilterInvalid):
+            trees[segment.id] = await filtering.parsed(segment.filter, known)
+    return trees
 
 
 NAMES: Final = """

