@@ -22,9 +22,22 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import duplicates, exports, load, overload, peers, people, prediction, rollups, screens, seed, segments
+from bench import (
+    duplicates,
+    exports,
+    load,
+    machine,
+    overload,
+    peers,
+    people,
+    prediction,
+    rollups,
+    screens,
+    seed,
+    segments,
+)
 from bench import imports as files
-from bench.house import House, drained, new_workspace, open_house, peak_mib, worker
+from bench.house import House, drained, new_workspace, open_house, worker
 from bench.load import Post
 from supover import wiring
 from supover.imports import commands as imports
@@ -284,7 +297,7 @@ async def deliveries(house: House, report: Report) -> None:
                 met=p99 < 2,
             )
         )
-        report.add(Row("worker's peak memory", f"{peak_mib(pid):,.0f} MiB"))
+        report.add(Row("worker's peak memory", f"{machine.peak_mib(pid):,.0f} MiB"))
 
 
 COUNTED = """
@@ -330,7 +343,7 @@ async def orders(house: House, report: Report, customers: int) -> None:
         await seed.histories(house.owner_url, house.workspace_id)
     with report.step("asking for segments"):
         await wishes(house, report)
-    report.add(Row("server's peak memory, all processes", f"{peak_mib(house.server_pid):,.0f} MiB"))
+    report.add(Row("server's peak memory, all processes", f"{machine.peak_mib(house.server_pid):,.0f} MiB"))
 
 
 async def wishes(house: House, report: Report) -> None:
@@ -499,6 +512,20 @@ async def looks(house: House, report: Report, customers: int) -> None:
     )
     if found.stolen is not None:
         report.add(Row("  the cores, meanwhile with other machines", f"{found.stolen:.0%}"))
+    if found.list_spent_ms:
+        mean = statistics.mean(found.list_spent_ms.values())
+        most = max(found.list_spent_ms, key=found.list_spent_ms.__getitem__)
+        spent = found.list_spent_ms[most]
+        told = f"{mean:.0f} ms of all kinds; the most for {most}"
+        report.add(
+            Row(
+                "  the same, server's and database's processor time",
+                f"{spent:.0f} ms",
+                told,
+                goal="< 60 ms",
+                met=spent < 60,
+            )
+        )
     ratio = found.busy_profile_ms / found.profile_ms
     report.add(
         Row(

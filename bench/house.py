@@ -122,21 +122,3 @@ async def _ready(url: str) -> None:
             except httpx.HTTPError:
                 await asyncio.sleep(0.05)
     raise SystemExit("The server did not become ready.")
-
-
-def peak_mib(pid: int) -> float:
-    """The most memory that a process and those it started have had, each, summed; in MiB (Linux)."""
-    peak = 0.0
-    for process in (pid, *_below(pid)):
-        try:
-            lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        except OSError:
-            continue
-        peak += next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
-    return peak
-
-
-def _below(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    found = [int(child) for child in children.read_text().split()] if children.exists() else []
-    return [each for child in found for each in (child, *_below(child))]

@@ -1,6 +1,7 @@
 """Screens: how quick the list, a profile and the insights are for who looks at them, the server's share."""
 
 import statistics
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -56,6 +57,8 @@ class Measured(msgspec.Struct, frozen=True):
     insights_ms: dict[str, float]
     stolen: float | None
     """The share of the cores' time that others had while lists were asked for."""
+    list_spent_ms: dict[str, float]
+    """The processor time of server and database for each kind of the list, on average: what others take does not show in it."""
 
 
 async def measure(house: House) -> Measured:
@@ -68,8 +71,9 @@ async def measure(house: House) -> Measured:
     async with httpx.AsyncClient(base_url=house.url, headers=headers, timeout=60) as browser:
         await browser.post("/sign-in", data={"email": email, "password": PASSWORD})
         quiet, busy = await _two(house)
+        spent: dict[str, float] = {}
         with machine.watched() as share:
-            lists = await _in_turns(browser, [f"/customers{asked}" for asked in LISTS])
+            lists = await _in_turns(browser, [f"/customers{asked}" for asked in LISTS], await _workers(house), spent)
         profiles = await _in_turns(browser, [f"/customers/{quiet}", f"/customers/{busy}"])
         insights = await _in_turns(browser, [f"/insights{page}" for page in INSIGHTS])
     took = [ms for of_one in lists.values() for ms in of_one]
@@ -77,17 +81,40 @@ async def measure(house: House) -> Measured:
     of_quiet, of_busy = (statistics.median(of_one) for of_one in profiles.values())
     return Measured(
         statistics.quantiles(took, n=20)[-1], statistics.median(took), slowest, statistics.median(lists[slowest]), of_quiet, of_busy,
-        {path: statistics.median(of_one) for path, of_one in insights.items()}, share.stolen,
+        {path: statistics.median(of_one) for path, of_one in insights.items()}, share.stolen, spent,
     )  # fmt: skip
 
 
-async def _in_turns(browser: httpx.AsyncClient, paths: list[str]) -> dict[str, list[float]]:
-    """How long each page took, again and again; one after the other, so that a busy moment falls on all of them."""
+async def _in_turns(
+    browser: httpx.AsyncClient,
+    paths: list[str],
+    workers: Sequence[int] = (),
+    spent: dict[str, float] | None = None,
+) -> dict[str, list[float]]:
+    """How long each page took, again and again; one after the other, so that a busy moment falls on all of them.
+
+    Adds to `spent` the processor time (ms) that these processes had for each page.
+    """
     found: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(TURNS):
         for path in paths:
+            before = machine.spent_s(workers)
             found[path].append(await _took(browser, path))
+            if spent is not None and workers:
+                spent[path] = spent.get(path, 0) + (machine.spent_s(workers) - before) * 1000 / TURNS
     return found
+
+
+async def _workers(house: House) -> Sequence[int]:
+    """The processes of server and database, where that can be seen."""
+    if not machine.STAT.exists():
+        return ()
+    con = await asyncpg.connect(house.owner_url)
+    try:
+        own = await con.fetchval("select pg_backend_pid()")
+        return [*machine.family(house.server_pid), *(pid for pid in machine.family(machine.parent(own)) if pid != own)]
+    finally:
+        await con.close()
 
 
 async def _two(house: House) -> tuple[UUID, UUID]:
