@@ -77,6 +77,7 @@ async def test_an_import_answers_with_its_sums(supover: Cli) -> None:
         "updated": 0,
         "unchanged": 0,
         "failed": 0,
+        "doubtful": 0,
         "customersCreated": 2,
         "status": "completed",
         "rejects": None,

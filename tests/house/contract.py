@@ -42,13 +42,16 @@ CHECKS: Final[Any] = [
         (openapi, "response_schema_conformance"),
     )
 ]
+
+
 # Neither the key nor the session of the test is to be taken from it.
-_schema: Final[Any] = schemathesis.openapi.from_dict(
-    {**DOCUMENT, "security": [], "paths": {
+@cache
+def _schema() -> Any:
+    paths = {
         path: {method: {**about, "security": []} for method, about in methods.items()}
         for path, methods in DOCUMENT["paths"].items()
-    }}
-)  # fmt: skip
+    }
+    return schemathesis.openapi.from_dict({**DOCUMENT, "security": [], "paths": paths})
 
 
 def names() -> Sequence[str]:
@@ -67,7 +70,7 @@ def call(name: str) -> Call:
 def cases(name: str) -> st.SearchStrategy[AnyCase]:
     """Requests for this operation: as the document wants them, and not."""
     operation = call(name).operation
-    found = _schema[operation.path][operation.method]
+    found = _schema()[operation.path][operation.method]
     return found.as_strategy(GenerationMode.POSITIVE) | found.as_strategy(GenerationMode.NEGATIVE)
 
 

@@ -899,7 +899,10 @@ async def test_who_is_unmade_takes_along_everything_that_is_kept_of_them(
 # --- hostile -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(CORPUS))
+# Each of them is read by tests/files; every third is imported, and all are in soak.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.soak) if n % 3 else name for n, name in enumerate(sorted(CORPUS))]
+)
 async def test_a_hostile_file_is_refused_in_words_or_adds_up(
     api: httpx.AsyncClient, db: Database, shop: Workspace, folder: Path, name: str
 ) -> None:

@@ -379,7 +379,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=3_000)
+@settings(max_examples=1_000)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=14), st.sampled_from(["", " "]))
 @example(["("] * 4000, "")
 @example(["NOT"] * 4000, " ")
