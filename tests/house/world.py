@@ -314,6 +314,13 @@ MEMBERS: Final = {"type", "title", "status", "detail", "instance", "requestId"}
 TELLTALES: Final = ("Traceback", 'File "', "asyncpg", ".py", "PostgresError", "workspace_id", "select ", "insert into")
 
 
+def _sent(request: httpx.Request) -> str:
+    try:
+        return request.content.decode("utf-8", "replace")
+    except httpx.RequestNotRead:
+        return ""
+
+
 def faults(answer: httpx.Response) -> Iterator[str]:
     """What is wrong with how an answer looks, whatever it says."""
     if missing := ALWAYS - set(answer.headers):
@@ -345,7 +352,7 @@ def faults(answer: httpx.Response) -> Iterator[str]:
                 yield f"tells {error}"
     if answer.status_code == 401 and "www-authenticate" not in answer.headers:
         yield "does not say how to sign in"
-    # What was asked for is told back.
-    asked = str(answer.request.url)
+    # What was asked for is told back, a field of that name, too.
+    asked = f"{answer.request.url} {_sent(answer.request)}"
     if telltale := [word for word in TELLTALES if word in answer.text and word not in asked]:
         yield f"tells {telltale}"
