@@ -47,7 +47,7 @@ CHECKS: Final[Any] = [
 # Neither the key nor the session of the test is to be taken from it.
 @cache
 def _schema() -> Any:
-    paths = {
+    paths: Mapping[str, Any] = {
         path: {method: {**about, "security": []} for method, about in methods.items()}
         for path, methods in DOCUMENT["paths"].items()
     }
