@@ -96,8 +96,8 @@ async def test_great_acts_and_their_files_keep_nothing_of_the_person(
     told(await api.post("/api/customers/import", files={"file": ("more.csv", "\n".join(rows).encode())}), 202)
     await work(db, owner, shop)
     rows = ["email,name", f"{EMAIL},{NAME} IV"]
-    trial = {"files": {"file": ("trial.csv", "\n".join(rows).encode())}, "data": {"dryRun": "true"}}
-    told(await api.post("/api/customers/import", **trial), 202)  # type: ignore[arg-type]
+    file = ("trial.csv", "\n".join(rows).encode())
+    told(await api.post("/api/customers/import", files={"file": file}, data={"dryRun": "true"}), 202)
     deed = {"action": "tag", "tags": ["left handed"], "filter": f"customer_email = '{EMAIL}'"}
     told(await api.post("/api/customers/bulk", json=deed))
     await work(db, owner, shop)
